@@ -1,0 +1,101 @@
+package protocol
+
+// BeginUpload asks for a new upload (POST /v1/uploads). Only Name is required.
+type BeginUpload struct {
+	Name string `json:"name"`
+	// Size is nil when the length is not known before the end.
+	Size *int64 `json:"size"`
+	// SizeHint chooses the part size when Size is nil.
+	SizeHint    *int64            `json:"size_hint"`
+	Fingerprint *Fingerprint      `json:"fingerprint"`
+	MediaType   *string           `json:"media_type"`
+	Meta        map[string]string `json:"meta"`
+	ExpiresAt   *Time             `json:"expires_at"`
+	// Resume asks for an open upload of the same name, size and fingerprint
+	// that nobody is sending to, if there is one (answer 200 instead of 201).
+	Resume bool `json:"resume"`
+}
+
+// CommitUpload turns an upload into a File (POST /v1/uploads/{uid}/commit).
+// Every field may be absent, except Size when the upload began without one.
+// What is given is compared with what is recorded.
+type CommitUpload struct {
+	Size      *int64  `json:"size"`
+	PartsXXH3 *XXH3   `json:"parts_xxh3"`
+	Digest    *Digest `json:"digest"`
+}
+
+// Claim is both rounds of POST /v1/uploads/{uid}/claim: first Digest alone,
+// then Nonce and Proof.
+type Claim struct {
+	Digest *Digest `json:"digest"`
+	Nonce  *string `json:"nonce"`
+	Proof  *string `json:"proof"`
+}
+
+// Challenge is the answer to the first round of a claim.
+type Challenge struct {
+	Nonce string `json:"nonce"`
+	// Ranges are [offset, length] pairs in the order the proof takes them.
+	Ranges    [][2]int64 `json:"ranges"`
+	ExpiresAt Time       `json:"expires_at"`
+}
+
+// UploadList is a page of GET /v1/uploads.
+type UploadList struct {
+	Uploads []UploadSummary `json:"uploads"`
+	Next    *string         `json:"next"`
+}
+
+// UploadSummary is an Upload as listings show it: without parts.
+type UploadSummary struct {
+	UID         UID               `json:"uid"`
+	State       UploadState       `json:"state"`
+	Name        string            `json:"name"`
+	Size        *int64            `json:"size"`
+	PartSize    int64             `json:"part_size"`
+	MediaType   *string           `json:"media_type"`
+	Meta        map[string]string `json:"meta"`
+	CreatedAt   Time              `json:"created_at"`
+	AbandonedAt Time              `json:"abandoned_at"`
+	Maybe       bool              `json:"maybe"`
+	File        *File             `json:"file"`
+}
+
+// FileList is a page of GET /v1/files.
+type FileList struct {
+	Files []File  `json:"files"`
+	Next  *string `json:"next"`
+}
+
+// Capabilities is what a client may expect of a daemon (GET /v1/capabilities).
+type Capabilities struct {
+	// ServerID is 32 hex digits made at first start; osp keys its transfers by it.
+	ServerID   string   `json:"server_id"`
+	Version    string   `json:"version"`
+	API        []string `json:"api"`
+	BlockSize  int64    `json:"block_size"`
+	PartSize   int64    `json:"part_size"`
+	MaxParts   int      `json:"max_parts"`
+	OneShotMax int64    `json:"one_shot_max"`
+	MaxSize    int64    `json:"max_size"`
+	Features   []string `json:"features"`
+}
+
+// Problem is the body of every error answer: application/problem+json (RFC
+// 9457) with the members of WIRE 9.
+type Problem struct {
+	Type      string  `json:"type"`
+	Title     string  `json:"title"`
+	Status    int     `json:"status"`
+	Detail    string  `json:"detail"`
+	Code      Kind    `json:"code"`
+	Hint      *string `json:"hint"`
+	RequestID string  `json:"request_id"`
+	Retryable bool    `json:"retryable"`
+	// Missing are the absent part numbers as inclusive ranges, with
+	// KindPartsMissing only.
+	Missing [][2]PartNumber `json:"missing,omitempty"`
+	// Parts are those the daemon holds, with KindPartsDiffer only.
+	Parts []Part `json:"parts,omitempty"`
+}

@@ -1,0 +1,70 @@
+package protocol
+
+// RouteName names a route in code, logs and metrics.
+type RouteName string
+
+// The routes of version 1 and the health routes.
+const (
+	RouteCapabilities RouteName = "capabilities"
+	RouteHealthz      RouteName = "healthz"
+	RouteReadyz       RouteName = "readyz"
+	RouteBeginUpload  RouteName = "begin_upload"
+	RouteListUploads  RouteName = "list_uploads"
+	RouteGetUpload    RouteName = "get_upload"
+	RouteAbortUpload  RouteName = "abort_upload"
+	RoutePutPart      RouteName = "put_part"
+	RouteCommit       RouteName = "commit"
+	RoutePutFile      RouteName = "put_file"
+	RouteListFiles    RouteName = "list_files"
+	RouteGetFile      RouteName = "get_file"
+	RoutePatchFile    RouteName = "patch_file"
+	RouteDeleteFile   RouteName = "delete_file"
+	RouteGetContent   RouteName = "get_content"
+	RouteHeadContent  RouteName = "head_content"
+	RouteGetBlocks    RouteName = "get_blocks"
+)
+
+// Route is one method on one path. {uid} and {number} stand for a UID and a
+// PartNumber; a path segment matches whole.
+type Route struct {
+	Name   RouteName
+	Method string
+	Path   string
+}
+
+var routes = [...]Route{
+	{RouteCapabilities, "GET", "/v1/capabilities"},
+	{RouteHealthz, "GET", "/healthz"},
+	{RouteReadyz, "GET", "/readyz"},
+	{RouteBeginUpload, "POST", "/v1/uploads"},
+	{RouteListUploads, "GET", "/v1/uploads"},
+	{RouteGetUpload, "GET", "/v1/uploads/{uid}"},
+	{RouteAbortUpload, "DELETE", "/v1/uploads/{uid}"},
+	{RoutePutPart, "PUT", "/v1/uploads/{uid}/parts/{number}"},
+	{RouteCommit, "POST", "/v1/uploads/{uid}/commit"},
+	{RoutePutFile, "POST", "/v1/files"},
+	{RouteListFiles, "GET", "/v1/files"},
+	{RouteGetFile, "GET", "/v1/files/{uid}"},
+	{RoutePatchFile, "PATCH", "/v1/files/{uid}"},
+	{RouteDeleteFile, "DELETE", "/v1/files/{uid}"},
+	{RouteGetContent, "GET", "/v1/files/{uid}/content"},
+	{RouteHeadContent, "HEAD", "/v1/files/{uid}/content"},
+	{RouteGetBlocks, "GET", "/v1/files/{uid}/blocks"},
+}
+
+// Routes returns the table, in order. The caller must not change it.
+func Routes() []Route { return routes[:] }
+
+// The headers of ours.
+const (
+	// HeaderXXH3 carries the XXH3-128 of a body, 32 lower-case hex digits.
+	HeaderXXH3 = "Osp-Xxh3"
+	// HeaderRepeated is "true" on a commit's answer when the upload had been
+	// committed before, so that a caller can tell its own commit from another
+	// writer's.
+	HeaderRepeated = "Osp-Repeated"
+	// HeaderRequestID names a request in logs on both sides.
+	HeaderRequestID = "X-Request-Id"
+	// HeaderIdempotencyKey makes a repeated POST give the first one's answer.
+	HeaderIdempotencyKey = "Idempotency-Key"
+)

@@ -1,0 +1,52 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// Key names an object: "<dir>/<32 hex digits>". Keys are made here only, from
+// 128 random bits, and are never used again, so that a late write or delete
+// can never hit another object. They hold [a-z0-9/] only, so that no store
+// needs to escape them.
+type Key string
+
+// Dir is the first half of a key: 8 lower-case hex digits. A local disk fills
+// directories in turn, so that a group of small files syncs one directory.
+type Dir string
+
+// DirOf numbers directories.
+func DirOf(n uint32) Dir { return Dir(fmt.Sprintf("%08x", n)) }
+
+// NewKey makes a key in dir.
+func NewKey(dir Dir) Key {
+	var b [16]byte
+	rand.Read(b[:])
+	return Key(string(dir) + "/" + hex.EncodeToString(b[:]))
+}
+
+// Dir is the directory of k.
+func (k Key) Dir() Dir {
+	d, _, _ := strings.Cut(string(k), "/")
+	return Dir(d)
+}
+
+// Valid reports whether k has the one form keys have. Backends refuse others.
+func (k Key) Valid() bool {
+	dir, name, ok := strings.Cut(string(k), "/")
+	return ok && len(dir) == 8 && len(name) == 32 && isHex(dir) && isHex(name)
+}
+
+// Valid reports whether d has the one form directories have.
+func (d Dir) Valid() bool { return len(d) == 8 && isHex(string(d)) }
+
+func isHex(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,120 @@
+// Package store keeps immutable blobs under random keys. A Backend is one
+// storage technology; a Store is a backend with a name, and the one place for
+// what all of them need: the installation's mark, limits and metrics.
+//
+// The contract of a backend is written at the interface and is checked, line
+// by line, by package storetest, which an operator can also run on a real
+// bucket.
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"os"
+	"time"
+)
+
+// What a backend reports. Wrapped errors say which key and what was being
+// done; these say what it means. Any other error is a failure of the store
+// that may pass.
+var (
+	// ErrNotFound: there is no object under the key.
+	ErrNotFound = errors.New("no such object")
+	// ErrExists: there already is an object under the key.
+	ErrExists = errors.New("object exists")
+	// ErrRange: the object is shorter than the range asked for.
+	ErrRange = errors.New("range beyond the object")
+	// ErrShort: the reader ended before, or went on after, the size given.
+	ErrShort = errors.New("body and size differ")
+	// ErrFull: no space left.
+	ErrFull = errors.New("store is full")
+	// ErrLost: a sync failed, and what was written since the last good one
+	// may be gone. It is final for the Assembly that reports it.
+	ErrLost = errors.New("written data may be lost")
+	// ErrForeign: the store is marked with another installation's id.
+	ErrForeign = errors.New("store belongs to another installation")
+	// ErrUnmarked: a store that was used before has lost its mark (an
+	// unmounted disk looks like this).
+	ErrUnmarked = errors.New("store has lost its mark")
+)
+
+// Backend is one storage technology. All methods are safe for concurrent use
+// and return promptly, with an error that wraps ctx.Err(), once ctx ends.
+type Backend interface {
+	// Put stores exactly size bytes of r under key and returns when they are
+	// durable. On any error nothing is visible under key: all or nothing.
+	// A key that exists is ErrExists and its bytes stay. A reader that ends
+	// early, fails or goes on past size is an error (ErrShort for the
+	// length); r is not used after return.
+	Put(ctx context.Context, key Key, r io.Reader, size int64) error
+	// Get reads n bytes from off. n < 0 means to the end. A range that does
+	// not lie wholly in the object is ErrRange, also when n is 0 and off is
+	// past the end. The reader gives exactly n bytes or an error, never a
+	// clean EOF before. The caller closes it.
+	Get(ctx context.Context, key Key, off, n int64) (io.ReadCloser, error)
+	// Stat describes the object, or ErrNotFound.
+	Stat(ctx context.Context, key Key) (Info, error)
+	// Delete removes the object. An absent one is no error.
+	Delete(ctx context.Context, key Key) error
+	// List yields objects whose key begins with prefix, in byte order of the
+	// key, strictly after the given key. It sees every object whose Put
+	// returned before List was called and that is not deleted meanwhile.
+	List(ctx context.Context, prefix string, after Key) iter.Seq2[Info, error]
+	// Mark reads the installation id the store is marked with, or
+	// ErrNotFound.
+	Mark(ctx context.Context) (string, error)
+	// SetMark marks an unmarked store, making it (its root folder) first
+	// where it does not exist; a marked one is ErrExists. Durable on return.
+	SetMark(ctx context.Context, installation string) error
+	// Close releases what the backend holds. No method is called after it.
+	Close() error
+}
+
+// Info describes an object.
+type Info struct {
+	Key  Key
+	Size int64
+	Time time.Time
+}
+
+// Assembler is a backend whose objects can be written at any offset before
+// anything refers to them: the parts of an upload are assembled in place, and
+// committing moves no bytes.
+type Assembler interface {
+	// Assemble opens the object under key for writing, creating it, and its
+	// directory, if absent. The object is not durable before Sync.
+	Assemble(ctx context.Context, key Key) (Assembly, error)
+}
+
+// Assembly is an object being written. Methods are safe for concurrent use as
+// long as concurrent writes do not overlap.
+type Assembly interface {
+	io.WriterAt
+	io.ReaderAt
+	// Flush starts writing the range to the disk and does not wait for it.
+	Flush(off, n int64)
+	// Sync makes everything written before the call, and the object's name,
+	// durable. After an error the Assembly is lost: Sync and WriteAt answer
+	// ErrLost from then on, since a second sync may succeed without having
+	// written what the first one dropped.
+	Sync(ctx context.Context) error
+	// Close releases the descriptor. It does not sync.
+	Close() error
+}
+
+// FileOpener is a backend whose objects are files of this machine, so that
+// their bytes can go to a socket without passing through the daemon.
+type FileOpener interface {
+	// OpenFile opens the object for reading. Each caller gets a descriptor,
+	// and so an offset, of its own, and closes it.
+	OpenFile(ctx context.Context, key Key) (*os.File, error)
+}
+
+// DirMaker is a backend that wants the directories of keys made ahead.
+type DirMaker interface {
+	// MakeDir makes the directory of keys and returns when its name is
+	// durable. An existing one is no error.
+	MakeDir(ctx context.Context, dir Dir) error
+}
