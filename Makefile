@@ -1,0 +1,80 @@
+# `make` alone lists the targets: each line below with `##` is its own help.
+
+SHELL   := /bin/sh
+GO      ?= go
+BIN     := bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+DATE    ?= $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
+FUZZTIME ?= 30s
+
+osp_vars  := github.com/osproxy/osproxy/cmd/osp/cli
+ospd_vars := github.com/osproxy/osproxy/cmd/ospd/cli
+ldflags    = -s -w -X $(1).version=$(VERSION) -X $(1).commit=$(COMMIT) -X $(1).date=$(DATE)
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-race test-servers test-all check lint fuzz cover bench-peers soak release-snapshot clean
+
+help: ## print this list
+	@echo "usage: make TARGET"
+	@echo
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+		awk -F'|' '{ printf "  %-18s %s\n", $$1, $$2 }'
+
+build: ## build bin/osp and bin/ospd (static, no cgo)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(call ldflags,$(osp_vars))' -o $(BIN)/osp ./cmd/osp
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(call ldflags,$(ospd_vars))' -o $(BIN)/ospd ./cmd/ospd
+
+demo: build ## start a daemon, put and get 64 MiB, kill a put and resume it
+	@OSP_BIN=$(CURDIR)/$(BIN) sh scripts/demo.sh
+
+test: ## vet and test; needs Go and git, nothing else
+	$(GO) vet ./...
+	$(GO) test ./...
+
+test-race: ## the same tests under the race detector (needs a C compiler)
+	@command -v "$$($(GO) env CC)" >/dev/null 2>&1 || { \
+		echo "test-race needs a C compiler: apt-get install gcc libc6-dev" >&2; exit 1; }
+	CGO_ENABLED=1 $(GO) test -race -timeout 15m ./...
+
+test-servers: ## crash points, full disk, large files (needs Linux and root)
+	@sh scripts/need-servers.sh
+	$(GO) vet -tags servers ./e2e/...
+	$(GO) vet -tags crashpoints ./daemon/... ./cmd/...
+	$(GO) test -tags servers -count=1 -timeout 20m ./e2e/...
+
+test-all: check test test-race test-servers ## everything; fails and says how to get what is missing
+
+check: ## format, vet on every platform, import rules
+	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); [ -z "$$out" ] || { \
+		echo "not formatted (run gofmt -w):"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	GOOS=darwin CGO_ENABLED=0 $(GO) vet ./cmd/... ./client/... ./store/...
+	GOOS=windows CGO_ENABLED=0 $(GO) vet ./cmd/osp/... ./client/...
+	$(GO) test -run '^TestArch' ./e2e
+
+lint: ## golangci-lint, with the version that .ci/run pins
+	@command -v golangci-lint >/dev/null 2>&1 || { \
+		echo "lint needs golangci-lint: $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$$(cat .ci/golangci-lint.version)" >&2; exit 1; }
+	golangci-lint run ./...
+
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh scripts/fuzz.sh
+
+cover: ## test coverage of the whole module, in coverage.out
+	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...
+	$(GO) tool cover -func=coverage.out | tail -1
+
+bench-peers: build ## put and get 1 GiB beside nginx + curl, in turns (needs both)
+	$(GO) run ./e2e/bench -osp $(BIN)/osp -ospd $(BIN)/ospd
+
+soak: ## put, kill, resume and get 10 GiB by hand (needs 25 GB of disk)
+	OSP_E2E_LARGE_MIB=10240 $(GO) test -tags servers -count=1 -timeout 3h -v -run '^TestLargeFile' ./e2e
+
+release-snapshot: ## build release archives in dist/ (needs goreleaser v2)
+	@command -v goreleaser >/dev/null 2>&1 || { \
+		echo "release-snapshot needs goreleaser: $(GO) install github.com/goreleaser/goreleaser/v2@v2.16.0" >&2; exit 1; }
+	goreleaser release --snapshot --clean
+
+clean: ## remove what the other targets made
+	rm -rf $(BIN) dist coverage.out

@@ -1,0 +1,12 @@
+# Says what the heavy tests need and how to get it, before they start.
+missing=0
+need() {
+	echo "test-servers needs $1: $2" >&2
+	missing=1
+}
+[ "$(uname -s)" = Linux ] || need "Linux" "the tests mount a tmpfs and kill real processes"
+[ "$(id -u)" = 0 ] || need "root" "to mount a small tmpfs for the full-disk test; run: sudo make test-servers"
+command -v mount >/dev/null 2>&1 || need "mount" "apt-get install mount"
+free_kb=$(df -Pk "${TMPDIR:-/tmp}" | awk 'NR == 2 { print $4 }')
+[ "${free_kb:-0}" -ge 4000000 ] || need "4 GB free under ${TMPDIR:-/tmp}" "set TMPDIR to a larger disk"
+exit $missing
