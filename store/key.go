@@ -39,6 +39,14 @@ func (k Key) Valid() bool {
 	return ok && len(dir) == 8 && len(name) == 32 && isHex(dir) && isHex(name)
 }
 
+// Check is nil for a valid key and an error that is ErrKey otherwise.
+func (k Key) Check() error {
+	if !k.Valid() {
+		return fmt.Errorf("%q: %w", string(k), ErrKey)
+	}
+	return nil
+}
+
 // Valid reports whether d has the one form directories have.
 func (d Dir) Valid() bool { return len(d) == 8 && isHex(string(d)) }
 

@@ -35,9 +35,11 @@ var (
 	ErrLost = errors.New("written data may be lost")
 	// ErrForeign: the store is marked with another installation's id.
 	ErrForeign = errors.New("store belongs to another installation")
-	// ErrUnmarked: a store that was used before has lost its mark (an
-	// unmounted disk looks like this).
+	// ErrUnmarked: a store that was used before has lost its mark, or its
+	// folder is not there (an unmounted disk looks like this).
 	ErrUnmarked = errors.New("store has lost its mark")
+	// ErrKey: the key does not have the one form keys have.
+	ErrKey = errors.New("not a key")
 )
 
 // Backend is one storage technology. All methods are safe for concurrent use
@@ -117,4 +119,17 @@ type DirMaker interface {
 	// MakeDir makes the directory of keys and returns when its name is
 	// durable. An existing one is no error.
 	MakeDir(ctx context.Context, dir Dir) error
+}
+
+// StrayLister is a backend that can name what lies in it beside objects and
+// its own mark, for fsck. List leaves these out.
+type StrayLister interface {
+	// Strays yields names that are not keys, as the backend spells them.
+	Strays(ctx context.Context) iter.Seq2[string, error]
+}
+
+// SpaceReporter is a backend that knows how much room is left.
+type SpaceReporter interface {
+	// Free is the number of bytes the daemon may still write.
+	Free(ctx context.Context) (int64, error)
 }

@@ -1,0 +1,101 @@
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/osproxy/osproxy/store"
+)
+
+// markName is the file that says whose store this is. It is written beside,
+// under a name that begins so too, and linked, which never replaces: of two
+// installations that mark one folder at the same moment one succeeds.
+const markName = "STORE"
+
+// isMark reports whether name is the mark's, or that of a mark which a crash
+// left half made.
+func isMark(name string) bool { return name == markName || strings.HasPrefix(name, markName+".") }
+
+// markFile is the content of the mark.
+type markFile struct {
+	Installation string `json:"installation"`
+	About        string `json:"about"`
+}
+
+const aboutMark = "This folder holds blobs of the ospd installation named here. Without this file ospd refuses to use it."
+
+// Mark is store.Backend's. A folder that does not exist has no mark.
+func (b *Backend) Mark(ctx context.Context) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", fmt.Errorf("read mark: %w", err)
+	}
+	f, err := b.fs.Open(markName, os.O_RDONLY)
+	if err != nil {
+		return "", fmt.Errorf("read mark: %w", classify(err))
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.NewSectionReader(f, 0, 64<<10))
+	if err != nil {
+		return "", fmt.Errorf("read mark: %w", err)
+	}
+	var m markFile
+	if err := json.Unmarshal(text, &m); err != nil || m.Installation == "" {
+		return "", fmt.Errorf("read mark: %s/%s is damaged (%d bytes, no installation in it); "+
+			"nothing was touched; restore it from a backup or from the id in the database", b.path, markName, len(text))
+	}
+	return m.Installation, nil
+}
+
+// SetMark is store.Backend's.
+func (b *Backend) SetMark(ctx context.Context, installation string) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("set mark: %w", err)
+	}
+	b.marking.Lock()
+	defer b.marking.Unlock()
+	if err := b.fs.MakeRoot(); err != nil {
+		return fmt.Errorf("set mark: make %s: %w", b.path, classify(err))
+	}
+	if _, err := b.fs.Stat(markName); !errors.Is(err, fs.ErrNotExist) {
+		if err == nil {
+			err = store.ErrExists
+		}
+		return fmt.Errorf("set mark: %w", err)
+	}
+	if err := b.writeMark(installation); err != nil {
+		return fmt.Errorf("set mark: %w", classify(err))
+	}
+	return nil
+}
+
+// writeMark publishes the mark durably and all at once.
+func (b *Backend) writeMark(installation string) error {
+	text, err := json.MarshalIndent(markFile{Installation: installation, About: aboutMark}, "", "  ")
+	if err != nil {
+		return err
+	}
+	temp := markName + "." + rand.Text()
+	f, err := b.fs.Open(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(append(text, '\n'), 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = b.fs.Link(temp, markName)
+	}
+	if err := errors.Join(err, b.fs.Remove(temp)); err != nil {
+		return err
+	}
+	return b.dirs.sync(".")
+}
