@@ -16,11 +16,12 @@ func (b *Backend) Assemble(ctx context.Context, key store.Key) (store.Assembly, 
 	if err := b.check(ctx, "assemble", key); err != nil {
 		return nil, err
 	}
+	mark := b.dirs.mark()
 	f, err := b.create(key, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, failed("assemble", key, err)
 	}
-	a := &assembly{key: key, f: f, dirs: b.dirs}
+	a := &assembly{key: key, f: f, dirs: b.dirs, mark: mark}
 	a.syncs.run = a.sync
 	return a, nil
 }
@@ -30,8 +31,9 @@ type assembly struct {
 	key   store.Key
 	f     File
 	dirs  *dirs
+	mark  int // of dirs, from before the object's name was made
 	syncs group
-	named bool // the object's name is durable; only sync, which never runs twice at once, uses it
+	named bool // the name is durable; only sync, which never runs twice at once, uses it
 
 	mu   sync.Mutex
 	lost error // the sync error that ended the assembly, or nil
@@ -68,7 +70,7 @@ func (a *assembly) sync() error {
 	}
 	err := a.f.Sync()
 	if err == nil && !a.named {
-		err = a.dirs.sync(string(a.key.Dir()))
+		err = a.dirs.sync(string(a.key.Dir()), a.mark)
 		a.named = err == nil
 	}
 	if err == nil {

@@ -80,13 +80,14 @@ func (b *Backend) Put(ctx context.Context, key store.Key, r io.Reader, size int6
 	if size < 0 {
 		return fmt.Errorf("put %s: negative size %d: %w", key, size, store.ErrShort)
 	}
+	mark := b.dirs.mark()
 	f, err := b.create(key, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return failed("put", key, err)
 	}
 	err = b.fill(ctx, f, r, size)
 	if err == nil {
-		err = classify(b.dirs.sync(string(key.Dir())))
+		err = classify(b.dirs.sync(string(key.Dir()), mark))
 	}
 	if err == nil {
 		return nil

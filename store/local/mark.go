@@ -19,9 +19,12 @@ import (
 // installations that mark one folder at the same moment one succeeds.
 const markName = "STORE"
 
-// isMark reports whether name is the mark's, or that of a mark which a crash
-// left half made.
-func isMark(name string) bool { return name == markName || strings.HasPrefix(name, markName+".") }
+// isOwn reports whether a name in the store's folder is neither an object's nor
+// a stray: the mark, a mark which a crash left half made, or what ext4 keeps at
+// the top of a disk.
+func isOwn(name string) bool {
+	return name == markName || strings.HasPrefix(name, markName+".") || name == "lost+found"
+}
 
 // markFile is the content of the mark.
 type markFile struct {
@@ -81,6 +84,7 @@ func (b *Backend) writeMark(installation string) error {
 	if err != nil {
 		return err
 	}
+	before := b.dirs.mark()
 	temp := markName + "." + rand.Text()
 	f, err := b.fs.Open(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
@@ -97,5 +101,8 @@ func (b *Backend) writeMark(installation string) error {
 	if err := errors.Join(err, b.fs.Remove(temp)); err != nil {
 		return err
 	}
-	return b.dirs.sync(".")
+	if err := b.dirs.sync(".", before); err != nil {
+		return errors.Join(err, b.fs.Remove(markName))
+	}
+	return nil
 }

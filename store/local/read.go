@@ -142,8 +142,8 @@ type entry struct {
 	object bool
 }
 
-// walk yields in byte order everything in the folder but directories of keys
-// themselves and the mark. Directories that want refuses are not read.
+// walk yields in byte order everything in the folder but the directories of keys
+// themselves and what isOwn names. Directories that want refuses are not read.
 func (b *Backend) walk(ctx context.Context, want func(dir string) bool) iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
 		if err := b.ready(ctx); err != nil {
@@ -161,7 +161,7 @@ func (b *Backend) walk(ctx context.Context, want func(dir string) bool) iter.Seq
 				return
 			}
 			switch name := d.Name(); {
-			case isMark(name):
+			case isOwn(name):
 			case !d.IsDir() || !store.Dir(name).Valid():
 				if !yield(entry{name: name}, nil) {
 					return

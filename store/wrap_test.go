@@ -1,0 +1,210 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/local"
+	"github.com/osproxy/osproxy/store/mem"
+	"github.com/osproxy/osproxy/store/storetest"
+	"github.com/osproxy/osproxy/store/storetest/gotest"
+)
+
+// asBackend lets the suite run on a Store: what it adds must not change the
+// contract.
+type asBackend struct {
+	*store.Store
+	marks store.Backend
+}
+
+func (a asBackend) Mark(ctx context.Context) (string, error)     { return a.marks.Mark(ctx) }
+func (a asBackend) SetMark(ctx context.Context, id string) error { return a.marks.SetMark(ctx, id) }
+
+func TestStoreKeepsTheContract(t *testing.T) {
+	gotest.Run(t, func(*testing.T) store.Backend {
+		b := mem.New()
+		return asBackend{store.New("disk", b, store.Options{}), b}
+	})
+}
+
+func TestClaim(t *testing.T) {
+	broken := errors.New("broken")
+	for _, c := range []struct {
+		name  string
+		mark  string // "": none
+		known bool
+		want  error
+		after string
+	}{
+		{"new and unmarked", "", false, nil, "me"},
+		{"known and marked", "me", true, nil, "me"},
+		{"marked before it was recorded as known", "me", false, nil, "me"},
+		{"known and unmarked", "", true, store.ErrUnmarked, ""},
+		{"another's", "you", false, store.ErrForeign, "you"},
+		{"another's, known", "you", true, store.ErrForeign, "you"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := mem.New()
+			if c.mark != "" {
+				if err := b.SetMark(t.Context(), c.mark); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := store.New("disk", b, store.Options{})
+			for range 2 {
+				err := s.Claim(t.Context(), "me", c.known)
+				if !errors.Is(err, c.want) {
+					t.Errorf("claim: %v, want %v", err, c.want)
+				}
+				if err != nil && !strings.Contains(err.Error(), `"disk"`) {
+					t.Errorf("the message does not name the store: %v", err)
+				}
+			}
+			if got, _ := b.Mark(t.Context()); got != c.after {
+				t.Errorf("mark after: %q, want %q", got, c.after)
+			}
+		})
+	}
+	t.Run("a mark that cannot be read is not overwritten", func(t *testing.T) {
+		b := &unreadable{mem.New(), broken}
+		if err := store.New("disk", b, store.Options{}).Claim(t.Context(), "me", false); !errors.Is(err, broken) {
+			t.Errorf("claim: %v", err)
+		}
+		if _, err := b.Backend.Mark(t.Context()); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("mark: %v", err)
+		}
+	})
+	t.Run("two at once", func(t *testing.T) {
+		b := &racing{Backend: mem.New()}
+		if err := store.New("disk", b, store.Options{}).Claim(t.Context(), "me", false); !errors.Is(err, store.ErrForeign) {
+			t.Errorf("claim: %v", err)
+		}
+	})
+}
+
+// unreadable fails to read its mark.
+type unreadable struct {
+	*mem.Backend
+	err error
+}
+
+func (u *unreadable) Mark(context.Context) (string, error) { return "", u.err }
+
+// racing is marked by another just before it is marked.
+type racing struct{ *mem.Backend }
+
+func (r *racing) SetMark(ctx context.Context, id string) error {
+	return errors.Join(r.Backend.SetMark(ctx, "another"), r.Backend.SetMark(ctx, id))
+}
+
+func TestCapabilities(t *testing.T) {
+	b, err := local.New(local.Config{Path: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		b    store.Backend
+		want bool
+	}{{b, true}, {mem.New(), false}, {storetest.NewFaulty(b), false}} {
+		s := store.New("x", c.b, store.Options{})
+		_, assemble := s.Assembler()
+		_, open := s.FileOpener()
+		_, dirs := s.DirMaker()
+		_, strays := s.StrayLister()
+		_, space := s.SpaceReporter()
+		got := []bool{assemble, open, dirs, strays, space}
+		if !slices.Equal(got, slices.Repeat([]bool{c.want}, 5)) {
+			t.Errorf("%T: capabilities %v, want all %v", c.b, got, c.want)
+		}
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestObserve(t *testing.T) {
+	var seen []string
+	f := storetest.NewFaulty(mem.New())
+	s := store.New("disk", f, store.Options{Observe: func(op string, err error, d time.Duration) {
+		if d < 0 {
+			t.Errorf("%s took %v", op, d)
+		}
+		seen = append(seen, fmt.Sprint(op, " ", err != nil))
+	}})
+	ctx, key := t.Context(), store.NewKey("00000001")
+	broken := errors.New("broken")
+	f.Queue(storetest.OpList, storetest.Fault{After: broken})
+	check := func(err, want error) {
+		t.Helper()
+		if !errors.Is(err, want) {
+			t.Errorf("error %v, want %v", err, want)
+		}
+	}
+	check(s.Put(ctx, key, strings.NewReader("abc"), 3), nil)
+	check(s.Put(ctx, key, strings.NewReader("abc"), 3), store.ErrExists)
+	check(s.Put(ctx, "no key", nil, 3), store.ErrKey)
+	r, err := s.Get(ctx, key, 0, -1)
+	check(err, nil)
+	check(r.Close(), nil)
+	_, err = s.Stat(ctx, key)
+	check(err, nil)
+	for _, err = range s.List(ctx, "", "") {
+	}
+	check(err, broken)
+	check(s.Delete(ctx, key), nil)
+	check(s.Close(), nil)
+	want := []string{"put false", "put true", "get false", "stat false", "list true", "delete false"}
+	if !slices.Equal(seen, want) {
+		t.Errorf("observed %q, want %q", seen, want)
+	}
+	if s.Name() != "disk" {
+		t.Errorf("name %q", s.Name())
+	}
+}
+
+func TestFaulty(t *testing.T) {
+	ctx, key := t.Context(), store.NewKey("00000001")
+	f := storetest.NewFaulty(mem.New())
+	before, after := errors.New("before"), errors.New("after")
+	f.Queue(storetest.OpPut, storetest.Fault{Before: before}, storetest.Fault{After: after})
+	put := func() error { return f.Put(ctx, key, strings.NewReader("abcdef"), 6) }
+	for i, want := range []error{before, after, store.ErrExists} {
+		if err := put(); !errors.Is(err, want) {
+			t.Errorf("put %d: %v, want %v", i, err, want)
+		}
+	}
+	f.Queue(storetest.OpGet, storetest.Fault{Truncate: 2}, storetest.Fault{Flip: 1}, storetest.Fault{Flip: 6}, storetest.Fault{Delay: time.Nanosecond})
+	for i, want := range []string{"abcd", "\x9ebcdef", "abcde\x99", "abcdef"} {
+		r, err := f.Get(ctx, key, 0, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if err != nil || !bytes.Equal(got, []byte(want)) {
+			t.Errorf("get %d: %q, %v, want %q", i, got, err, want)
+		}
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	f.Queue(storetest.OpDelete, storetest.Fault{Delay: time.Hour}, storetest.Fault{After: after})
+	if err := f.Delete(ended, key); !errors.Is(err, context.Canceled) {
+		t.Errorf("delayed delete: %v", err)
+	}
+	if err := f.Delete(ctx, key); !errors.Is(err, after) {
+		t.Errorf("delete: %v", err)
+	}
+	if _, err := f.Stat(ctx, key); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("stat: %v", err)
+	}
+	if n := f.Calls(storetest.OpPut); n != 3 {
+		t.Errorf("%d puts counted", n)
+	}
+}
