@@ -1,0 +1,135 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/crashpoint"
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/names"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// Begin makes an upload, or with b.Resume finds an open one of the same name,
+// size and fingerprint that nobody is sending to.
+func (s *Service) Begin(ctx context.Context, owner protocol.Owner, b protocol.BeginUpload, once *Once) (Reply, error) {
+	if err := s.checkBegin(b); err != nil {
+		return Reply{}, err
+	}
+	return s.exactlyOnce(ctx, owner, once, func() (Reply, error) {
+		if b.Resume && b.Size != nil && b.Fingerprint != nil {
+			r, err := s.find(ctx, owner, b, once)
+			if err != nil || r.Body != nil {
+				return r, err
+			}
+		}
+		return s.begin(ctx, owner, b, once)
+	})
+}
+
+func (s *Service) checkBegin(b protocol.BeginUpload) error {
+	fields := checkFields(b.Name, b.MediaType, b.Meta, b.ExpiresAt, s.now())
+	var size error
+	if b.Size != nil {
+		size = s.checkSize(*b.Size)
+	}
+	if b.SizeHint != nil && size == nil {
+		size = protocol.CheckSize(*b.SizeHint)
+	}
+	return errors.Join(fields, size)
+}
+
+func (s *Service) checkSize(size int64) error {
+	if err := protocol.CheckSize(size); err != nil {
+		return err
+	}
+	if size > s.cfg.MaxSize {
+		return protocol.Errorf(protocol.KindTooLarge, "%d bytes are more than the %d this daemon takes; nothing was recorded", size, s.cfg.MaxSize)
+	}
+	return nil
+}
+
+// checkFields checks what a caller says of a file.
+func checkFields(name string, mediaType *string, metadata map[string]string, expires *protocol.Time, now time.Time) error {
+	if err := names.Check(name); err != nil {
+		return err
+	}
+	if mediaType != nil {
+		if err := protocol.CheckMediaType(*mediaType); err != nil {
+			return err
+		}
+	}
+	if err := protocol.CheckMeta(metadata); err != nil {
+		return err
+	}
+	if expires != nil && !expires.After(now) {
+		return &protocol.Error{Kind: protocol.KindBadRequest, Message: "expires_at lies in the past; nothing was recorded",
+			Hint: "Give a time to come, or none."}
+	}
+	return nil
+}
+
+// find looks for the newest open upload that a resuming caller can go on with.
+func (s *Service) find(ctx context.Context, owner protocol.Owner, b protocol.BeginUpload, once *Once) (Reply, error) {
+	ups, err := s.db.OpenUploads(ctx, owner, b.Name, *b.Size, *b.Fingerprint)
+	if err != nil {
+		return Reply{}, err
+	}
+	for _, up := range ups {
+		if s.sessions.busy(up) {
+			continue
+		}
+		u, err := s.describe(ctx, up)
+		if err != nil {
+			return Reply{}, err
+		}
+		r, err := reply(false, up.UID, u)
+		if err == nil && once != nil {
+			err = s.db.SaveAnswer(ctx, owner, *once.record(r))
+		}
+		return r, err
+	}
+	return Reply{}, nil
+}
+
+func (s *Service) begin(ctx context.Context, owner protocol.Owner, b protocol.BeginUpload, once *Once) (Reply, error) {
+	uid, err := s.cfg.Minter.Next(ctx)
+	if err != nil {
+		return Reply{}, err
+	}
+	up := meta.NewUpload{
+		FileFields: fields(owner, b.Name, b.MediaType, b.Meta, b.ExpiresAt),
+		UID:        uid, CreatedAt: s.now(), Size: b.Size, Fingerprint: b.Fingerprint,
+	}
+	if b.Size != nil {
+		up.PartSize = protocol.PartSizeFor(*b.Size)
+	} else {
+		up.PartSize = protocol.PartSizeForUnknown(b.SizeHint)
+	}
+	if _, ok := s.store.Assembler(); ok && (b.Size == nil || *b.Size > 0) {
+		key, err := s.place.key(ctx)
+		if err != nil {
+			return Reply{}, err
+		}
+		up.InPlace = &meta.NewBlob{Store: s.store.Name(), Key: string(key), Node: s.cfg.Node}
+	}
+	r, err := reply(true, uid, s.wire(meta.Upload{NewUpload: up, State: protocol.UploadOpen, TouchedAt: up.CreatedAt}))
+	if err != nil {
+		return Reply{}, err
+	}
+	if _, err := s.db.BeginUpload(ctx, up, once.record(r)); err != nil {
+		return Reply{}, err
+	}
+	crashpoint.Hit(crashpoint.BeginRecorded)
+	s.cfg.Observe("begun")
+	return r, nil
+}
+
+func fields(owner protocol.Owner, name string, mediaType *string, metadata map[string]string, expires *protocol.Time) meta.FileFields {
+	f := meta.FileFields{Owner: owner, Name: name, MediaType: mediaType, Meta: metadata}
+	if expires != nil {
+		f.ExpiresAt = &expires.Time
+	}
+	return f
+}

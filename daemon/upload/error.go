@@ -1,0 +1,44 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+)
+
+// storeNamed is a configured store.
+func (s *Service) storeNamed(name string) (*store.Store, error) {
+	if st := s.cfg.Stores[name]; st != nil {
+		return st, nil
+	}
+	return nil, &protocol.Error{Kind: protocol.KindStoreUnavailable,
+		Message: "the bytes lie in a store that is not configured any more; they are not lost",
+		Hint:    "Ask the operator to configure that store again.",
+		Err:     fmt.Errorf("store %q is not configured", name)}
+}
+
+// storeError says what a failure of the store means for the caller. The cause
+// stays inside for the log; a key or a path never reaches the wire.
+func storeError(op string, err error) error {
+	if _, ok := errors.AsType[*protocol.Error](err); ok {
+		return err
+	}
+	e := &protocol.Error{Kind: protocol.KindStoreUnavailable, Op: op, Err: err,
+		Message: "the store failed; what this request sent was not recorded, what was acknowledged before is safe",
+		Hint:    "Send it again."}
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w", op, err)
+	case errors.Is(err, store.ErrFull):
+		e.Kind = protocol.KindStoreFull
+		e.Message = "the store is full; what this request sent was not recorded, what was acknowledged before is safe"
+		e.Hint = "Free space on the daemon's store, then resume."
+	case errors.Is(err, store.ErrLost):
+		e.Message = "the disk failed to sync; parts of this upload may be lost and are no longer listed"
+		e.Hint = "Resume the upload: what is missing is sent again."
+	}
+	return e
+}

@@ -1,0 +1,130 @@
+package upload
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+
+	"github.com/osproxy/osproxy/daemon/crashpoint"
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+)
+
+// NewFile is a file that arrives whole, in one request.
+type NewFile struct {
+	Name      string
+	MediaType *string
+	Meta      map[string]string
+	ExpiresAt *protocol.Time
+	// Body is at most protocol.OneShotMax bytes. The hashes are checked when
+	// present.
+	Body   []byte
+	XXH3   *protocol.XXH3
+	SHA256 *[32]byte
+}
+
+// PutFile stores a small file: one object, durable, then one transaction. No
+// row names the object before it exists; the reservation of its directory
+// stands for it (place.go).
+func (s *Service) PutFile(ctx context.Context, owner protocol.Owner, f NewFile, once *Once) (Reply, error) {
+	if err := checkFields(f.Name, f.MediaType, f.Meta, f.ExpiresAt, s.now()); err != nil {
+		return Reply{}, err
+	}
+	if len(f.Body) > protocol.OneShotMax {
+		return Reply{}, &protocol.Error{Kind: protocol.KindTooLarge,
+			Message: "the body is too large for one request; nothing was recorded", Hint: "Begin an upload and send it in parts."}
+	}
+	sums := f.hash()
+	body := Body{Length: int64(len(f.Body)), XXH3: f.XXH3, SHA256: f.SHA256}
+	if err := body.check(sums); err != nil {
+		return Reply{}, err
+	}
+	return s.exactlyOnce(ctx, owner, once, func() (Reply, error) { return s.putFile(ctx, owner, f, sums, once) })
+}
+
+func (f NewFile) hash() received {
+	sc := scratches.Get().(*scratch)
+	defer scratches.Put(sc)
+	sc.part.Reset()
+	_, _ = sc.part.Write(f.Body) // hashes do not fail
+	var r received
+	r.xxh3, r.blocks = sc.part.Sum()
+	if f.SHA256 != nil {
+		r.sha256 = sha256.Sum256(f.Body)
+	}
+	return r
+}
+
+func (s *Service) putFile(ctx context.Context, owner protocol.Owner, f NewFile, sums received, once *Once) (Reply, error) {
+	uid, err := s.cfg.Minter.Next(ctx)
+	if err != nil {
+		return Reply{}, err
+	}
+	size := int64(len(f.Body))
+	digest := protocol.DigestOf(sums.blocks)
+	rec := meta.NewFile{
+		FileFields: fields(owner, f.Name, f.MediaType, f.Meta, f.ExpiresAt),
+		UID:        uid, Size: size, Digest: digest, Fingerprint: protocol.FingerprintOf(size, sums.blocks),
+		ETag: etagOf(digest), Blocks: sums.blocks,
+	}
+	if size > 0 {
+		if rec.Blob, err = s.storeSmall(ctx, f.Body); err != nil {
+			return Reply{}, err
+		}
+	}
+	rec.CommittedAt = s.now()
+	r, err := reply(true, uid, fileOf(rec))
+	if err != nil {
+		return Reply{}, err
+	}
+	ctx, cancel := finishing(ctx)
+	defer cancel()
+	if _, err := s.db.PutFile(ctx, rec, once.record(r)); err != nil {
+		s.unstore(ctx, rec.Blob, err)
+		return Reply{}, err
+	}
+	crashpoint.Hit(crashpoint.PutRecorded)
+	s.cfg.Observe("put")
+	return r, nil
+}
+
+// storeSmall writes the bytes of a small file durably under a new key.
+func (s *Service) storeSmall(ctx context.Context, b []byte) (*meta.NewBlob, error) {
+	key, err := s.place.key(ctx)
+	if err != nil {
+		return nil, err
+	}
+	crashpoint.Hit(crashpoint.PutNamed)
+	if err := s.store.Put(ctx, key, bytes.NewReader(b), int64(len(b))); err != nil {
+		return nil, storeError("store a file", err)
+	}
+	crashpoint.Hit(crashpoint.PutStored)
+	return &meta.NewBlob{Store: s.store.Name(), Key: string(key), Size: int64(len(b)), Node: s.cfg.Node}, nil
+}
+
+// unstore removes the object of a file that was not recorded. Where the
+// database itself failed it may turn out to be recorded after a restart: then
+// the object stays, for Settle to decide.
+func (s *Service) unstore(ctx context.Context, b *meta.NewBlob, cause error) {
+	if b == nil || protocol.KindOf(cause) == protocol.KindInternal {
+		return
+	}
+	if err := s.store.Delete(ctx, store.Key(b.Key)); err != nil {
+		s.log.Warn("remove an unrecorded object; the next start does", "err", err)
+	}
+}
+
+// fileOf is the File that rec records, as it is answered.
+func fileOf(rec meta.NewFile) protocol.File {
+	at := protocol.TimeOf(rec.CommittedAt)
+	f := protocol.File{
+		UID: rec.UID, Owner: rec.Owner, Name: rec.Name, Size: rec.Size, Digest: &rec.Digest, ETag: rec.ETag,
+		MediaType: rec.MediaType, Meta: rec.Meta, CreatedAt: at, CommittedAt: at,
+	}
+	if rec.ExpiresAt != nil {
+		t := protocol.TimeOf(*rec.ExpiresAt)
+		f.ExpiresAt = &t
+	}
+	return f
+}

@@ -1,0 +1,151 @@
+package upload
+
+import (
+	"context"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/crashpoint"
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// touchEvery is how precisely the begin of a part is remembered.
+const touchEvery = time.Minute
+
+// PutPart receives part n of an open upload and records it. The same number
+// may be sent again, also with other bytes and by several senders at once: the
+// last one recorded wins whole. On any error the part stays what it was.
+func (s *Service) PutPart(ctx context.Context, owner protocol.Owner, uid protocol.UID, n protocol.PartNumber, body Body) (protocol.Part, error) {
+	up, err := s.db.Upload(ctx, owner, uid)
+	if err != nil {
+		return protocol.Part{}, err
+	}
+	if up.State != protocol.UploadOpen {
+		return protocol.Part{}, committed(up)
+	}
+	layout := layoutOf(up)
+	offset, _, err := layout.Range(n)
+	if err != nil {
+		return protocol.Part{}, err
+	}
+	if err := layout.CheckLength(n, body.Length); err != nil {
+		return protocol.Part{}, err
+	}
+	se := s.sessions.partBegins(uid)
+	defer s.sessions.partEnds(se)
+	if s.now().Sub(up.TouchedAt) > touchEvery {
+		if err := s.db.TouchUpload(ctx, owner, uid); err != nil {
+			return protocol.Part{}, err
+		}
+	}
+	p := meta.NewPart{Number: n, Offset: offset, Length: body.Length}
+	if _, ok := s.store.Assembler(); ok {
+		err = se.putAssembled(ctx, up, &p, body)
+	} else {
+		err = se.putWhole(ctx, up, &p, body)
+	}
+	if err != nil {
+		return protocol.Part{}, err
+	}
+	crashpoint.Hit(crashpoint.PartRecorded)
+	return protocol.Part{Number: n, Offset: offset, Length: p.Length, XXH3: p.XXH3}, nil
+}
+
+// putAssembled writes the part where claim decides; it is synced later.
+func (se *session) putAssembled(ctx context.Context, up meta.Upload, p *meta.NewPart, body Body) error {
+	t, err := se.claim(ctx, up, p.Number, p.Offset)
+	if err != nil {
+		return err
+	}
+	r, err := t.receive(ctx, body)
+	if err == nil {
+		err = body.check(r)
+	}
+	if err != nil {
+		t.abandon(ctx)
+		return err
+	}
+	p.XXH3, p.Blocks = r.xxh3, r.blocks
+	p.Blob, p.BlobOffset, p.BootID = t.blob.id, t.base, se.svc.cfg.BootID
+	gen, err := se.svc.recordPart(ctx, up, *p)
+	if err != nil {
+		t.abandon(ctx)
+		return err
+	}
+	t.release(gen)
+	return nil
+}
+
+// putWhole stores the part as an object of its own, durable when it returns.
+func (se *session) putWhole(ctx context.Context, up meta.Upload, p *meta.NewPart, body Body) error {
+	s := se.svc
+	id, key, err := s.ownBlob(ctx, up, body.Length)
+	if err != nil {
+		return err
+	}
+	sc := scratches.Get().(*scratch)
+	defer scratches.Put(sc)
+	in := &hashingReader{r: body.Reader, h: body.hashing(sc.part), want: body.Length}
+	if err := s.store.Put(ctx, key, in, body.Length); err != nil {
+		s.dropBlob(ctx, id)
+		if in.err != nil {
+			return in.err
+		}
+		return storeError("store a part", err)
+	}
+	r := in.h.sum()
+	if err := body.check(r); err != nil {
+		s.dropBlob(ctx, id)
+		return err
+	}
+	p.XXH3, p.Blocks, p.Blob = r.xxh3, r.blocks, id
+	if _, err := s.recordPart(ctx, up, *p); err != nil {
+		s.dropBlob(ctx, id)
+		return err
+	}
+	return nil
+}
+
+// recordPart makes the part count. The bytes have arrived, so this no longer
+// depends on the client.
+func (s *Service) recordPart(ctx context.Context, up meta.Upload, p meta.NewPart) (gen int64, err error) {
+	ctx, cancel := finishing(ctx)
+	defer cancel()
+	return s.db.RecordPart(ctx, up.Owner, up.UID, p)
+}
+
+// hashingReader hashes what a store reads through it and remembers why the
+// body failed, so that the caller can tell it from a failure of the store.
+type hashingReader struct {
+	r    interface{ Read([]byte) (int, error) }
+	h    hashing
+	got  int64
+	want int64
+	err  error
+}
+
+func (h *hashingReader) Read(p []byte) (int, error) {
+	n, err := h.r.Read(p)
+	h.h.write(p[:n])
+	h.got += int64(n)
+	if err != nil && h.got < h.want {
+		h.err = bodyError(err, h.got, h.want)
+		return n, h.err
+	}
+	return n, err
+}
+
+// layoutOf is how the upload is cut into parts.
+func layoutOf(up meta.Upload) protocol.Layout {
+	l := protocol.Layout{Size: -1, PartSize: up.PartSize}
+	if up.Size != nil {
+		l.Size = *up.Size
+	}
+	return l
+}
+
+func committed(up meta.Upload) error {
+	return &protocol.Error{Kind: protocol.KindCommitted, UID: up.UID,
+		Message: "the upload is committed; its file does not change any more",
+		Hint:    "Read the file under the same uid, or begin a new upload."}
+}

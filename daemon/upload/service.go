@@ -1,0 +1,161 @@
+// Package upload is the write side of ospd: it begins uploads, receives parts,
+// commits them into files and takes small files whole.
+//
+// A part's way: PutPart claims a place for it (target.go), receives the bytes
+// while hashing them (receive.go), and records it. A session (session.go)
+// holds what an open upload needs between requests: who is writing which part,
+// the descriptors of its blobs, and how much is not yet synced (sync.go).
+// Commit (commit.go) checks the recorded parts, syncs, and publishes them in
+// one transaction; no byte moves.
+package upload
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/crashpoint"
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+)
+
+// Config is what a Service needs. Zero limits mean the defaults named.
+type Config struct {
+	Meta   *meta.DB
+	Minter *meta.Minter
+	// Store takes new blobs; Stores are all that hold any, by name.
+	Store  *store.Store
+	Stores map[string]*store.Store
+	// Node is the node that holds the blobs of a local store, "" when alone.
+	Node string
+	// BootID names this boot of this machine: bytes written in another one
+	// are verified before they count.
+	BootID string
+	// MaxSize is the largest file, at most and by default protocol.MaxSize.
+	MaxSize int64
+	// Unsynced is how many bytes of one upload may wait for a sync before its
+	// writers wait, 64 MiB by default.
+	Unsynced int64
+	// AbandonAfter is how long an upload lives after its last part began, 7
+	// days by default.
+	AbandonAfter time.Duration
+	// IdleAfter is how long the descriptors of an upload nobody writes to are
+	// kept, 30 s by default.
+	IdleAfter time.Duration
+	Clock     func() time.Time
+	Logger    *slog.Logger
+	// Observe is told what became of each upload: "begun", "committed",
+	// "aborted", "put". It may be nil.
+	Observe func(outcome string)
+}
+
+const (
+	defaultUnsynced     = 64 << 20
+	defaultAbandonAfter = 7 * 24 * time.Hour
+	defaultIdleAfter    = 30 * time.Second
+	// busyFor is how long after a part request ended its upload is not given
+	// to another beginner (DESIGN.md section 4).
+	busyFor = 5 * time.Second
+)
+
+// Service is the write side. Its methods are safe for concurrent use.
+type Service struct {
+	cfg      Config
+	db       *meta.DB
+	store    *store.Store
+	log      *slog.Logger
+	now      func() time.Time
+	place    *placer
+	sessions *sessions
+	once     *keyedLock
+}
+
+// New makes a Service and starts the goroutine that lets idle descriptors go;
+// Close ends it.
+func New(cfg Config) *Service {
+	if cfg.MaxSize <= 0 || cfg.MaxSize > protocol.MaxSize {
+		cfg.MaxSize = protocol.MaxSize
+	}
+	if cfg.Unsynced <= 0 {
+		cfg.Unsynced = defaultUnsynced
+	}
+	if cfg.AbandonAfter <= 0 {
+		cfg.AbandonAfter = defaultAbandonAfter
+	}
+	if cfg.IdleAfter <= 0 {
+		cfg.IdleAfter = defaultIdleAfter
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(string) {}
+	}
+	s := &Service{
+		cfg: cfg, db: cfg.Meta, store: cfg.Store, log: cfg.Logger, now: cfg.Clock,
+		place: newPlacer(cfg.Meta, cfg.Store),
+		once:  newKeyedLock(),
+	}
+	s.sessions = newSessions(s)
+	return s
+}
+
+// Close waits for running syncs, then closes the descriptors of open uploads.
+// Requests must have ended. The uploads themselves stay and can be resumed.
+func (s *Service) Close() error { return s.sessions.close() }
+
+// Upload describes an upload with the parts that are held for certain: parts
+// that another boot of the machine left unsynced are verified first.
+func (s *Service) Upload(ctx context.Context, owner protocol.Owner, uid protocol.UID) (protocol.Upload, error) {
+	up, err := s.db.Upload(ctx, owner, uid)
+	if err != nil {
+		return protocol.Upload{}, err
+	}
+	return s.describe(ctx, up)
+}
+
+// describe makes the wire's Upload of a recorded one.
+func (s *Service) describe(ctx context.Context, up meta.Upload) (protocol.Upload, error) {
+	u := s.wire(up)
+	if up.State != protocol.UploadOpen {
+		return u, nil
+	}
+	parts, _, err := s.heldParts(ctx, up)
+	if err != nil {
+		return protocol.Upload{}, err
+	}
+	u.Parts = wireParts(parts)
+	return u, nil
+}
+
+// wire is up without its parts.
+func (s *Service) wire(up meta.Upload) protocol.Upload {
+	return protocol.Upload{
+		UID: up.UID, State: up.State, Name: up.Name, Size: up.Size, PartSize: up.PartSize,
+		MediaType: up.MediaType, Meta: up.Meta, CreatedAt: protocol.TimeOf(up.CreatedAt),
+		AbandonedAt: protocol.TimeOf(up.TouchedAt.Add(s.cfg.AbandonAfter)), File: up.File,
+	}
+}
+
+func wireParts(parts []meta.Part) []protocol.Part {
+	out := make([]protocol.Part, len(parts))
+	for i, p := range parts {
+		out[i] = protocol.Part{Number: p.Number, Offset: p.Offset, Length: p.Length, XXH3: p.XXH3}
+	}
+	return out
+}
+
+// Abort gives an open upload up; what it stored is freed by the sweep.
+func (s *Service) Abort(ctx context.Context, owner protocol.Owner, uid protocol.UID) error {
+	if err := s.db.AbortUpload(ctx, owner, uid); err != nil {
+		return err
+	}
+	crashpoint.Hit(crashpoint.AbortRecorded)
+	s.sessions.forget(uid)
+	s.cfg.Observe("aborted")
+	return nil
+}

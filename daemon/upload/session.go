@@ -1,0 +1,216 @@
+package upload
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+)
+
+// session is what an open upload needs between its requests. It exists while
+// somebody uses it or has written bytes that are not synced yet; everything
+// that must survive is in the database.
+type session struct {
+	svc *Service
+	uid protocol.UID
+
+	users int       // guarded by sessions.mu
+	done  bool      // guarded by sessions.mu: committed or aborted, close when unused
+	idle  time.Time // guarded by sessions.mu: when the last user left
+
+	parts    int       // guarded by sessions.mu: part requests running
+	partDone time.Time // guarded by sessions.mu: when the last one ended
+
+	// verify is held while parts of another boot are read back.
+	verify sync.Mutex
+
+	mu sync.Mutex
+	// recorded are the part numbers the database holds, nil before it was
+	// asked. guarded by mu, as is all that follows.
+	recorded map[protocol.PartNumber]bool
+	// inPlace are the part numbers being written at their place.
+	inPlace map[protocol.PartNumber]bool
+	blobs   map[meta.BlobID]*openBlob
+	lost    map[meta.BlobID]bool
+	// gen is the highest gen a part of this process was recorded at: a sync
+	// that starts now covers every part up to it.
+	gen int64
+	// unsynced counts bytes that are written, or about to be, and not synced.
+	unsynced int64
+	// eased is closed and replaced whenever unsynced falls.
+	eased   chan struct{}
+	syncing bool
+}
+
+// openBlob is a blob being written, by one descriptor from its first byte to
+// its last sync.
+type openBlob struct {
+	id  meta.BlobID
+	asm store.Assembly
+	// keep: more parts may come (the upload's own blob), so the descriptor
+	// stays open while the session does.
+	keep    bool
+	dirty   int64 // guarded by session.mu: written and not synced
+	writers int   // guarded by session.mu
+}
+
+// sessions are the open uploads of this process.
+type sessions struct {
+	svc  *Service
+	stop context.CancelFunc
+	ctx  context.Context
+	wg   sync.WaitGroup // letIdleGo and all running syncs
+
+	mu   sync.Mutex
+	open map[protocol.UID]*session // guarded by mu
+}
+
+func newSessions(svc *Service) *sessions {
+	ss := &sessions{svc: svc, open: map[protocol.UID]*session{}}
+	ss.ctx, ss.stop = context.WithCancel(context.Background())
+	ss.wg.Go(ss.letIdleGo)
+	return ss
+}
+
+// enter joins the session of an upload, making it if need be. The caller
+// leaves it.
+func (ss *sessions) enter(uid protocol.UID) *session {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	se := ss.open[uid]
+	if se == nil {
+		se = &session{
+			svc: ss.svc, uid: uid, eased: make(chan struct{}),
+			inPlace: map[protocol.PartNumber]bool{}, blobs: map[meta.BlobID]*openBlob{}, lost: map[meta.BlobID]bool{},
+		}
+		ss.open[uid] = se
+	}
+	se.users++
+	return se
+}
+
+// leave ends what enter began.
+func (ss *sessions) leave(se *session) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	se.users--
+	se.idle = time.Now()
+	if se.users == 0 && se.done {
+		ss.drop(se)
+	}
+}
+
+// partBegins and partEnds bracket a part request.
+func (ss *sessions) partBegins(uid protocol.UID) *session {
+	se := ss.enter(uid)
+	ss.mu.Lock()
+	se.parts++
+	ss.mu.Unlock()
+	return se
+}
+
+func (ss *sessions) partEnds(se *session) {
+	ss.mu.Lock()
+	se.parts--
+	se.partDone = ss.svc.now()
+	ss.mu.Unlock()
+	ss.leave(se)
+}
+
+// busy reports whether a part request of the upload runs or ended less than
+// busyFor ago.
+func (ss *sessions) busy(up meta.Upload) bool {
+	now := ss.svc.now()
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if se := ss.open[up.UID]; se != nil && (se.parts > 0 || now.Sub(se.partDone) < busyFor) {
+		return true
+	}
+	return up.TouchedAt.After(up.CreatedAt) && now.Sub(up.TouchedAt) < busyFor
+}
+
+// forget closes the session of an upload that is committed or aborted, as soon
+// as its last straggler has left.
+func (ss *sessions) forget(uid protocol.UID) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	se := ss.open[uid]
+	if se == nil {
+		return
+	}
+	se.done = true
+	if se.users == 0 {
+		ss.drop(se)
+	}
+}
+
+// drop closes the descriptors of a session nobody uses. The caller holds mu.
+func (ss *sessions) drop(se *session) {
+	delete(ss.open, se.uid)
+	for _, b := range se.blobs {
+		if err := b.asm.Close(); err != nil {
+			ss.svc.log.Warn("close a blob", "uid", se.uid, "err", err)
+		}
+	}
+}
+
+// letIdleGo syncs and closes the descriptors of uploads that nobody has
+// written to for a while.
+func (ss *sessions) letIdleGo() {
+	tick := time.NewTicker(ss.svc.cfg.IdleAfter / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ss.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, se := range ss.idleSince(time.Now().Add(-ss.svc.cfg.IdleAfter)) {
+			if err := se.syncAll(ss.ctx); err != nil && ss.ctx.Err() == nil {
+				ss.svc.log.Error("sync an idle upload", "uid", se.uid, "err", err)
+			}
+			ss.closeIdle(se)
+		}
+	}
+}
+
+// idleSince picks the sessions without a user since t and becomes their user.
+func (ss *sessions) idleSince(t time.Time) []*session {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	var idle []*session
+	for _, se := range ss.open {
+		if se.users == 0 && se.idle.Before(t) {
+			se.users++
+			idle = append(idle, se)
+		}
+	}
+	return idle
+}
+
+func (ss *sessions) closeIdle(se *session) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if se.users--; se.users == 0 {
+		ss.drop(se)
+	}
+}
+
+// close ends the background work and closes every descriptor.
+func (ss *sessions) close() error {
+	ss.stop()
+	ss.wg.Wait()
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	for _, se := range ss.open {
+		if se.users > 0 {
+			return fmt.Errorf("close the upload service: upload %s is in use", se.uid)
+		}
+		ss.drop(se)
+	}
+	return nil
+}

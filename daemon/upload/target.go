@@ -1,0 +1,182 @@
+package upload
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/osproxy/osproxy/daemon/crashpoint"
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+)
+
+// target is where the bytes of one part request go: their place in the
+// upload's blob, or a blob of their own.
+//
+// Only one writer at a time may write a part at its place, and only while the
+// part is not recorded. Everybody else is received into a blob of its own and
+// takes over by recording the part there. So an accepted part is never
+// touched, two writers never interleave, and a straggler can only write bytes
+// that nothing refers to.
+type target struct {
+	se     *session
+	number protocol.PartNumber
+	blob   *openBlob
+	// base is where in the blob the part begins.
+	base    int64
+	inPlace bool
+}
+
+// claim decides where the part goes and opens the blob.
+func (se *session) claim(ctx context.Context, up meta.Upload, n protocol.PartNumber, offset int64) (*target, error) {
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	if err := se.load(ctx, up.Owner); err != nil {
+		return nil, err
+	}
+	if up.Blob != 0 && !se.lost[up.Blob] && !se.recorded[n] && !se.inPlace[n] {
+		b, err := se.openLocked(ctx, up.Blob, up.InPlace.Store, store.Key(up.InPlace.Key), true)
+		if err != nil {
+			return nil, err
+		}
+		se.inPlace[n] = true
+		b.writers++
+		return &target{se: se, number: n, blob: b, base: offset, inPlace: true}, nil
+	}
+	return se.claimOwn(ctx, up, n)
+}
+
+// claimOwn makes a blob for one part; its row is durable before its object
+// exists. The caller holds mu.
+func (se *session) claimOwn(ctx context.Context, up meta.Upload, n protocol.PartNumber) (*target, error) {
+	id, key, err := se.svc.ownBlob(ctx, up, 0)
+	if err != nil {
+		return nil, err
+	}
+	b, err := se.openLocked(ctx, id, se.svc.store.Name(), key, false)
+	if err != nil {
+		se.svc.dropBlob(ctx, id)
+		return nil, err
+	}
+	b.writers++
+	return &target{se: se, number: n, blob: b}, nil
+}
+
+// ownBlob names a blob for one part of an upload.
+func (s *Service) ownBlob(ctx context.Context, up meta.Upload, size int64) (meta.BlobID, store.Key, error) {
+	key, err := s.place.key(ctx)
+	if err != nil {
+		return 0, "", err
+	}
+	id, err := s.db.AddBlob(ctx, meta.NewBlob{Store: s.store.Name(), Key: string(key), Size: size, Node: s.cfg.Node}, up.UID)
+	if err != nil {
+		return 0, "", fmt.Errorf("name a blob: %w", err)
+	}
+	crashpoint.Hit(crashpoint.PartBlobNamed)
+	return id, key, nil
+}
+
+// dropBlob gives up a blob that nothing refers to; the sweep removes it.
+func (s *Service) dropBlob(ctx context.Context, id meta.BlobID) {
+	ctx, cancel := finishing(ctx)
+	defer cancel()
+	if err := s.db.DropBlob(ctx, id); err != nil {
+		s.log.Error("give a blob up", "blob", id, "err", err)
+	}
+}
+
+// load reads which parts are recorded, once. The caller holds mu.
+func (se *session) load(ctx context.Context, owner protocol.Owner) error {
+	if se.recorded != nil {
+		return nil
+	}
+	parts, gen, err := se.svc.db.Parts(ctx, owner, se.uid)
+	if err != nil {
+		return err
+	}
+	se.recorded = make(map[protocol.PartNumber]bool, len(parts))
+	for _, p := range parts {
+		se.recorded[p.Number] = true
+	}
+	se.gen = max(se.gen, gen)
+	return nil
+}
+
+// openLocked opens a blob for writing, or finds it open. The caller holds mu.
+func (se *session) openLocked(ctx context.Context, id meta.BlobID, name string, key store.Key, keep bool) (*openBlob, error) {
+	if b := se.blobs[id]; b != nil {
+		return b, nil
+	}
+	st, err := se.svc.storeNamed(name)
+	if err != nil {
+		return nil, err
+	}
+	a, ok := st.Assembler()
+	if !ok {
+		return nil, fmt.Errorf("store %s cannot assemble", name)
+	}
+	asm, err := a.Assemble(ctx, key)
+	if err != nil {
+		return nil, storeError("open a blob", err)
+	}
+	crashpoint.Hit(crashpoint.PartOpened)
+	b := &openBlob{id: id, asm: asm, keep: keep}
+	se.blobs[id] = b
+	return b, nil
+}
+
+// release ends a target that was recorded at gen.
+func (t *target) release(gen int64) {
+	se := t.se
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	if se.recorded != nil {
+		se.recorded[t.number] = true
+	}
+	se.gen = max(se.gen, gen)
+	se.endWriter(t)
+}
+
+// abandon ends a target whose part was not recorded.
+func (t *target) abandon(ctx context.Context) {
+	se := t.se
+	se.mu.Lock()
+	if !t.inPlace && !se.lost[t.blob.id] {
+		se.removeLocked(t.blob)
+	}
+	se.endWriter(t)
+	se.mu.Unlock()
+	if !t.inPlace {
+		se.svc.dropBlob(ctx, t.blob.id)
+	}
+}
+
+// endWriter is the common end. The caller holds mu.
+func (se *session) endWriter(t *target) {
+	if t.inPlace {
+		delete(se.inPlace, t.number)
+	}
+	se.unrefLocked(t.blob)
+}
+
+// unrefLocked ends one use of b's descriptor and closes it once nobody needs
+// it: b is lost, or it is one part's blob and synced. The caller holds mu.
+func (se *session) unrefLocked(b *openBlob) {
+	b.writers--
+	if b.writers > 0 || (!se.lost[b.id] && (b.keep || b.dirty > 0)) {
+		return
+	}
+	if se.blobs[b.id] == b {
+		se.removeLocked(b)
+	}
+	if err := b.asm.Close(); err != nil {
+		se.svc.log.Warn("close a blob", "uid", se.uid, "err", err)
+	}
+}
+
+// removeLocked forgets a blob and what it has unsynced. The caller holds mu.
+func (se *session) removeLocked(b *openBlob) {
+	delete(se.blobs, b.id)
+	se.easeLocked(b.dirty)
+	b.dirty = 0
+}
