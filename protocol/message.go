@@ -94,8 +94,9 @@ type Problem struct {
 	RequestID string  `json:"request_id"`
 	Retryable bool    `json:"retryable"`
 	// Missing are the absent part numbers as inclusive ranges, with
-	// KindPartsMissing only.
-	Missing [][2]PartNumber `json:"missing,omitempty"`
-	// Parts are those the daemon holds, with KindPartsDiffer only.
-	Parts []Part `json:"parts,omitempty"`
+	// KindPartsMissing only; nil, it is not a member.
+	Missing [][2]PartNumber `json:"missing,omitzero"`
+	// Parts are those the daemon holds, with KindPartsDiffer only; nil, it
+	// is not a member.
+	Parts []Part `json:"parts,omitzero"`
 }

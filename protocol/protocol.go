@@ -4,13 +4,18 @@
 // the bit.
 //
 // Read this file first. It declares the nouns; message.go the requests and
-// answers, route.go the routes, error.go the kinds of error. Nothing here
-// knows a server, a database or a storage vendor: the package imports the
-// standard library and zeebo/xxh3 and is imported by everything else.
+// answers, route.go the routes, error.go the kinds of error and problem.go how
+// one travels. digest.go, fingerprint.go, part.go and proof.go are the
+// functions; name.go, check.go and request.go refuse what is not allowed.
+// Their vectors are in testdata/vectors.json. Nothing here knows a server, a
+// database or a storage vendor: the package imports the standard library and
+// zeebo/xxh3 and is imported by everything else.
 package protocol
 
 import (
+	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
@@ -55,7 +60,7 @@ var Epoch = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 // bits. Any other text is KindBadUID.
 func ParseUID(s string) (UID, error) {
 	n, err := strconv.ParseUint(s, 10, 63)
-	if err != nil || s[0] < '1' || s[0] > '9' {
+	if err != nil || n == 0 || s[0] == '0' {
 		return 0, &Error{Kind: KindBadUID, Message: fmt.Sprintf("%.40q is not a uid", s),
 			Hint: "A uid is 1 to 19 decimal digits without a leading zero."}
 	}
@@ -197,7 +202,8 @@ type Upload struct {
 	AbandonedAt Time `json:"abandoned_at"`
 	// Maybe says that a claim may succeed.
 	Maybe bool `json:"maybe"`
-	// Parts are those the daemon holds, by number. Absent in listings.
+	// Parts are those the daemon holds, by number. Listings show an
+	// UploadSummary, which has none.
 	Parts []Part `json:"parts"`
 	// File is set once the upload is committed.
 	File *File `json:"file"`
@@ -242,17 +248,20 @@ func (t Time) MarshalJSON() ([]byte, error) { return []byte(`"` + t.String() + `
 
 // UnmarshalJSON accepts any RFC 3339 time and cuts it to milliseconds.
 func (t *Time) UnmarshalJSON(b []byte) error {
-	s, err := strconv.Unquote(string(b))
-	if err != nil {
-		return &Error{Kind: KindBadRequest, Message: "a time is a string in RFC 3339 form"}
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return Errorf(KindBadRequest, "a time is a string in RFC 3339 form, not %.40s", b)
 	}
 	return t.UnmarshalText([]byte(s))
 }
 
-// UnmarshalText accepts any RFC 3339 time and cuts it to milliseconds.
+// UnmarshalText accepts any RFC 3339 time whose year in UTC has four digits,
+// and cuts it to milliseconds.
 func (t *Time) UnmarshalText(b []byte) error {
-	v, err := time.Parse(time.RFC3339Nano, string(b))
-	if err != nil {
+	v, err := time.Parse(time.RFC3339, string(b))
+	// time.Parse also takes hours of one digit and a comma (go.dev/issue/54580).
+	loose := len(b) < len("2026-11-22T10:") || b[len("2026-11-22T10")] != ':' || bytes.IndexByte(b, ',') >= 0
+	if year := v.UTC().Year(); err != nil || loose || year < 0 || year > 9999 {
 		return &Error{Kind: KindBadRequest, Message: fmt.Sprintf("%.40q is not a time", b),
 			Hint: "Use RFC 3339, for example 2026-11-22T10:00:00.000Z."}
 	}
