@@ -1,5 +1,10 @@
 package protocol
 
+import (
+	"strconv"
+	"strings"
+)
+
 // RouteName names a route in code, logs and metrics.
 type RouteName string
 
@@ -54,6 +59,24 @@ var routes = [...]Route{
 
 // Routes returns the table, in order. The caller must not change it.
 func Routes() []Route { return routes[:] }
+
+// RouteOf is the row of a name. A name that has none is a mistake in the
+// program, and a panic.
+func RouteOf(name RouteName) Route {
+	for _, r := range routes {
+		if r.Name == name {
+			return r
+		}
+	}
+	panic("protocol: no route is called " + string(name))
+}
+
+// Expand is the path with uid and n in their places; what has no place in it
+// is not used.
+func (r Route) Expand(uid UID, n PartNumber) string {
+	path := strings.Replace(r.Path, "{uid}", uid.String(), 1)
+	return strings.Replace(path, "{number}", strconv.Itoa(int(n)), 1)
+}
 
 // The headers of ours.
 const (
