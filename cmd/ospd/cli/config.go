@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/osproxy/osproxy/daemon"
+)
+
+// configFlags are the flags that name a key of the configuration.
+type configFlags struct {
+	file  string
+	flags *pflag.FlagSet
+}
+
+// addConfigFlags gives cmd --config and the flags common to every verb that
+// opens an installation.
+func addConfigFlags(cmd *cobra.Command) *configFlags {
+	def := daemon.DefaultConfig()
+	f := &configFlags{flags: cmd.Flags()}
+	f.flags.StringVar(&f.file, "config", "", "configuration `FILE` (YAML); none is read unless named")
+	f.flags.String("data", def.Data, "`DIR` for the database, the stored files and the lock")
+	f.flags.String("db", def.DB, "database: sqlite")
+	return f
+}
+
+// load reads the configuration with the flags that were given on top.
+func (f *configFlags) load(e *env) (daemon.Config, error) {
+	given := map[string]any{}
+	f.flags.VisitAll(func(fl *pflag.Flag) {
+		if !fl.Changed {
+			return
+		}
+		switch key := fl.Name; key {
+		case "data", "db", "listen", "insecure":
+			given[key] = fl.Value.String()
+		case "admin-listen":
+			given["admin_listen"] = fl.Value.String()
+		case "drain-timeout":
+			given["drain_timeout"] = fl.Value.String()
+		}
+	})
+	cfg, err := daemon.LoadConfig(f.file, e.environ, given)
+	if err != nil {
+		return cfg, &daemon.Error{Stage: daemon.StageConfig, Err: err}
+	}
+	return cfg, nil
+}

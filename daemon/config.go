@@ -1,0 +1,177 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/adrg/xdg"
+
+	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/store/open"
+)
+
+// Config is what an operator chooses. Each field's key in the configuration
+// file is its koanf tag; the same key in upper case behind OSPD_, with "__"
+// between levels, is its environment variable.
+type Config struct {
+	// Listen is host:port of the API.
+	Listen string `koanf:"listen"`
+	// AdminListen serves metrics and profiles: a loopback host:port or
+	// unix:/path. Empty: not served.
+	AdminListen string `koanf:"admin_listen"`
+	// Data is the folder of everything the daemon keeps; one daemon uses it.
+	Data string `koanf:"data"`
+	// DB is "sqlite": <data>/meta.db.
+	DB string `koanf:"db"`
+	// DefaultStore takes new blobs. May be empty when there is one store.
+	DefaultStore string `koanf:"default_store"`
+	// Stores by name. Without any there is one, "disk", at <data>/blobs.
+	Stores map[string]StoreConfig `koanf:"stores"`
+	// VerifyReads is when blocks are checked before they are served.
+	VerifyReads file.VerifyMode `koanf:"verify_reads"`
+	// Insecure allows a listener off loopback although there are no tokens.
+	Insecure bool `koanf:"insecure"`
+	// MaxSize is the largest file in bytes; 0 means the protocol's limit.
+	MaxSize int64 `koanf:"max_size"`
+	// DrainTimeout is how long requests in flight may take to finish after
+	// SIGTERM.
+	DrainTimeout time.Duration `koanf:"drain_timeout"`
+}
+
+// StoreConfig is one store.
+type StoreConfig struct {
+	// Type is "local".
+	Type string `koanf:"type"`
+	// Path is the folder of a local store.
+	Path string `koanf:"path"`
+}
+
+// DefaultConfig is the configuration of an ospd started without any.
+func DefaultConfig() Config {
+	return Config{
+		Listen:       "127.0.0.1:8888",
+		Data:         filepath.Join(xdg.DataHome, "ospd"),
+		DB:           "sqlite",
+		VerifyReads:  file.VerifyFirst,
+		DrainTimeout: 60 * time.Second,
+	}
+}
+
+// Complete fills in what follows from the rest and reports everything that is
+// wrong, not only the first thing.
+func (c *Config) Complete() error {
+	abs, err := filepath.Abs(c.Data)
+	if err != nil || c.Data == "" {
+		return fmt.Errorf("data: %q is not a folder's path", c.Data)
+	}
+	c.Data = abs
+	if len(c.Stores) == 0 {
+		c.Stores = map[string]StoreConfig{"disk": {Type: "local", Path: filepath.Join(c.Data, "blobs")}}
+	}
+	if c.DefaultStore == "" && len(c.Stores) == 1 {
+		for name := range c.Stores {
+			c.DefaultStore = name
+		}
+	}
+	return errors.Join(c.checkListeners(), c.checkDatabase(), c.checkStores(), c.checkReads(), c.checkTimes())
+}
+
+func (c *Config) checkListeners() error {
+	var errs []error
+	if local, err := isLoopback(c.Listen); err != nil {
+		errs = append(errs, fmt.Errorf("listen: %w", err))
+	} else if !local && !c.Insecure {
+		errs = append(errs, fmt.Errorf("listen: %s can be reached from other machines, and this daemon has no tokens: everybody could read and delete everything; "+
+			"listen on 127.0.0.1, or say --insecure if the network itself keeps strangers out", c.Listen))
+	}
+	if c.AdminListen != "" && !strings.HasPrefix(c.AdminListen, "unix:/") {
+		if local, err := isLoopback(c.AdminListen); err != nil {
+			errs = append(errs, fmt.Errorf("admin_listen: %w", err))
+		} else if !local {
+			errs = append(errs, fmt.Errorf("admin_listen: %s is not loopback; use 127.0.0.1:PORT or unix:/PATH", c.AdminListen))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// isLoopback reports whether only this machine reaches host:port.
+func isLoopback(addr string) (bool, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || port == "" {
+		return false, fmt.Errorf("%q is not HOST:PORT", addr)
+	}
+	if host == "localhost" {
+		return true, nil
+	}
+	if host == "" {
+		return false, nil
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return false, fmt.Errorf("%q is not HOST:PORT with an IP address or localhost", addr)
+	}
+	return ip.IsLoopback(), nil
+}
+
+func (c *Config) checkDatabase() error {
+	if c.DB != "sqlite" {
+		scheme, _, _ := strings.Cut(c.DB, ":")
+		return fmt.Errorf("db: this version knows sqlite only, not %q", scheme)
+	}
+	return nil
+}
+
+func (c *Config) checkStores() error {
+	var errs []error
+	if _, ok := c.Stores[c.DefaultStore]; !ok {
+		errs = append(errs, fmt.Errorf("default_store: %q is not one of the stores", c.DefaultStore))
+	}
+	paths := map[string]string{}
+	for name, s := range c.Stores {
+		if s.Type != "local" {
+			errs = append(errs, fmt.Errorf("stores.%s.type: this version knows local only, not %q", name, s.Type))
+			continue
+		}
+		if !filepath.IsAbs(s.Path) {
+			errs = append(errs, fmt.Errorf("stores.%s.path: %q is not an absolute path", name, s.Path))
+			continue
+		}
+		if other, taken := paths[filepath.Clean(s.Path)]; taken {
+			errs = append(errs, fmt.Errorf("stores.%s.path: is the folder of store %s too", name, other))
+		}
+		paths[filepath.Clean(s.Path)] = name
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) checkReads() error {
+	switch c.VerifyReads {
+	case file.VerifyAlways, file.VerifyFirst, file.VerifyOff:
+		return nil
+	}
+	return fmt.Errorf("verify_reads: %q is not always, first or off", c.VerifyReads)
+}
+
+func (c *Config) checkTimes() error {
+	if c.DrainTimeout <= 0 {
+		return fmt.Errorf("drain_timeout: %s is not a time to wait", c.DrainTimeout)
+	}
+	if c.MaxSize < 0 {
+		return fmt.Errorf("max_size: %d is negative", c.MaxSize)
+	}
+	return nil
+}
+
+func (s StoreConfig) open() open.Config { return open.Config{Type: s.Type, Path: s.Path} }
+
+// databasePath is where SQLite keeps the metadata.
+func (c *Config) databasePath() string { return filepath.Join(c.Data, "meta.db") }
+
+// makeData makes the data folder, readable by its owner only.
+func (c *Config) makeData() error { return os.MkdirAll(c.Data, 0o700) }

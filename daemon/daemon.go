@@ -1,0 +1,177 @@
+// Package daemon is ospd as a value: New takes a configuration and wires the
+// parts, Run serves until its context ends and then drains. Nothing of it is
+// global, so that several fit in one test.
+//
+// The parts: meta (the database), upload (the write side), file (the read
+// side) and api (HTTP); package store keeps the bytes.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/osproxy/osproxy/daemon/api"
+	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/metrics"
+	"github.com/osproxy/osproxy/daemon/upload"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// Daemon is one ospd that is ready to serve.
+type Daemon struct {
+	cfg     Config
+	log     *slog.Logger
+	in      *Installation
+	uploads *upload.Service
+	api     *api.Server
+	admin   *admin
+	l       net.Listener
+}
+
+// New opens the installation, settles what a crash left, and listens. Errors
+// are *Error with the stage. A Daemon that was made is ended by Run or Close.
+func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *Daemon, err error) {
+	if err := cfg.Complete(); err != nil {
+		return nil, at(StageConfig, err)
+	}
+	// Off loopback the operator vouched for the network (--insecure), and the
+	// names under which it knows this machine are not ours to list.
+	local, err := isLoopback(cfg.Listen)
+	if err != nil {
+		return nil, at(StageConfig, err)
+	}
+	reg := prometheus.NewRegistry()
+	met := metrics.New(reg)
+	in, err := OpenInstallation(ctx, cfg, true, log, met.Store)
+	if err != nil {
+		return nil, err
+	}
+	d := &Daemon{cfg: cfg, log: log, in: in}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	minter, err := meta.NewMinter(in.DB, 0, time.Now)
+	if err != nil {
+		return nil, at(StageDatabase, err)
+	}
+	d.uploads = upload.New(upload.Config{
+		Meta: in.DB, Minter: minter,
+		Store: in.Stores[cfg.DefaultStore], Stores: in.Stores,
+		BootID: bootID(), MaxSize: cfg.MaxSize, Logger: log, Observe: met.Upload,
+	})
+	removed, err := d.uploads.Settle(ctx)
+	if err != nil {
+		return nil, at(StageStore, err)
+	}
+	if removed > 0 {
+		log.Info("removed what a crash left: objects that no file was recorded for", "objects", removed)
+	}
+	files := file.New(file.Config{
+		Meta: in.DB, Stores: in.Stores, Verify: cfg.VerifyReads, Logger: log,
+		Corrupt: func(file.Corruption) { met.Corrupt() },
+	})
+	if d.l, err = net.Listen("tcp", cfg.Listen); err != nil {
+		return nil, at(StageListener, err)
+	}
+	if d.admin, err = newAdmin(cfg.AdminListen, reg, log); err != nil {
+		return nil, at(StageListener, err)
+	}
+	d.api = api.New(api.Config{
+		Uploads: d.uploads, Files: files, Logger: log, Metrics: met, Ready: d.notReady,
+		Capabilities: d.capabilities(version), Hosts: api.LoopbackHosts(d.l.Addr()), Open: local,
+	})
+	return d, nil
+}
+
+func (d *Daemon) capabilities(version string) protocol.Capabilities {
+	c := protocol.Capabilities{
+		ServerID: d.in.ServerID, Version: version, API: []string{"v1"},
+		BlockSize: protocol.BlockSize, PartSize: protocol.MinPartSize, MaxParts: protocol.MaxParts,
+		OneShotMax: protocol.OneShotMax, MaxSize: protocol.MaxSize, Features: []string{},
+	}
+	if d.cfg.MaxSize > 0 && d.cfg.MaxSize < c.MaxSize {
+		c.MaxSize = d.cfg.MaxSize
+	}
+	return c
+}
+
+// Addr is where the API listens.
+func (d *Daemon) Addr() net.Addr { return d.l.Addr() }
+
+// URL is what a client on this machine gives as --server.
+func (d *Daemon) URL() string { return "http://" + d.l.Addr().String() }
+
+// Run serves until ctx ends, then drains: requests in flight may finish within
+// DrainTimeout. It closes the Daemon. A drain that did not end in time is an
+// *Error of StageDrain; what was acknowledged is safe all the same.
+func (d *Daemon) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- d.api.Serve(d.l) }()
+	if d.admin != nil {
+		d.admin.serve()
+	}
+	var err error
+	select {
+	case err = <-served:
+		err = fmt.Errorf("serve: %w", errors.Join(err, errors.New("the listener ended")))
+	case <-ctx.Done():
+		d.log.Info("draining: finishing requests in flight", "timeout", d.cfg.DrainTimeout)
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.DrainTimeout)
+		defer cancel()
+		err = at(StageDrain, d.api.Drain(drain))
+		<-served
+	}
+	return errors.Join(err, d.Close())
+}
+
+// Close ends a Daemon that does not run. It returns everything that failed.
+func (d *Daemon) Close() error {
+	var errs []error
+	if d.api != nil {
+		errs = append(errs, d.api.Close())
+	} else if d.l != nil {
+		errs = append(errs, d.l.Close())
+	}
+	if d.admin != nil {
+		errs = append(errs, d.admin.close())
+	}
+	if d.uploads != nil {
+		errs = append(errs, d.uploads.Close())
+	}
+	return errors.Join(append(errs, d.in.Close())...)
+}
+
+// notReady lists why the daemon cannot do its work now.
+func (d *Daemon) notReady(ctx context.Context) []string {
+	var why []string
+	if err := d.in.DB.Ping(ctx); err != nil {
+		d.log.Error("the database does not answer", "err", err)
+		why = append(why, "the database does not answer")
+	}
+	for name, st := range d.in.Stores {
+		if err := st.Claim(ctx, d.in.ServerID, true); err != nil {
+			d.log.Error("a store is not usable", "store", name, "err", err)
+			why = append(why, "store "+name+" is not usable")
+			continue
+		}
+		if space, ok := st.SpaceReporter(); ok {
+			if free, err := space.Free(ctx); err == nil && free < minFree {
+				why = append(why, "store "+name+" is full")
+			}
+		}
+	}
+	return why
+}
+
+// minFree is the room below which a store counts as full in /readyz: what the
+// writers of one upload may hold unsynced.
+const minFree = 64 << 20

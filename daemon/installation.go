@@ -1,0 +1,162 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/open"
+)
+
+// Stage is where starting stopped; an operator's script branches on it.
+type Stage string
+
+// The stages of a start.
+const (
+	StageConfig   Stage = "configuration"
+	StageLock     Stage = "data folder"
+	StageDatabase Stage = "database"
+	StageStore    Stage = "store"
+	StageListener Stage = "listener"
+	StageDrain    Stage = "drain"
+)
+
+// Error says at which stage the daemon failed.
+type Error struct {
+	Stage Stage
+	Err   error
+}
+
+func (e *Error) Error() string { return string(e.Stage) + ": " + e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+func at(stage Stage, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Stage: stage, Err: err}
+}
+
+// Installation is a data folder that this process has for itself: the lock,
+// the database and the stores, all of them known to belong together.
+type Installation struct {
+	ServerID string
+	DB       *meta.DB
+	Stores   map[string]*store.Store
+
+	lock *flock.Flock
+}
+
+// observer makes what is told about each operation of the store called name.
+type observer func(name string) func(op string, err error, d time.Duration)
+
+// OpenInstallation takes the data folder. Where create is false nothing is
+// made: a folder without a database is an error.
+func OpenInstallation(ctx context.Context, cfg Config, create bool, log *slog.Logger, observe observer) (_ *Installation, err error) {
+	if create {
+		if err := cfg.makeData(); err != nil {
+			return nil, at(StageDatabase, err)
+		}
+	} else if _, err := os.Stat(cfg.databasePath()); err != nil {
+		return nil, at(StageDatabase, fmt.Errorf("no ospd has used %s yet: %w", cfg.Data, err))
+	}
+	in := &Installation{Stores: map[string]*store.Store{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, in.Close())
+		}
+	}()
+	if in.lock, err = lockData(cfg.Data); err != nil {
+		return nil, at(StageLock, err)
+	}
+	if in.DB, err = meta.Open(ctx, meta.Config{Path: cfg.databasePath(), Logger: log}); err != nil {
+		return nil, at(StageDatabase, err)
+	}
+	if in.ServerID, err = in.DB.ServerID(ctx); err != nil {
+		return nil, at(StageDatabase, err)
+	}
+	for name, sc := range cfg.Stores {
+		if err := in.openStore(ctx, name, sc, observe); err != nil {
+			return nil, at(StageStore, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	return in, nil
+}
+
+// lockData makes sure that one process uses a data folder. The lock goes with
+// the process, however it ends.
+func lockData(data string) (*flock.Flock, error) {
+	l := flock.New(filepath.Join(data, "lock"), flock.SetPermissions(0o600))
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", data, err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("another ospd is running on %s; stop it first, or give this one a data folder of its own with --data", data)
+	}
+	return l, nil
+}
+
+// openStore opens a store and makes sure that it is this installation's.
+func (in *Installation) openStore(ctx context.Context, name string, sc StoreConfig, observe observer) error {
+	b, err := open.Backend(ctx, sc.open())
+	if err != nil {
+		return err
+	}
+	st := store.New(name, b, store.Options{Observe: observe(name)})
+	in.Stores[name] = st
+	known, err := in.DB.StoreKnown(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := st.Claim(ctx, in.ServerID, known); err != nil {
+		return err
+	}
+	if known {
+		return nil
+	}
+	return in.DB.RememberStore(ctx, name)
+}
+
+// Close gives the folder back. It returns everything that failed.
+func (in *Installation) Close() error {
+	var errs []error
+	for _, st := range in.Stores {
+		errs = append(errs, st.Close())
+	}
+	if in.DB != nil {
+		errs = append(errs, in.DB.Close())
+	}
+	if in.lock != nil {
+		errs = append(errs, in.lock.Unlock())
+	}
+	return errors.Join(errs...)
+}
+
+// bootID names this boot of this machine. Where the system has no such id, one
+// is made for this process: then bytes that an earlier process left unsynced
+// are verified although the machine stayed up, which costs time and loses
+// nothing.
+func bootID() string {
+	if b, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
+		if id := strings.TrimSpace(string(b)); id != "" {
+			return id
+		}
+	}
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,68 @@
+package daemon
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+)
+
+const envPrefix = "OSPD_"
+
+// LoadConfig reads the configuration: what a flag says goes before what the
+// environment says, that before the file (path "" for none), that before the
+// defaults. flags holds the keys whose flag was given. A key of the file that
+// is not known is an error; a variable that is not one of ours is left alone,
+// since others set such too (a container platform for a service called ospd).
+func LoadConfig(path string, environ []string, flags map[string]any) (Config, error) {
+	cfg := DefaultConfig()
+	k := koanf.New(".")
+	if path != "" {
+		if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+			return cfg, fmt.Errorf("read %s: %w", path, err)
+		}
+	}
+	known := knownKeys()
+	vars := env.Provider(".", env.Opt{
+		Prefix:      envPrefix,
+		EnvironFunc: func() []string { return environ },
+		TransformFunc: func(name, value string) (string, any) {
+			key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, envPrefix)), "__", ".")
+			if top, _, nested := strings.Cut(key, "."); !slices.Contains(known, top) || nested != (top == "stores") {
+				return "", nil
+			}
+			return key, value
+		},
+	})
+	if err := k.Load(vars, nil); err != nil {
+		return cfg, fmt.Errorf("read the environment: %w", err)
+	}
+	for key, value := range flags {
+		if err := k.Set(key, value); err != nil {
+			return cfg, fmt.Errorf("flag --%s: %w", key, err)
+		}
+	}
+	err := k.UnmarshalWithConf("", &cfg, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
+		Result: &cfg, TagName: "koanf", ErrorUnused: true, WeaklyTypedInput: true,
+		DecodeHook: mapstructure.StringToTimeDurationHookFunc(),
+	}})
+	if err != nil {
+		return cfg, fmt.Errorf("configuration: %w", err)
+	}
+	return cfg, cfg.Complete()
+}
+
+// knownKeys are the top-level keys of a Config.
+func knownKeys() []string {
+	var keys []string
+	for f := range reflect.TypeFor[Config]().Fields() {
+		keys = append(keys, f.Tag.Get("koanf"))
+	}
+	return keys
+}
