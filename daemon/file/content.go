@@ -1,0 +1,222 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+const (
+	// maxRun bounds what is sent without a look at the context.
+	maxRun = 64 << 20
+	// markTimeout bounds the recording of damage, which must not be lost
+	// because the reader that met it went away.
+	markTimeout = 10 * time.Second
+)
+
+// Content is the bytes of a File, for one request: it has file descriptors of
+// its own, is not safe for concurrent use, and must be closed. It goes on
+// giving the same bytes while they are moved to other blobs, and while the
+// File is being deleted as long as its blobs are in their grace period.
+type Content struct {
+	s     *Service
+	file  protocol.File
+	id    meta.ContentID
+	where layout
+	open  descriptors
+	// records are those of the blocks from firstRecord.
+	records     []protocol.Block
+	firstRecord int64
+	// passed is a block that passed in this request, where it lies now; -1
+	// is none.
+	passed int64
+}
+
+// damage is what is wrong with the bytes of a block, as opposed to what went
+// wrong with reading or sending them.
+type damage struct {
+	block int64
+	err   error
+	// sent: bytes of the block have left unchecked, so that no other copy of
+	// it can help this request.
+	sent bool
+}
+
+func (d *damage) Error() string { return d.err.Error() }
+func (d *damage) Unwrap() error { return d.err }
+
+// Open opens the bytes of the File uid. KindContentCorrupt: damage was found
+// earlier and the content has not been healed since.
+func (s *Service) Open(ctx context.Context, owner protocol.Owner, uid protocol.UID) (*Content, error) {
+	f, mc, err := s.cfg.Meta.Content(ctx, owner, uid)
+	if err != nil {
+		return nil, err
+	}
+	if mc.State == meta.ContentDamaged {
+		return nil, corruptError(errors.New("the content is marked as damaged"))
+	}
+	if mc.Digest == nil && mc.Size > 0 {
+		return nil, protocol.Errorf(protocol.KindInternal,
+			"the digest of this File is not computed yet and this version cannot serve it unchecked; its bytes are kept")
+	}
+	c := &Content{s: s, file: f, id: mc.ID, passed: -1}
+	c.where, err = newLayout(f.Size, mc.Extents)
+	if err != nil {
+		return nil, c.corrupt(ctx, &damage{err: err})
+	}
+	return c, nil
+}
+
+// File is the File as it was when it was opened.
+func (c *Content) File() protocol.File { return c.file }
+
+// Size is the length of the content in bytes.
+func (c *Content) Size() int64 { return c.file.Size }
+
+// Close gives back what the Content holds.
+func (c *Content) Close() error { return c.open.closeAll() }
+
+// Check looks at the first block of n bytes from off as WriteRange would
+// before it sends anything, so that what is wrong there can still be answered
+// with a status. Its errors are those of WriteRange.
+func (c *Content) Check(ctx context.Context, off, n int64) error {
+	if err := checkRange(c.Size(), off, n); err != nil || n == 0 {
+		return err
+	}
+	return c.settle(ctx, func() error {
+		if c.s.cfg.Verify == VerifyOff {
+			return c.probe(ctx, off)
+		}
+		return c.verify(ctx, off/protocol.BlockSize)
+	})
+}
+
+// WriteRange writes n bytes from off. No byte of a block is written before the
+// block has matched its record, but for blocks in stores that are not files of
+// this machine: of these all but the last 64 KiB may have been written when it
+// is found that they do not match. In either case an error means that the
+// reader has not got what it asked for and that the response must be cut.
+//
+// A w that is an io.ReaderFrom is given *io.LimitedReader over *os.File where
+// the bytes are a file, and so can use sendfile.
+//
+// KindRange: the range does not lie in the content. KindContentCorrupt: damage
+// was found; it is recorded and logged. KindStoreUnavailable: the bytes cannot
+// be read now. KindNotFound: the File was deleted and its bytes are gone. Any
+// other error is w's or the context's.
+func (c *Content) WriteRange(ctx context.Context, w io.Writer, off, n int64) error {
+	if err := checkRange(c.Size(), off, n); err != nil {
+		return err
+	}
+	end := off + n
+	return c.settle(ctx, func() error {
+		for off < end {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			sent, err := c.writeSome(ctx, w, off, end)
+			off += sent
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// writeSome writes a beginning of the range: at least a part of its first
+// block, unless it fails.
+func (c *Content) writeSome(ctx context.Context, w io.Writer, off, end int64) (int64, error) {
+	block := off / protocol.BlockSize
+	if !c.inFiles(block) {
+		return c.stream(ctx, w, block, off, min(end, blockEnd(block, c.Size())))
+	}
+	if err := c.verify(ctx, block); err != nil {
+		return 0, err
+	}
+	stop := min(end, blockEnd(block, c.Size()))
+	for stop < end && stop-off < maxRun {
+		next := stop / protocol.BlockSize
+		known, err := c.known(ctx, next)
+		if err != nil {
+			return 0, err
+		}
+		if !known || !c.inFiles(next) {
+			break
+		}
+		stop = min(end, blockEnd(next, c.Size()))
+	}
+	return c.sendFiles(ctx, w, off, stop)
+}
+
+// settle calls f again while it fails for damage and the content has moved
+// since: what was deleted or is damaged is then no longer the content's.
+func (c *Content) settle(ctx context.Context, f func() error) error {
+	for {
+		err := f()
+		d, damaged := errors.AsType[*damage](err)
+		if !damaged {
+			return err
+		}
+		moved, err := c.relocate(ctx)
+		switch {
+		case err != nil:
+			return err
+		case !moved:
+			return c.corrupt(ctx, d)
+		case d.sent:
+			return &protocol.Error{Kind: protocol.KindStoreUnavailable,
+				Message: "a damaged block was met after part of it had been sent, and has been healed since; the answer was cut off",
+				Hint:    "Ask again for what is missing.", Err: d}
+		}
+	}
+}
+
+// relocate asks the metadata where the content lies now, and reports whether
+// that is elsewhere than before.
+func (c *Content) relocate(ctx context.Context) (bool, error) {
+	extents, err := c.s.cfg.Meta.Extents(ctx, c.id)
+	if err != nil {
+		return false, err
+	}
+	where, err := newLayout(c.Size(), extents)
+	if err != nil {
+		return false, c.corrupt(ctx, &damage{err: err})
+	}
+	if where.sameAs(c.where) {
+		return false, nil
+	}
+	c.where = where
+	c.passed = -1
+	return true, c.open.closeAll()
+}
+
+// corrupt records the damage and makes the error that tells of it.
+func (c *Content) corrupt(ctx context.Context, d *damage) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markTimeout)
+	defer cancel()
+	log := c.s.cfg.Logger.With(slog.String("uid", c.file.UID.String()), slog.Int64("block", d.block))
+	log.ErrorContext(ctx, "content is corrupt; it is served no more until the same file is put again", slog.Any("error", d.err))
+	c.s.cfg.Corrupt(Corruption{UID: c.file.UID, Block: d.block, Err: d.err})
+	if err := c.s.cfg.Meta.MarkDamaged(ctx, c.id); err != nil {
+		log.ErrorContext(ctx, "damage could not be recorded; the next read will meet it again", slog.Any("error", err))
+	}
+	return corruptError(d.err)
+}
+
+func corruptError(cause error) error {
+	return &protocol.Error{
+		Kind:    protocol.KindContentCorrupt,
+		Message: "the bytes on disk are not those that were stored; the answer was refused or cut off, and the File cannot be read as it is",
+		Hint:    "Put the same file again: that heals every File with this content. On the server, ospd fsck --read-data lists what else is damaged.",
+		Err:     cause,
+	}
+}
+
+// blockEnd is where the block ends in content of size bytes.
+func blockEnd(block, size int64) int64 { return min((block+1)*protocol.BlockSize, size) }

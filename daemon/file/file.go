@@ -1,0 +1,109 @@
+// Package file is the read side of the daemon: what a File is, and its bytes.
+//
+// It answers for every block: before the first byte of a block leaves, the
+// block matched what was recorded of it when it came in. Service is the front
+// door; Content (content.go) is a File's bytes for one request, verify.go how
+// a block is checked, and BlockList (blocks.go) its block digests.
+package file
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+)
+
+// VerifyMode is when a block is checked before it is served (verify_reads).
+type VerifyMode string
+
+// The modes. In all of them a missing blob and a short read are errors.
+const (
+	// VerifyAlways checks each block in each request.
+	VerifyAlways VerifyMode = "always"
+	// VerifyFirst remembers a block that passed for 10 minutes.
+	VerifyFirst VerifyMode = "first"
+	// VerifyOff serves what the store gives.
+	VerifyOff VerifyMode = "off"
+)
+
+// Corruption is told to whoever counts them, and is never sent to a caller.
+type Corruption struct {
+	UID   protocol.UID
+	Block int64
+	// Err is what was found.
+	Err error
+}
+
+// Records is what the read side needs of the metadata; meta.DB is the one.
+type Records interface {
+	File(ctx context.Context, owner protocol.Owner, uid protocol.UID) (protocol.File, error)
+	Files(ctx context.Context, owner protocol.Owner, q meta.FileQuery) ([]protocol.File, error)
+	PatchFile(ctx context.Context, owner protocol.Owner, uid protocol.UID, p meta.FilePatch) (protocol.File, error)
+	DeleteFile(ctx context.Context, owner protocol.Owner, uid protocol.UID) error
+	Content(ctx context.Context, owner protocol.Owner, uid protocol.UID) (protocol.File, meta.Content, error)
+	Extents(ctx context.Context, id meta.ContentID) ([]meta.Extent, error)
+	Blocks(ctx context.Context, id meta.ContentID, first, n int64) ([]protocol.Block, error)
+	MarkDamaged(ctx context.Context, id meta.ContentID) error
+}
+
+// Config is what a Service is made of.
+type Config struct {
+	// Meta holds the records, Stores, by name, the blobs they speak of.
+	Meta   Records
+	Stores map[string]*store.Store
+	// Verify is VerifyFirst when empty.
+	Verify VerifyMode
+	// Clock is time.Now when nil.
+	Clock func() time.Time
+	// Logger is slog.Default() when nil.
+	Logger *slog.Logger
+	// Corrupt is called for each integrity failure found. It must be safe for
+	// concurrent use. Nil is allowed.
+	Corrupt func(Corruption)
+}
+
+// Service answers questions about Files. It is safe for concurrent use and
+// starts nothing that outlives a call.
+type Service struct {
+	cfg  Config
+	seen *seen
+	// buffers are what blocks are read into: *[readSize]byte.
+	buffers sync.Pool
+	// merging is held from reading a File's meta to writing what a patch made
+	// of it, so that two patches at once both take effect.
+	merging sync.Mutex
+}
+
+// New makes a Service.
+func New(cfg Config) *Service {
+	if cfg.Verify == "" {
+		cfg.Verify = VerifyFirst
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.Corrupt == nil {
+		cfg.Corrupt = func(Corruption) {}
+	}
+	return &Service{cfg: cfg, seen: newSeen(cfg.Clock), buffers: sync.Pool{New: func() any { return new([readSize]byte) }}}
+}
+
+// File is the File uid of owner. KindNotFound: there is none, or it is another
+// owner's, not committed, deleted or expired. All other methods that take a
+// uid say the same.
+func (s *Service) File(ctx context.Context, owner protocol.Owner, uid protocol.UID) (protocol.File, error) {
+	return s.cfg.Meta.File(ctx, owner, uid)
+}
+
+// Delete removes the File uid. Its bytes are freed once nothing else needs
+// them.
+func (s *Service) Delete(ctx context.Context, owner protocol.Owner, uid protocol.UID) error {
+	return s.cfg.Meta.DeleteFile(ctx, owner, uid)
+}

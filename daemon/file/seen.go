@@ -1,0 +1,68 @@
+package file
+
+import (
+	"sync"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+const (
+	// seenFor is how long a block that passed is not checked again.
+	seenFor = 10 * time.Minute
+	// seenMax bounds the blocks remembered: 64 Ki of them are 256 GiB of
+	// content, in some 8 MiB.
+	seenMax = 64 << 10
+)
+
+// place is a block as it lies in blobs. Blobs are immutable and their rows are
+// never used again, so what was true of a place stays true whatever happens to
+// the contents that use it; a content's own number would not do, since its
+// extents may change.
+type place struct {
+	blob   meta.BlobID
+	offset int64
+	// rest is over all pieces of a block in several, zero for one in one piece.
+	rest protocol.XXH3
+	sum  protocol.XXH3
+}
+
+// seen remembers the places of blocks that passed. When the younger half is
+// full it becomes the older one, and what was the older is forgotten, so that
+// the bound costs no bookkeeping on each use.
+type seen struct {
+	clock func() time.Time
+	mu    sync.Mutex
+	young map[place]time.Time
+	old   map[place]time.Time
+}
+
+func newSeen(clock func() time.Time) *seen {
+	return &seen{clock: clock, young: map[place]time.Time{}}
+}
+
+// has reports whether p passed within the last seenFor.
+func (s *seen) has(p place) bool {
+	now := s.clock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, ok := s.young[p]
+	if !ok {
+		at, ok = s.old[p]
+	}
+	// A clock that went back makes nothing last longer.
+	age := now.Sub(at)
+	return ok && age >= 0 && age < seenFor
+}
+
+// add remembers that p passed at the time given, which is when its reading
+// began.
+func (s *seen) add(p place, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.young) >= seenMax/2 {
+		s.old, s.young = s.young, make(map[place]time.Time, seenMax/2)
+	}
+	s.young[p] = at
+}

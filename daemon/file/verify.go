@@ -1,0 +1,166 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+)
+
+// readSize is how much is read at once for a check: enough to make calls
+// rare, little enough to stay in the core's cache until it is hashed.
+const readSize = 256 << 10
+
+// verify makes sure that the block matches its record, by reading it unless
+// that was done lately. A block that does not match is a *damage.
+func (c *Content) verify(ctx context.Context, block int64) error {
+	if known, err := c.known(ctx, block); known || err != nil {
+		return err
+	}
+	rec, err := c.record(ctx, block)
+	if err != nil {
+		return err
+	}
+	ps := c.blockPieces(block)
+	at := c.s.cfg.Clock()
+	var h protocol.XXH3Hasher
+	for _, p := range ps {
+		if err := c.read(ctx, block, p, func(b []byte) error {
+			h.Write(b)
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	if h.Sum() != rec.XXH3 {
+		return mismatch(block, h.Sum(), rec.XXH3)
+	}
+	if c.s.cfg.Verify == VerifyFirst {
+		c.s.seen.add(placeOf(ps, rec.XXH3), at)
+	}
+	c.passed = block
+	return nil
+}
+
+// known reports whether the block needs no check now.
+func (c *Content) known(ctx context.Context, block int64) (bool, error) {
+	switch {
+	case c.s.cfg.Verify == VerifyOff, c.passed == block:
+		return true, nil
+	case c.s.cfg.Verify == VerifyAlways:
+		return false, nil
+	}
+	rec, err := c.record(ctx, block)
+	if err != nil {
+		return false, err
+	}
+	return c.s.seen.has(placeOf(c.blockPieces(block), rec.XXH3)), nil
+}
+
+// record is what is recorded of the block.
+func (c *Content) record(ctx context.Context, block int64) (protocol.Block, error) {
+	if i := block - c.firstRecord; i >= 0 && i < int64(len(c.records)) {
+		return c.records[i], nil
+	}
+	first := block / blocksAtOnce * blocksAtOnce
+	count := min(blocksAtOnce, protocol.BlockCount(c.Size())-first)
+	records, err := blocksOf(ctx, c.s.cfg.Meta, c.id, first, count)
+	if err != nil {
+		return protocol.Block{}, err
+	}
+	c.records, c.firstRecord = records, first
+	return records[block-first], nil
+}
+
+func (c *Content) blockPieces(block int64) []piece {
+	start := block * protocol.BlockSize
+	return c.where.pieces(start, blockEnd(block, c.Size())-start)
+}
+
+// read calls f with the bytes of p in order, some at a time. What ends early
+// or is not there is a *damage of the block. An error of f is returned as it
+// is.
+func (c *Content) read(ctx context.Context, block int64, p piece, f func([]byte) error) error {
+	r, closeReader, err := c.reader(ctx, p)
+	if err != nil {
+		return readError(block, p, err)
+	}
+	defer closeReader()
+	buf, _ := c.s.buffers.Get().(*[readSize]byte)
+	defer c.s.buffers.Put(buf)
+	for left := p.n; left > 0; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := io.ReadFull(r, buf[:min(left, readSize)])
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return readError(block, p, err)
+		}
+		if err := f(buf[:n]); err != nil {
+			return err
+		}
+		left -= int64(n)
+	}
+	return nil
+}
+
+// reader reads the bytes of p: by the request's own descriptor where they are
+// a file, whose offset it leaves alone.
+func (c *Content) reader(ctx context.Context, p piece) (io.Reader, func(), error) {
+	st, err := c.store(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if opener, ok := st.FileOpener(); ok {
+		f, err := c.open.get(ctx, opener, p.blob)
+		if err != nil {
+			return nil, nil, err
+		}
+		return io.NewSectionReader(f, p.offset, p.n), func() {}, nil
+	}
+	r, err := st.Get(ctx, store.Key(p.blob.Key), p.offset, p.n)
+	if err != nil {
+		return nil, nil, err
+	}
+	// What a reader of a store reports when it is closed says nothing of the
+	// bytes it gave.
+	return r, func() { _ = r.Close() }, nil
+}
+
+func (c *Content) store(p piece) (*store.Store, error) {
+	st, ok := c.s.cfg.Stores[p.blob.Store]
+	if !ok {
+		return nil, fmt.Errorf("the configuration has no store %q", p.blob.Store)
+	}
+	return st, nil
+}
+
+// probe makes sure that the byte at off can be read.
+func (c *Content) probe(ctx context.Context, off int64) error {
+	return c.read(ctx, off/protocol.BlockSize, c.where.pieces(off, 1)[0], func([]byte) error { return nil })
+}
+
+func mismatch(block int64, got, want protocol.XXH3) *damage {
+	return &damage{block: block, err: fmt.Errorf("block %d reads with XXH3 %s, recorded is %s", block, got, want)}
+}
+
+// readError tells bytes that are not there or cannot be read, ever, from a
+// store that fails now.
+func readError(block int64, p piece, err error) error {
+	err = fmt.Errorf("read %d bytes at %d of %s in store %q: %w", p.n, p.offset, p.blob.Key, p.blob.Store, err)
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrRange), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EIO):
+		return &damage{block: block, err: err}
+	}
+	return &protocol.Error{Kind: protocol.KindStoreUnavailable, Message: "the bytes of this File cannot be read now; they are not known to be damaged",
+		Hint: "Try again; if it goes on, look at the daemon's log for what the store says.", Err: err}
+}
