@@ -23,8 +23,14 @@ import (
 	"github.com/osproxy/osproxy/store"
 )
 
-// bufferSize is the unit in which Put copies.
-const bufferSize = 256 << 10
+const (
+	// bufferSize is the unit in which Put copies.
+	bufferSize = 256 << 10
+	// flushEvery is how much of a body Put leaves to the system before it
+	// has the disk begin, so that a large object does not all wait for its
+	// sync. It is a multiple of bufferSize.
+	flushEvery = 8 << 20
+)
 
 // Config says where the store is.
 type Config struct {
@@ -150,6 +156,9 @@ func (b *Backend) write(ctx context.Context, f File, r io.Reader, size int64) er
 			return classify(err)
 		}
 		off += int64(n)
+		if off%flushEvery == 0 {
+			f.Flush(off-flushEvery, flushEvery)
+		}
 	}
 	switch _, err := io.ReadFull(r, buf[:1]); {
 	case err == nil:

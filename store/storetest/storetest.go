@@ -86,10 +86,7 @@ const dir store.Dir = "00000001"
 // bytesOf gives n bytes that are the same in each run and nowhere periodic.
 func bytesOf(seed uint64, n int) []byte {
 	p := make([]byte, n)
-	r := rand.New(rand.NewPCG(seed, 1))
-	for i := range p {
-		p[i] = byte(r.Uint32())
-	}
+	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)}).Read(p)
 	return p
 }
 
