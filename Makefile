@@ -8,9 +8,8 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 DATE    ?= $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
 FUZZTIME ?= 30s
 
-osp_vars  := github.com/osproxy/osproxy/cmd/osp/cli
-ospd_vars := github.com/osproxy/osproxy/cmd/ospd/cli
-ldflags    = -s -w -X $(1).version=$(VERSION) -X $(1).commit=$(COMMIT) -X $(1).date=$(DATE)
+osp_cli  := github.com/osproxy/osproxy/cmd/osp/cli
+ospd_cli := github.com/osproxy/osproxy/cmd/ospd/cli
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test test-race test-servers test-all check lint fuzz cover bench-peers soak release-snapshot clean
@@ -22,8 +21,8 @@ help: ## print this list
 		awk -F'|' '{ printf "  %-18s %s\n", $$1, $$2 }'
 
 build: ## build bin/osp and bin/ospd (static, no cgo)
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(call ldflags,$(osp_vars))' -o $(BIN)/osp ./cmd/osp
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(call ldflags,$(ospd_vars))' -o $(BIN)/ospd ./cmd/ospd
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X $(osp_cli).version=$(VERSION) -X $(osp_cli).commit=$(COMMIT) -X $(osp_cli).date=$(DATE)' -o $(BIN)/osp ./cmd/osp
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X $(ospd_cli).buildVersion=$(VERSION) -X $(ospd_cli).buildCommit=$(COMMIT)' -o $(BIN)/ospd ./cmd/ospd
 
 demo: build ## start a daemon, put and get 64 MiB, kill a put and resume it
 	@OSP_BIN=$(CURDIR)/$(BIN) sh scripts/demo.sh
@@ -69,7 +68,7 @@ bench-peers: build ## put and get 1 GiB beside nginx + curl, in turns (needs bot
 	$(GO) run ./e2e/bench -osp $(BIN)/osp -ospd $(BIN)/ospd
 
 soak: ## put, kill, resume and get 10 GiB by hand (needs 25 GB of disk)
-	OSP_E2E_LARGE_MIB=10240 $(GO) test -tags servers -count=1 -timeout 3h -v -run '^TestLargeFile' ./e2e
+	OSP_E2E_LARGE_MIB=10240 $(GO) test -tags servers -count=1 -timeout 3h -v -run '^TestLargeFile' ./e2e/process
 
 release-snapshot: ## build release archives in dist/ (needs goreleaser v2)
 	@command -v goreleaser >/dev/null 2>&1 || { \

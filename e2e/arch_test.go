@@ -1,0 +1,227 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/osproxy/osproxy"
+
+// rule is what a package may import: of this module (may) and of other modules
+// (others). "x/..." means x and everything below it.
+type rule struct {
+	pkg    string
+	may    []string
+	others []string
+}
+
+// rules is the import matrix: the first row that matches a package holds. The
+// standard library is free for all but what forbidden says.
+var rules = []rule{
+	{"protocol", nil, []string{"github.com/zeebo/xxh3"}},
+
+	{"store", []string{"protocol"}, nil},
+	{"store/open", []string{"protocol", "store/..."}, nil},
+	{"store/storetest/...", []string{"protocol", "store", "store/storetest/..."}, nil},
+	{"store/...", []string{"protocol", "store", "store/local/..."}, []string{"golang.org/x/sys/..."}},
+
+	{"daemon/crashpoint", nil, nil},
+	{"daemon/names", []string{"protocol"}, []string{"golang.org/x/text/..."}},
+	{"daemon/metrics", []string{"protocol", "store"}, []string{"github.com/prometheus/..."}},
+	{"daemon/meta/metatest", []string{"protocol", "daemon/meta"}, []string{"pgregory.net/rapid"}},
+	{"daemon/meta", []string{"protocol", "daemon/meta/..."}, []string{"modernc.org/sqlite/...", "github.com/pressly/goose/v3/..."}},
+	{"daemon/upload", []string{"protocol", "store", "daemon/meta", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/file", []string{"protocol", "store", "daemon/meta", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/fsck", []string{"protocol", "store", "daemon/meta"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/api", []string{"protocol", "daemon/upload", "daemon/file", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
+	{"daemon", []string{"protocol", "store", "store/open", "daemon/..."}, []string{
+		"github.com/prometheus/...", "github.com/knadh/koanf/...", "github.com/gofrs/flock", "github.com/adrg/xdg",
+		"github.com/go-viper/mapstructure/v2", "go.yaml.in/yaml/v3",
+	}},
+
+	{"client", []string{"protocol"}, nil},
+	{"client/transfer", []string{"protocol", "client"}, []string{
+		"github.com/adrg/xdg", "github.com/cenkalti/backoff/v5", "github.com/gofrs/flock", "github.com/oklog/ulid/v2",
+		"golang.org/x/sync/...", "golang.org/x/sys/...",
+	}},
+
+	{"cmd/osp", []string{"cmd/osp/cli"}, nil},
+	{"cmd/osp/cli", []string{"protocol", "client", "client/transfer"}, []string{
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "github.com/dustin/go-humanize",
+		"github.com/gabriel-vasile/mimetype", "github.com/mattn/go-isatty", "golang.org/x/term", "golang.org/x/text/...",
+	}},
+	{"cmd/ospd", []string{"cmd/ospd/cli"}, nil},
+	{"cmd/ospd/cli", []string{"protocol", "store", "store/open", "store/storetest/...", "daemon", "daemon/crashpoint", "daemon/fsck"}, []string{
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/dustin/go-humanize", "github.com/mattn/go-isatty",
+		"golang.org/x/term", "github.com/adrg/xdg",
+	}},
+
+	{"e2e/...", []string{"protocol", "client/...", "store/...", "daemon/...", "cmd/...", "e2e/..."}, []string{"go.uber.org/goleak", "github.com/rogpeppe/go-internal/..."}},
+}
+
+// forbidden are imports of the standard library that belong to one place.
+var forbidden = []struct {
+	pkg     string
+	imports []string
+	why     string
+}{
+	{"protocol", []string{"database/sql", "net", "os"}, "protocol is words and pure functions"},
+	{"store/...", []string{"database/sql", "net/http"}, "a store keeps bytes under keys"},
+	{"client/...", []string{"database/sql"}, "an SDK does not bring a database along"},
+	{"daemon/upload", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
+	{"daemon/file", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
+	{"daemon/fsck", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
+	{"daemon/meta", []string{"net/http"}, "a database knows no HTTP"},
+}
+
+// testers may import testing outside of _test.go files.
+var testers = []string{"store/storetest/gotest", "daemon/meta/metatest", "e2e/harness"}
+
+// nowhere are names that say nothing, and so no package has one.
+var nowhere = []string{"util", "utils", "common", "misc", "base", "models", "pkg", "helper", "helpers", "manager", "types", "lib", "shared"}
+
+// goPackage is the part of `go list -json` that is looked at.
+type goPackage struct {
+	ImportPath   string
+	Name         string
+	Dir          string
+	Doc          string
+	GoFiles      []string
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+}
+
+func (p goPackage) local() string {
+	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+}
+
+// packages lists the module's packages as built with the tags given.
+func packages(t *testing.T, tags string) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json", "-tags", tags, module+"/...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []goPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 10 {
+		t.Fatalf("go list found %d packages", len(all))
+	}
+	return all
+}
+
+func TestArchImports(t *testing.T) {
+	for _, tags := range []string{"", "crashpoints,servers"} {
+		for _, p := range packages(t, tags) {
+			r, ok := ruleOf(p.local())
+			if !ok {
+				t.Errorf("%s has no row in the import matrix: give it one, and so a reason", p.local())
+				continue
+			}
+			for _, imported := range p.Imports {
+				if !allowed(r, imported) {
+					t.Errorf("%s must not import %s", p.local(), imported)
+				}
+			}
+			if slices.Contains(p.Imports, "testing") && !slices.Contains(testers, p.local()) {
+				t.Errorf("%s must not import testing outside of tests", p.local())
+			}
+			for _, f := range forbidden {
+				for _, imported := range f.imports {
+					if matches(f.pkg, p.local()) && slices.Contains(p.Imports, imported) {
+						t.Errorf("%s must not import %s: %s", p.local(), imported, f.why)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestArchSidesMeetOnlyInProtocol holds for tests too: a test of the client
+// that needs a daemon, or the other way round, belongs to e2e.
+func TestArchSidesMeetOnlyInProtocol(t *testing.T) {
+	for _, p := range packages(t, "") {
+		imports := slices.Concat(p.Imports, p.TestImports, p.XTestImports)
+		for _, pair := range [][2]string{
+			{"client/...", "daemon/..."}, {"client/...", "store/..."}, {"cmd/osp/...", "daemon/..."}, {"cmd/osp/...", "store/..."},
+			{"daemon/...", "client/..."}, {"store/...", "daemon/..."}, {"cmd/ospd/...", "client/..."},
+			{"daemon/upload", "daemon/file"}, {"daemon/file", "daemon/upload"}, {"protocol", "store/..."},
+		} {
+			for _, imported := range imports {
+				local, ours := strings.CutPrefix(imported, module+"/")
+				if ours && matches(pair[0], p.local()) && matches(pair[1], local) {
+					t.Errorf("%s must not import %s, not even in a test", p.local(), local)
+				}
+			}
+		}
+	}
+}
+
+func TestArchEveryPackageSaysWhatItIs(t *testing.T) {
+	for _, p := range packages(t, "") {
+		if len(p.GoFiles) == 0 {
+			continue
+		}
+		said := 0
+		for _, name := range p.GoFiles {
+			text, err := os.ReadFile(path.Join(p.Dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			said += strings.Count(string(text), "\n// Package "+p.Name+" ") + strings.Count(string(text), "\n// Command "+path.Base(p.local())+" ")
+			if strings.HasPrefix(string(text), "// Package ") || strings.HasPrefix(string(text), "// Command ") {
+				said++
+			}
+		}
+		if said != 1 || p.Doc == "" {
+			t.Errorf("%s has %d package comments, want one", p.local(), said)
+		}
+		if slices.Contains(nowhere, p.Name) {
+			t.Errorf("%s: a package called %q says nothing", p.local(), p.Name)
+		}
+	}
+}
+
+func ruleOf(pkg string) (rule, bool) {
+	for _, r := range rules {
+		if matches(r.pkg, pkg) {
+			return r, true
+		}
+	}
+	return rule{}, false
+}
+
+// matches reports whether pkg is what pattern names; "x/..." names x too.
+func matches(pattern, pkg string) bool {
+	root, all := strings.CutSuffix(pattern, "/...")
+	return pkg == root || (all && strings.HasPrefix(pkg, root+"/"))
+}
+
+func allowed(r rule, imported string) bool {
+	list := r.others
+	local, ours := strings.CutPrefix(imported, module+"/")
+	if ours {
+		list, imported = r.may, local
+	} else if host, _, _ := strings.Cut(imported, "/"); !strings.Contains(host, ".") {
+		return true
+	}
+	return slices.ContainsFunc(list, func(pattern string) bool { return matches(pattern, imported) })
+}

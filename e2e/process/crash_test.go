@@ -1,0 +1,304 @@
+//go:build servers
+
+package process
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/osproxy/osproxy/e2e/harness"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// crashEnv chooses where a daemon built with the tag "crashpoints" dies.
+const crashEnv = "OSPD_CRASH_AT"
+
+// TestDeathAtEveryNamedStep lets a daemon die at each named step of a put, a
+// part, a commit, an abort and a deletion, at the first, second and third
+// passing of it, and holds it to its word: what was answered is there and
+// whole, what was not is there whole or not at all, and fsck finds nothing.
+func TestDeathAtEveryNamedStep(t *testing.T) {
+	mortal, err := harness.Build(t.TempDir(), "crashpoints")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := crashPoints(t, mortal)
+	for _, name := range names {
+		for nth := 1; nth <= 3; nth++ {
+			point := fmt.Sprintf("%s:%d", name, nth)
+			t.Run(point, func(t *testing.T) {
+				if died := dieAt(t, mortal, point); !died && nth == 1 {
+					t.Errorf("nothing in this test reaches %s", name)
+				}
+			})
+		}
+	}
+}
+
+// TestShippedBuildHasNoCrashPoints: neither the variable nor one of the names
+// is in the binary that users get.
+func TestShippedBuildHasNoCrashPoints(t *testing.T) {
+	mortal, err := harness.Build(t.TempDir(), "crashpoints")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shipped, err := os.ReadFile(bin.OSPD)
+	if err != nil {
+		t.Fatal(err)
+	}
+	test, err := os.ReadFile(mortal.OSPD)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range append(crashPoints(t, mortal), crashEnv) {
+		if bytes.Contains(shipped, []byte(word)) {
+			t.Errorf("the shipped ospd holds %q", word)
+		}
+		if !bytes.Contains(test, []byte(word)) {
+			t.Errorf("the test build does not hold %q, so this test proves nothing", word)
+		}
+	}
+	if exit := harness.Start(t, nil, "", bin.OSPD, "crashpoints").Wait(); exit == 0 {
+		t.Error("the shipped ospd has the command crashpoints")
+	}
+}
+
+func crashPoints(t *testing.T, mortal harness.Binaries) []string {
+	t.Helper()
+	p := harness.Start(t, nil, "", mortal.OSPD, "crashpoints")
+	if exit := p.Wait(); exit != 0 {
+		t.Fatalf("ospd crashpoints left with %d: %s", exit, p.Stderr())
+	}
+	names := strings.Fields(p.Stdout())
+	if len(names) < 10 {
+		t.Fatalf("too few crash points: %q", names)
+	}
+	return names
+}
+
+func dieAt(t *testing.T, mortal harness.Binaries, point string) (died bool) {
+	t.Helper()
+	d := harness.StartDaemon(t, mortal, t.TempDir())
+	w := &workload{t: t, files: map[protocol.UID][]byte{}, unsure: map[protocol.UID][]byte{}}
+	w.prepare(d.API())
+	if exit := d.Stop(); exit != 0 {
+		t.Fatalf("ospd left with %d", exit)
+	}
+	d.Start(crashEnv + "=" + point)
+	w.run(d.API())
+	died = w.stopped
+	if !died {
+		d.Kill()
+	} else if d.Wait(); !d.Killed() {
+		t.Fatalf("ospd did not die of SIGKILL:\n%s", d.Stderr())
+	}
+	fsckClean(t, d.Data)
+	d.Start()
+	w.check(d.API())
+	w.finish(d.API())
+	stopClean(t, d)
+	return died
+}
+
+// workload does one of everything and keeps a log of what was answered. It
+// stops at the first request that gets no answer.
+type workload struct {
+	t *testing.T
+	// files were answered 2xx; deleted ones were deleted with an answer.
+	files   map[protocol.UID][]byte
+	deleted []protocol.UID
+	// unsure were being committed or deleted when the daemon died.
+	unsure map[protocol.UID][]byte
+	// unnamed is what a one-shot put without an answer sent.
+	unnamed [][]byte
+	open    []*openUpload
+	stopped bool
+
+	victim, aborted protocol.UID
+}
+
+// openUpload is an upload with the parts that were answered 2xx.
+type openUpload struct {
+	upload protocol.Upload
+	data   []byte
+	acked  map[protocol.PartNumber]protocol.XXH3
+	// sent are all hashes that a part may have.
+	sent map[protocol.PartNumber][]protocol.XXH3
+}
+
+// prepare makes, before any death, what the workload will delete and abort.
+func (w *workload) prepare(api *harness.API) {
+	data := harness.Content(1, 9<<20)
+	f := api.MustUpload("victim", data)
+	w.victim, w.files[f.UID] = f.UID, data
+	small := harness.Content(2, 1000)
+	f = api.MustFile(api.PutFile("before", small), http.StatusCreated)
+	w.files[f.UID] = small
+	u := api.MustBegin("aborted", 9<<20)
+	api.Require(api.PutPart(u.UID, 1, data[:u.PartSize]), http.StatusOK)
+	w.aborted = u.UID
+}
+
+func (w *workload) run(api *harness.API) {
+	for seed := uint64(10); seed < 13 && !w.stopped; seed++ {
+		w.putFile(api, harness.Content(seed, 5000))
+	}
+	for seed := uint64(20); seed < 23 && !w.stopped; seed++ {
+		w.upload(api, harness.Content(seed, 2*protocol.MinPartSize+77))
+	}
+	if !w.stopped {
+		w.answered(api.Do("DELETE", "/v1/uploads/"+w.aborted.String(), nil, 0), http.StatusNoContent)
+	}
+	if !w.stopped {
+		w.remove(api, w.victim)
+	}
+}
+
+// answered reports whether the request was carried out; without any answer the
+// daemon is dead and the workload stops.
+func (w *workload) answered(ans harness.Answer, status int) bool {
+	w.t.Helper()
+	if ans.Err != nil {
+		w.stopped = true
+		return false
+	}
+	if ans.Status != status {
+		w.t.Fatalf("answered %d, want %d: %s", ans.Status, status, ans.Body)
+	}
+	return true
+}
+
+func (w *workload) putFile(api *harness.API, data []byte) {
+	w.t.Helper()
+	ans := api.PutFile("one-shot", data)
+	if w.answered(ans, http.StatusCreated) {
+		w.files[api.MustFile(ans, http.StatusCreated).UID] = data
+		return
+	}
+	w.unnamed = append(w.unnamed, data)
+}
+
+func (w *workload) remove(api *harness.API, uid protocol.UID) {
+	w.t.Helper()
+	data := w.files[uid]
+	delete(w.files, uid)
+	if w.answered(api.Do("DELETE", "/v1/files/"+uid.String(), nil, 0), http.StatusNoContent) {
+		w.deleted = append(w.deleted, uid)
+		return
+	}
+	w.unsure[uid] = data
+}
+
+// upload sends part 1 twice, the second time with other bytes, which win.
+func (w *workload) upload(api *harness.API, data []byte) {
+	w.t.Helper()
+	u, ans := api.Begin("parts", int64(len(data)))
+	if !w.answered(ans, http.StatusCreated) {
+		return
+	}
+	o := &openUpload{upload: u, data: data, acked: map[protocol.PartNumber]protocol.XXH3{}, sent: map[protocol.PartNumber][]protocol.XXH3{}}
+	w.open = append(w.open, o)
+	first := bytes.Clone(data[:u.PartSize])
+	first[77] ^= 1
+	if !w.part(api, o, 1, first) || !w.part(api, o, 2, data[u.PartSize:2*u.PartSize]) ||
+		!w.part(api, o, 1, data[:u.PartSize]) || !w.part(api, o, 3, data[2*u.PartSize:]) {
+		return
+	}
+	w.open = w.open[:len(w.open)-1]
+	if w.answered(api.Commit(u.UID), http.StatusOK) {
+		w.files[u.UID] = data
+		return
+	}
+	w.unsure[u.UID] = data
+}
+
+func (w *workload) part(api *harness.API, o *openUpload, n protocol.PartNumber, data []byte) bool {
+	w.t.Helper()
+	sum := protocol.SumXXH3(data)
+	o.sent[n] = append(o.sent[n], sum)
+	if !w.answered(api.PutPart(o.upload.UID, n, data), http.StatusOK) {
+		return false
+	}
+	o.acked[n] = sum
+	return true
+}
+
+// check compares the daemon after its restart with the log.
+func (w *workload) check(api *harness.API) {
+	w.t.Helper()
+	for uid, data := range w.files {
+		api.MustHold(uid, data)
+	}
+	for _, uid := range append(w.deleted, w.aborted) {
+		if ans := api.Content(uid); ans.Err != nil || (uid != w.aborted && ans.Status != http.StatusNotFound) {
+			w.t.Errorf("deleted %s: %d %v", uid, ans.Status, ans.Err)
+		}
+	}
+	for uid, data := range w.unsure {
+		if ans := api.Content(uid); ans.Status != http.StatusNotFound {
+			api.MustHold(uid, data)
+		}
+	}
+	w.checkUnnamed(api)
+	for _, o := range w.open {
+		w.checkParts(api, o)
+	}
+}
+
+// checkUnnamed: a one-shot put without an answer is a whole file or none.
+func (w *workload) checkUnnamed(api *harness.API) {
+	w.t.Helper()
+	for _, f := range api.Files() {
+		_, acked := w.files[f.UID]
+		_, unsure := w.unsure[f.UID]
+		if acked || unsure {
+			continue
+		}
+		if len(w.unnamed) != 1 {
+			w.t.Errorf("a file nobody put: %+v", f)
+			continue
+		}
+		api.MustHold(f.UID, w.unnamed[0])
+	}
+}
+
+// checkParts: a listed part has bytes that were sent for it, and the bytes of
+// the last answer unless a later request for it went without one.
+func (w *workload) checkParts(api *harness.API, o *openUpload) {
+	w.t.Helper()
+	u, ans := api.Upload(o.upload.UID)
+	api.Require(ans, http.StatusOK)
+	for _, p := range u.Parts {
+		sent := o.sent[p.Number]
+		last, acked := o.acked[p.Number]
+		sure := acked && len(sent) > 0 && sent[len(sent)-1] == last
+		known := false
+		for _, sum := range sent {
+			known = known || sum == p.XXH3
+		}
+		if !known || (sure && p.XXH3 != last) {
+			w.t.Errorf("part %d is listed with %s; answered %v, sent %v", p.Number, p.XXH3, last, sent)
+		}
+	}
+}
+
+// finish goes on with what was open: sends every part again and commits.
+func (w *workload) finish(api *harness.API) {
+	w.t.Helper()
+	for _, o := range w.open {
+		api.MustPutParts(o.upload, o.data)
+		api.MustFile(api.Commit(o.upload.UID), http.StatusOK)
+		api.MustHold(o.upload.UID, o.data)
+	}
+	for uid, data := range w.unsure {
+		if u, ans := api.Upload(uid); ans.Status == http.StatusOK && u.State == protocol.UploadOpen {
+			api.MustPutParts(u, data)
+			api.MustFile(api.Commit(uid), http.StatusOK)
+			api.MustHold(uid, data)
+		}
+	}
+}

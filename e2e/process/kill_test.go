@@ -1,0 +1,117 @@
+package process
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/osproxy/osproxy/e2e/harness"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+const (
+	kills = 20
+	// killSize is nine parts, the last one short.
+	killSize  = 64<<20 + 12_345
+	killConns = 3
+	// wireSlack is what the headers of a run may weigh.
+	wireSlack = 128 << 10
+	// getRange is the most that one request of a get asks for.
+	getRange = 4 * protocol.BlockSize
+)
+
+// killPoint is where run i of the killed runs ends: uniform in bytes.
+func killPoint(i int) int64 { return killSize * int64(2*i+1) / (2 * kills) }
+
+func TestKilledPutSendsAgainWhatWasInFlight(t *testing.T) {
+	d := harness.StartDaemon(t, bin, t.TempDir())
+	api := d.API()
+	for i := range kills {
+		path := filepath.Join(t.TempDir(), fmt.Sprintf("killed-%d", i))
+		sum := harness.WriteContent(t, path, uint64(i), killSize)
+		osp := harness.NewOSP(t, bin, d.URL)
+		sent := killAt(t, osp, d.URL, harness.Up, killPoint(i), "put", path)
+
+		osp.Server = d.URL
+		r := resumed(t, osp, i, "put", path)
+		if r.SentBytes+r.ResumedBytes != killSize {
+			t.Errorf("run %d: sent %d and found %d held, which is not the file", i, r.SentBytes, r.ResumedBytes)
+		}
+		if again := sent + r.SentBytes - killSize; again > killConns*protocol.MinPartSize+wireSlack {
+			t.Errorf("run %d: %d bytes were sent again; at most %d parts were in flight", i, again, killConns)
+		}
+		if ans := api.Content(r.UID); ans.Status != http.StatusOK || ans.Err != nil || sumOf(ans.Body) != sum {
+			t.Errorf("run %d: what came back differs (status %d, %v)", i, ans.Status, ans.Err)
+		}
+	}
+	if files := api.Files(); len(files) != kills {
+		t.Errorf("%d puts made %d files", kills, len(files))
+	}
+	stopClean(t, d)
+}
+
+func TestKilledGetFetchesAgainWhatWasInFlight(t *testing.T) {
+	d := harness.StartDaemon(t, bin, t.TempDir())
+	source := filepath.Join(t.TempDir(), "source")
+	sum := harness.WriteContent(t, source, 99, killSize)
+	uid := harness.NewOSP(t, bin, d.URL).Put(source).UID
+	for i := range kills {
+		target := filepath.Join(t.TempDir(), "target")
+		osp := harness.NewOSP(t, bin, d.URL)
+		received := killAt(t, osp, d.URL, harness.Down, killPoint(i), "get", uid.String(), "-o", target)
+		if _, err := os.Stat(target); err == nil {
+			t.Errorf("run %d: a killed get left its target", i)
+		}
+
+		osp.Server = d.URL
+		r := resumed(t, osp, i, "get", uid.String(), "-o", target)
+		if r.SentBytes+r.ResumedBytes != killSize {
+			t.Errorf("run %d: received %d and found %d held, which is not the file", i, r.SentBytes, r.ResumedBytes)
+		}
+		if again := received + r.SentBytes - killSize; again > killConns*getRange+wireSlack {
+			t.Errorf("run %d: %d bytes were fetched again; at most %d ranges were in flight", i, again, killConns)
+		}
+		if harness.SumFile(t, target) != sum {
+			t.Errorf("run %d: what came back differs", i)
+		}
+		onlyFile(t, target)
+	}
+	stopClean(t, d)
+}
+
+// killAt runs osp through a gate, kills it when limit bytes have passed, and
+// returns how many did.
+func killAt(t *testing.T, osp *harness.OSP, url string, way harness.Direction, limit int64, args ...string) int64 {
+	t.Helper()
+	gate := harness.NewGate(t, url, way, limit)
+	osp.Server = gate.URL
+	p := osp.Start(append(args, "--connections", strconv.Itoa(killConns))...)
+	select {
+	case <-gate.Reached():
+	case <-p.Done():
+		t.Fatalf("osp ended with %d before it could be killed:\n%s", p.Wait(), p.Stderr())
+	}
+	p.Kill()
+	gate.Close()
+	up, down := gate.Passed()
+	return [2]int64{harness.Up: up, harness.Down: down}[way]
+}
+
+// resumed goes on with a killed run: every other time by typing the command
+// again, else by `osp resume`.
+func resumed(t *testing.T, osp *harness.OSP, i int, again ...string) harness.Result {
+	t.Helper()
+	args := append(again, "--json")
+	if i%2 == 1 {
+		args = []string{"resume", "--json"}
+	}
+	exit, p := osp.Run(args...)
+	results := harness.Results(t, p.Stdout())
+	if exit != 0 || len(results) != 1 || !results[0].OK {
+		t.Fatalf("run %d, %v: exit %d\nstdout: %s\nstderr: %s", i, args, exit, p.Stdout(), p.Stderr())
+	}
+	return results[0]
+}
