@@ -1,0 +1,163 @@
+package meta
+
+import (
+	"context"
+	"slices"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// The owners a writing blob can have.
+const (
+	ownerUpload  = "upload"
+	ownerRequest = "request"
+)
+
+// BlobsIn gives the state of every blob of a store whose key begins with
+// keyPrefix, by key. Tombstones (gone) are among them.
+func (db *DB) BlobsIn(ctx context.Context, store, keyPrefix string) (blobs map[string]BlobState, err error) {
+	err = db.view(ctx, "list blobs", func(q query) error {
+		blobs = map[string]BlobState{}
+		text, args := `SELECT key, state FROM blobs WHERE store = ? AND key >= ?`, []any{store, keyPrefix}
+		if end, ok := prefixEnd(keyPrefix); ok {
+			text, args = text+` AND key < ?`, append(args, end)
+		}
+		return q.each(text, args, func(scan scanFunc) error {
+			var key string
+			var state BlobState
+			err := scan(&key, &state)
+			blobs[key] = state
+			return err
+		})
+	})
+	return blobs, err
+}
+
+// prefixEnd is the least text that is greater than all that begin with p, in
+// the order of code points, which is the order of their bytes.
+func prefixEnd(p string) (string, bool) {
+	runes := []rune(p)
+	for len(runes) > 0 {
+		last := &runes[len(runes)-1]
+		switch {
+		case *last == 0xD7FF:
+			*last = 0xE000 // what lies between are no characters
+		case *last < 0x10FFFF:
+			*last++
+		default:
+			runes = runes[:len(runes)-1]
+			continue
+		}
+		return string(runes), true
+	}
+	return "", false
+}
+
+// AddBlob makes the row of a blob that is about to be written for an open
+// upload, or, with uid 0, for a request that ends in PutFile. The row is on the
+// disk when AddBlob returns, so that the object may be made. An upload that is
+// committed is KindCommitted, any other that is not open KindNotFound.
+func (db *DB) AddBlob(ctx context.Context, b NewBlob, upload protocol.UID) (id BlobID, err error) {
+	err = db.update(ctx, full, "add a blob", func(t *tx) error {
+		kind := ownerRequest
+		if upload != 0 {
+			kind = ownerUpload
+			if _, err := t.lockOpen(anyOwner, upload); err != nil {
+				return err
+			}
+		}
+		id, err = t.insertBlob(b, kind, upload)
+		return err
+	})
+	return id, err
+}
+
+func (t *tx) insertBlob(b NewBlob, ownerKind string, owner protocol.UID) (id BlobID, err error) {
+	_, err = t.one(`INSERT INTO blobs (store, key, size, node, state, owner_kind, owner_id, created_at)
+		VALUES (?, ?, ?, ?, 'writing', ?, ?, ?) RETURNING id`,
+		[]any{b.Store, b.Key, b.Size, b.Node, ownerKind, int64(owner), t.now}, &id)
+	return id, err
+}
+
+// DropBlob says that a blob's writer gave it up: it is doomed, unless
+// something refers to it. A blob that is doomed already, or is unknown, is no
+// error.
+func (db *DB) DropBlob(ctx context.Context, id BlobID) error {
+	return db.update(ctx, full, "drop a blob", func(t *tx) error { return t.doom([]BlobID{id}) })
+}
+
+// publish makes a blob live, or says that it cannot be referred to any more.
+// end is how far its bytes are used.
+func (t *tx) publish(id BlobID, end int64) error {
+	n, err := t.exec(`UPDATE blobs SET state = 'live', size = CASE WHEN size < ? THEN ? ELSE size END
+		WHERE id = ? AND state IN ('writing', 'live')`, end, end, id)
+	if err == nil && n == 0 {
+		err = &protocol.Error{Kind: protocol.KindStoreUnavailable,
+			Message: "the bytes were lost before they were recorded, nothing was changed", Hint: "Send them again."}
+	}
+	return err
+}
+
+// offer marks blobs that the transaction stopped using, for the sweep to doom
+// those that nothing else refers to.
+func (t *tx) offer(blobs []BlobID) error {
+	for _, id := range inOrder(blobs) {
+		if _, err := t.exec(`INSERT INTO sweep_candidates (blob_id, offered_at)
+			SELECT id, ? FROM blobs WHERE id = ? AND state IN ('writing', 'live')
+			ON CONFLICT (blob_id) DO NOTHING`, t.now, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// doom dooms those of the blobs to which nothing refers. Each row is locked
+// first and its references are counted in later statements: whoever adopts a
+// blob locks the row too, so that the count cannot miss him.
+func (t *tx) doom(blobs []BlobID) error {
+	for _, id := range inOrder(blobs) {
+		var state BlobState
+		if _, err := t.one(`SELECT state FROM blobs WHERE id = ? FOR UPDATE`, []any{id}, &state); err != nil {
+			return err
+		}
+		if state != BlobWriting && state != BlobLive {
+			continue
+		}
+		used, err := t.blobUsed(id)
+		if err != nil {
+			return err
+		}
+		if used {
+			continue
+		}
+		if _, err := t.exec(`UPDATE blobs SET state = 'doomed', doomed_at = ? WHERE id = ?`, t.now, id); err != nil {
+			return err
+		}
+		if _, err := t.exec(`DELETE FROM sweep_candidates WHERE blob_id = ?`, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// blobUsed reports whether an extent, a part or an open upload refers to the
+// blob.
+func (q query) blobUsed(id BlobID) (used bool, err error) {
+	for _, text := range [...]string{
+		`SELECT 1 FROM extents WHERE blob_id = ? LIMIT 1`,
+		`SELECT 1 FROM parts WHERE blob_id = ? LIMIT 1`,
+		`SELECT 1 FROM uploads WHERE blob_id = ? LIMIT 1`,
+	} {
+		if used, err = q.one(text, []any{id}, new(int)); used || err != nil {
+			return used, err
+		}
+	}
+	return false, nil
+}
+
+// inOrder sorts and dedupes, so that transactions lock blobs in one order.
+func inOrder(blobs []BlobID) []BlobID {
+	list := slices.Clone(blobs)
+	slices.Sort(list)
+	return slices.Compact(list)
+}

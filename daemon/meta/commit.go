@@ -1,0 +1,129 @@
+package meta
+
+import (
+	"context"
+	"slices"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// Commit turns an open upload into a file on a content (place says on which),
+// forgets its parts, and offers those of its blobs that the content does not
+// use to the sweep. It is ErrGenChanged when the parts are not those of c.Gen,
+// KindCommitted when the upload is committed already, KindNotFound when it is
+// not open for another reason.
+func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error) {
+	err = db.update(ctx, full, "commit", func(t *tx) error {
+		u, err := t.lockOpen(c.Owner, c.UID)
+		if err != nil {
+			return err
+		}
+		if u.gen != c.Gen {
+			return ErrGenChanged
+		}
+		blobs, err := t.blobsOf(u)
+		if err != nil {
+			return err
+		}
+		content, err := t.place(received{size: c.Size, digest: c.Digest, fingerprint: c.Fingerprint, blocks: c.Blocks, extents: c.Extents})
+		if err != nil {
+			return err
+		}
+		if err := t.endUpload(u, c); err != nil {
+			return err
+		}
+		if err := t.point(c.UID, content, c.ETag, ms(c.CommittedAt)); err != nil {
+			return err
+		}
+		if err := t.offer(unused(blobs, c.Extents)); err != nil {
+			return err
+		}
+		f, _, err = t.file(c.Owner, c.UID)
+		return err
+	})
+	return f, err
+}
+
+// point makes a file committed on a content.
+func (t *tx) point(uid protocol.UID, content ContentID, etag string, at int64) error {
+	_, err := t.exec(`UPDATE files SET state = 'committed', content_id = ?, etag = ?, committed_at = ? WHERE uid = ?`,
+		content, etag, at, int64(uid))
+	return err
+}
+
+// endUpload forgets the parts and lets go of the blob they were assembled in,
+// which is now exactly as long as the extents say.
+func (t *tx) endUpload(u openUpload, c Commit) error {
+	if _, err := t.exec(`DELETE FROM parts WHERE uid = ?`, int64(u.uid)); err != nil {
+		return err
+	}
+	if _, err := t.exec(`UPDATE uploads SET blob_id = NULL, size = ? WHERE uid = ?`, c.Size, int64(u.uid)); err != nil {
+		return err
+	}
+	var end int64
+	for _, e := range c.Extents {
+		if e.Blob == u.blob {
+			end = max(end, e.Offset+e.Length)
+		}
+	}
+	_, err := t.exec(`UPDATE blobs SET size = ? WHERE id = ?`, end, u.blob)
+	return err
+}
+
+// unused are the blobs that no extent uses.
+func unused(blobs []BlobID, extents []Extent) []BlobID {
+	used := make(map[BlobID]bool, len(extents))
+	for _, e := range extents {
+		used[e.Blob] = true
+	}
+	return slices.DeleteFunc(blobs, func(b BlobID) bool { return used[b] })
+}
+
+// PutFile makes a committed file whose bytes lie durably in n.Blob already,
+// its content (place says which), and the kept answer, in one durable
+// transaction. The blob may have a row that AddBlob made for a request. Errors
+// about the key are those of BeginUpload; nothing is changed on any.
+func (db *DB) PutFile(ctx context.Context, n NewFile, idem *Idempotency) (f protocol.File, err error) {
+	err = db.update(ctx, full, "put a file", func(t *tx) error {
+		if err := t.saveAnswer(n.Owner, idem); err != nil {
+			return err
+		}
+		// The row is open within this transaction only.
+		if err := t.insertFile(n.FileFields, n.UID, fileOpen, n.CommittedAt); err != nil {
+			return err
+		}
+		r := received{size: n.Size, digest: &n.Digest, fingerprint: &n.Fingerprint, blocks: n.Blocks}
+		if n.Blob != nil {
+			id, err := t.wholeBlob(*n.Blob)
+			if err != nil {
+				return err
+			}
+			if n.Size > 0 {
+				r.extents = []Extent{{Blob: id, Length: n.Size}}
+			}
+		}
+		content, err := t.place(r)
+		if err != nil {
+			return err
+		}
+		if err := t.point(n.UID, content, n.ETag, ms(n.CommittedAt)); err != nil {
+			return err
+		}
+		f, err = t.patched(n.Owner, n.UID)
+		return err
+	})
+	return f, err
+}
+
+// wholeBlob gives the row of a blob whose bytes are there: a new one, or the
+// one a request made.
+func (t *tx) wholeBlob(b NewBlob) (id BlobID, err error) {
+	found, err := t.one(`INSERT INTO blobs (store, key, size, node, state, created_at) VALUES (?, ?, ?, ?, 'live', ?)
+		ON CONFLICT (store, key) DO UPDATE SET state = 'live', size = excluded.size
+			WHERE blobs.state = 'writing' AND blobs.owner_kind = 'request'
+		RETURNING id`, []any{b.Store, b.Key, b.Size, b.Node, t.now}, &id)
+	if err == nil && !found {
+		err = protocol.Errorf(protocol.KindInternal, "the key %s of store %s is in use, nothing was changed", b.Key, b.Store)
+	}
+	return id, err
+}

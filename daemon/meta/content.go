@@ -1,0 +1,283 @@
+package meta
+
+import (
+	"context"
+	"slices"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// The states of a content. A damaged one is served as far as its blocks match,
+// and healed by the next equal bytes; doomed is terminal.
+const (
+	ContentLive    = "live"
+	ContentDamaged = "damaged"
+	ContentDoomed  = "doomed"
+)
+
+// received is content whose bytes lie in blobs of the caller's.
+type received struct {
+	size        int64
+	digest      *protocol.Digest
+	fingerprint *protocol.Fingerprint
+	blocks      []protocol.Block
+	extents     []Extent
+}
+
+// place gives the content for bytes just received. They win: where a content
+// of the same digest and size exists, its extents switch to the new ones, its
+// damage is healed for every file that shares it, and its old blobs are
+// offered to the sweep. Locks are taken content first, then blobs in order.
+func (t *tx) place(r received) (id ContentID, err error) {
+	if err := r.check(); err != nil {
+		return 0, err
+	}
+	for range placeAttempts {
+		if id, err = t.switchExtents(r); id != 0 || err != nil {
+			break
+		}
+		if id, err = t.newContent(r); id != 0 || err != nil {
+			break
+		}
+	}
+	if err == nil && id == 0 {
+		err = protocol.Errorf(protocol.KindUnavailable, "the same content is being changed elsewhere, nothing was changed")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return id, t.putExtents(id, r)
+}
+
+// placeAttempts bounds how often another transaction may come between the
+// look for an equal content and the change of it.
+const placeAttempts = 5
+
+// check refuses content that could not be read back.
+func (r received) check() error {
+	var sum int64
+	for _, e := range r.extents {
+		sum += e.Length
+	}
+	if sum != r.size {
+		return protocol.Errorf(protocol.KindInternal, "the extents hold %d bytes of %d, nothing was changed", sum, r.size)
+	}
+	want := int((r.size + protocol.BlockSize - 1) / protocol.BlockSize)
+	if r.digest == nil {
+		want = 0
+	}
+	if len(r.blocks) != want {
+		return protocol.Errorf(protocol.KindInternal, "%d block digests were given, not %d, nothing was changed", len(r.blocks), want)
+	}
+	return nil
+}
+
+// switchExtents takes the extents off an equal content that exists, for new
+// ones to be put; 0 where there is none, or somebody else came first.
+func (t *tx) switchExtents(r received) (ContentID, error) {
+	if r.digest == nil {
+		return 0, nil
+	}
+	var id ContentID
+	var gen int64
+	found, err := t.one(`SELECT id, gen FROM contents WHERE digest = ? AND size = ? AND state IN ('live', 'damaged')
+		ORDER BY CASE state WHEN 'live' THEN 0 ELSE 1 END LIMIT 1 FOR UPDATE`, []any{r.digest[:], r.size}, &id, &gen)
+	if err != nil || !found {
+		return 0, err
+	}
+	n, err := t.exec(`UPDATE contents SET state = 'live', gen = gen + 1, verified_at = ?, fingerprint = COALESCE(fingerprint, ?)
+		WHERE id = ? AND gen = ? AND state IN ('live', 'damaged')`, t.now, encodeHash(r.fingerprint), id, gen)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	old, err := ids[BlobID](t.query, `SELECT blob_id FROM extents WHERE content_id = ?`, id)
+	if err != nil {
+		return 0, err
+	}
+	if err := t.clearContent(id); err != nil {
+		return 0, err
+	}
+	keep := map[BlobID]bool{}
+	for _, e := range r.extents {
+		keep[e.Blob] = true
+	}
+	return id, t.offer(slices.DeleteFunc(old, func(b BlobID) bool { return keep[b] }))
+}
+
+// newContent makes the row; 0 where an equal one appeared meanwhile.
+func (t *tx) newContent(r received) (id ContentID, err error) {
+	_, err = t.one(`INSERT INTO contents (digest, size, fingerprint, state, created_at, verified_at) VALUES (?, ?, ?, 'live', ?, ?)
+		ON CONFLICT DO NOTHING RETURNING id`, []any{encodeHash(r.digest), r.size, encodeHash(r.fingerprint), t.now, t.now}, &id)
+	return id, err
+}
+
+// putExtents makes the blobs live and the content's rows those of r.
+func (t *tx) putExtents(id ContentID, r received) error {
+	end := map[BlobID]int64{}
+	blobs := make([]BlobID, 0, len(r.extents))
+	for _, e := range r.extents {
+		end[e.Blob] = max(end[e.Blob], e.Offset+e.Length)
+		blobs = append(blobs, e.Blob)
+	}
+	for _, b := range inOrder(blobs) {
+		if err := t.publish(b, end[b]); err != nil {
+			return err
+		}
+	}
+	for seq, e := range r.extents {
+		if _, err := t.exec(`INSERT INTO extents (content_id, seq, blob_id, blob_offset, length) VALUES (?, ?, ?, ?, ?)`,
+			id, seq, e.Blob, e.Offset, e.Length); err != nil {
+			return err
+		}
+	}
+	seq := 0
+	for chunk := range slices.Chunk(r.blocks, chunkBlocks) {
+		if _, err := t.exec(`INSERT INTO block_digests (content_id, seq, triples) VALUES (?, ?, ?)`, id, seq, encodeBlocks(chunk)); err != nil {
+			return err
+		}
+		seq++
+	}
+	return nil
+}
+
+func (t *tx) clearContent(id ContentID) error {
+	if _, err := t.exec(`DELETE FROM extents WHERE content_id = ?`, id); err != nil {
+		return err
+	}
+	_, err := t.exec(`DELETE FROM block_digests WHERE content_id = ?`, id)
+	return err
+}
+
+// dropContent dooms a content to which no file points any more, and its
+// blobs. The row is locked before the files are counted.
+func (t *tx) dropContent(id ContentID) error {
+	var state string
+	if _, err := t.one(`SELECT state FROM contents WHERE id = ? FOR UPDATE`, []any{id}, &state); err != nil {
+		return err
+	}
+	used, err := t.one(`SELECT 1 FROM files WHERE content_id = ? LIMIT 1`, []any{id}, new(int))
+	if used || err != nil {
+		return err
+	}
+	blobs, err := ids[BlobID](t.query, `SELECT blob_id FROM extents WHERE content_id = ?`, id)
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec(`UPDATE contents SET state = 'doomed', gen = gen + 1 WHERE id = ?`, id); err != nil {
+		return err
+	}
+	if err := t.clearContent(id); err != nil {
+		return err
+	}
+	return t.doom(blobs)
+}
+
+// Content gives a committed file, its content and where the bytes lie, all of
+// one moment. It is KindNotFound where File is.
+func (db *DB) Content(ctx context.Context, owner protocol.Owner, uid protocol.UID) (f protocol.File, c Content, err error) {
+	err = db.view(ctx, "read a content", func(q query) error {
+		var id ContentID
+		if f, id, err = q.file(owner, uid); err != nil {
+			return err
+		}
+		c, err = q.content(id)
+		return err
+	})
+	return f, c, err
+}
+
+// Extents gives where a content's bytes lie now, in order. A reader that
+// misses a blob asks again and goes on at its offset. A content that is doomed
+// or unknown is KindNotFound.
+func (db *DB) Extents(ctx context.Context, id ContentID) (list []Extent, err error) {
+	err = db.view(ctx, "read extents", func(q query) error {
+		c, err := q.content(id)
+		list = c.Extents
+		return err
+	})
+	return list, err
+}
+
+func noContent() error {
+	return protocol.Errorf(protocol.KindNotFound, "the content was deleted meanwhile")
+}
+
+func (q query) content(id ContentID) (c Content, err error) {
+	c.ID = id
+	var digest []byte
+	found, err := q.one(`SELECT size, digest, state, gen FROM contents WHERE id = ?`, []any{id}, &c.Size, &digest, &c.State, &c.Gen)
+	if err != nil {
+		return c, err
+	}
+	if !found || c.State == ContentDoomed {
+		return c, noContent()
+	}
+	if c.Digest, err = decodeHash[protocol.Digest](digest); err != nil {
+		return c, err
+	}
+	c.Extents, err = q.extents(id)
+	return c, err
+}
+
+func (q query) extents(id ContentID) (list []Extent, err error) {
+	err = q.each(`SELECT e.blob_id, b.store, b.key, b.node, e.blob_offset, e.length FROM extents e JOIN blobs b ON b.id = e.blob_id
+		WHERE e.content_id = ? ORDER BY e.seq`, []any{id}, func(scan scanFunc) error {
+		var e Extent
+		err := scan(&e.Blob, &e.Store, &e.Key, &e.Node, &e.Offset, &e.Length)
+		list = append(list, e)
+		return err
+	})
+	return list, err
+}
+
+// Blocks gives what is recorded of n blocks of a content from the block
+// numbered first on (from 0), fewer where the content ends. It is
+// KindDigestPending while the digest is unknown, KindNotFound for a content
+// that is doomed or unknown.
+func (db *DB) Blocks(ctx context.Context, id ContentID, first, n int64) (list []protocol.Block, err error) {
+	err = db.view(ctx, "read block digests", func(q query) error {
+		var state string
+		var digest []byte
+		found, err := q.one(`SELECT state, digest FROM contents WHERE id = ?`, []any{id}, &state, &digest)
+		switch {
+		case err != nil:
+			return err
+		case !found || state == ContentDoomed:
+			return noContent()
+		case digest == nil:
+			return protocol.Errorf(protocol.KindDigestPending, "the digests of this content are not computed yet")
+		}
+		list, err = q.blocks(id, max(first, 0), max(n, 0))
+		return err
+	})
+	return list, err
+}
+
+func (q query) blocks(id ContentID, first, n int64) (list []protocol.Block, err error) {
+	from := first / chunkBlocks
+	last := from + (first%chunkBlocks+n)/chunkBlocks
+	err = q.each(`SELECT triples FROM block_digests WHERE content_id = ? AND seq >= ? AND seq <= ? ORDER BY seq`,
+		[]any{id, from, last}, func(scan scanFunc) error {
+			var b []byte
+			if err := scan(&b); err != nil {
+				return err
+			}
+			list, err = decodeBlocks(list, b)
+			return err
+		})
+	lo := min(first-from*chunkBlocks, int64(len(list)))
+	return list[lo:min(lo+n, int64(len(list)))], err
+}
+
+// MarkDamaged notes that a block of the content was found damaged. It stays
+// so until equal bytes are received. Repeating it is no error; a content that
+// is doomed or unknown is KindNotFound.
+func (db *DB) MarkDamaged(ctx context.Context, id ContentID) error {
+	return db.update(ctx, full, "mark a content damaged", func(t *tx) error {
+		n, err := t.exec(`UPDATE contents SET state = 'damaged' WHERE id = ? AND state IN ('live', 'damaged')`, id)
+		if err == nil && n == 0 {
+			err = noContent()
+		}
+		return err
+	})
+}

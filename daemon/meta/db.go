@@ -1,0 +1,108 @@
+// Package meta is the database of ospd: what exists, whose it is, and where
+// its bytes lie. Callers see verbs of the domain (begin an upload, record a
+// part, commit), each one transaction, never tables.
+//
+// The rules that keep the promises of the system live here: an acknowledged
+// write is durable (writer.go), bytes just received win over equal bytes
+// stored before (commit.go), and a blob is doomed only where nothing refers
+// to it (blob.go).
+package meta
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// Config says which database to open.
+type Config struct {
+	// Path of the SQLite file; it is made, readable for its user only, where
+	// it does not exist. Its folder must exist.
+	Path string
+	// Clock is time.Now unless a test gives another.
+	Clock func() time.Time
+	// Logger is slog.Default() unless given.
+	Logger *slog.Logger
+}
+
+// DB is an open database. All methods are safe for concurrent use. Every
+// error is a *protocol.Error, ErrGenChanged, or wraps the context's; an error
+// of a write means that nothing was changed.
+type DB struct {
+	cfg     Config
+	dialect dialect
+	writes  *sql.DB
+	writer  *writer
+	readers *readers
+}
+
+// Open opens the database, makes it or brings its schema up to date, and
+// starts its writer. A database that a newer ospd has changed is refused, and
+// so is a file that is no database. Close ends what Open started.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	db := &DB{cfg: cfg, dialect: sqliteDialect()}
+	writes, reads, err := sqliteOpen(cfg.Path)
+	if err != nil {
+		return nil, db.dialect.asError("open the database", err)
+	}
+	db.writes, db.readers = writes, newReaders(db.dialect, reads)
+	if err := db.start(ctx); err != nil {
+		return nil, errors.Join(db.dialect.asError("open the database "+cfg.Path, err), db.Close())
+	}
+	return db, nil
+}
+
+func (db *DB) start(ctx context.Context) error {
+	if err := migrate(ctx, db.dialect, db.writes); err != nil {
+		return err
+	}
+	s, err := newSession(ctx, db.dialect, db.writes)
+	if err != nil {
+		return err
+	}
+	db.writer = startWriter(s, db.cfg)
+	return db.makeServerID(ctx)
+}
+
+// Close lets the operations that wait finish, and closes the database. No
+// method may be called after it. The writer's connection is the last to go:
+// it moves the log into the database and removes it.
+func (db *DB) Close() error {
+	if db.writer != nil {
+		db.writer.stop()
+	}
+	errs := []error{db.readers.close()}
+	if db.writer != nil {
+		errs = append(errs, db.writer.session.close())
+	}
+	return errors.Join(append(errs, db.writes.Close())...)
+}
+
+// Ping reports whether the database answers and takes writes.
+func (db *DB) Ping(ctx context.Context) error {
+	if e := db.writer.broken.Load(); e != nil {
+		return e
+	}
+	return db.view(ctx, "ping the database", func(q query) error {
+		_, err := q.one(`SELECT 1`, nil, new(int))
+		return err
+	})
+}
+
+// update runs a write; see writer.update.
+func (db *DB) update(ctx context.Context, d durability, name string, fn func(*tx) error) error {
+	return db.writer.update(ctx, d, name, fn)
+}
+
+// view runs a read: all statements of fn see one state of the database.
+func (db *DB) view(ctx context.Context, name string, fn func(query) error) error {
+	return db.dialect.asError(name, db.readers.view(ctx, ms(db.cfg.Clock()), fn))
+}

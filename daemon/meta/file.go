@@ -1,0 +1,209 @@
+package meta
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// fileState is where the row of a file stands.
+type fileState string
+
+const (
+	fileOpen      fileState = "open"
+	fileCommitted fileState = "committed"
+	fileDeleted   fileState = "deleted"
+)
+
+// insertFile makes the row of a file that has no content yet.
+func (t *tx) insertFile(f FileFields, uid protocol.UID, state fileState, created time.Time) error {
+	labels, err := encodeMeta(f.Meta)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO files (uid, owner, name, media_type, meta, state, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		int64(uid), string(f.Owner), f.Name, f.MediaType, labels, string(state), ms(created), msOf(f.ExpiresAt))
+	return err
+}
+
+// lockFile locks the row of a file and gives its state. An unknown, expired or
+// another owner's file is KindNotFound.
+func (t *tx) lockFile(owner protocol.Owner, uid protocol.UID) (state fileState, err error) {
+	var of string
+	var expires *int64
+	found, err := t.one(`SELECT owner, state, expires_at FROM files WHERE uid = ? FOR UPDATE`, []any{int64(uid)}, &of, &state, &expires)
+	if err != nil {
+		return "", err
+	}
+	if !found || owner != anyOwner && owner != protocol.Owner(of) || expires != nil && *expires <= t.now {
+		return "", notFound(uid)
+	}
+	return state, nil
+}
+
+// lockCommitted locks a file that must be committed; else KindNotFound.
+func (t *tx) lockCommitted(owner protocol.Owner, uid protocol.UID) error {
+	state, err := t.lockFile(owner, uid)
+	if err == nil && state != fileCommitted {
+		err = notFound(uid)
+	}
+	return err
+}
+
+const fileColumns = `SELECT f.uid, f.owner, f.name, c.size, c.digest, c.sha256, c.md5, f.etag, f.media_type, f.meta,
+	f.created_at, f.committed_at, f.expires_at, c.id FROM files f JOIN contents c ON c.id = f.content_id `
+
+func scanFile(scan scanFunc) (f protocol.File, id ContentID, err error) {
+	var digest, sha, md []byte
+	var labels *string
+	var created, committed int64
+	var expires *int64
+	err = scan(&f.UID, &f.Owner, &f.Name, &f.Size, &digest, &sha, &md, &f.ETag, &f.MediaType, &labels, &created, &committed, &expires, &id)
+	if err != nil {
+		return f, 0, err
+	}
+	f.SHA256, f.MD5 = hexOf(sha), hexOf(md)
+	f.CreatedAt, f.CommittedAt = protocol.TimeOf(timeOf(created)), protocol.TimeOf(timeOf(committed))
+	if t := timePtr(expires); t != nil {
+		f.ExpiresAt = &protocol.Time{Time: *t}
+	}
+	var derr, merr error
+	f.Digest, derr = decodeHash[protocol.Digest](digest)
+	f.Meta, merr = decodeMeta(labels)
+	return f, id, errors.Join(derr, merr)
+}
+
+func hexOf(b []byte) *string {
+	if b == nil {
+		return nil
+	}
+	s := hex.EncodeToString(b)
+	return &s
+}
+
+// file reads a committed file; else KindNotFound.
+func (q query) file(owner protocol.Owner, uid protocol.UID) (f protocol.File, id ContentID, err error) {
+	err = notFound(uid)
+	qerr := q.each(fileColumns+`WHERE f.uid = ? AND f.owner = ? AND f.state = 'committed'`+unexpired,
+		[]any{int64(uid), string(owner), q.now}, func(scan scanFunc) error {
+			f, id, err = scanFile(scan)
+			return err
+		})
+	return f, id, errors.Join(qerr, err)
+}
+
+// File gives a committed file. One that is unknown, another owner's, not
+// committed, deleted or expired is KindNotFound.
+func (db *DB) File(ctx context.Context, owner protocol.Owner, uid protocol.UID) (f protocol.File, err error) {
+	err = db.view(ctx, "read a file", func(q query) error {
+		f, _, err = q.file(owner, uid)
+		return err
+	})
+	return f, err
+}
+
+// Files lists a page of the owner's committed files, newest first.
+func (db *DB) Files(ctx context.Context, owner protocol.Owner, fq FileQuery) (list []protocol.File, err error) {
+	text, args := fq.where(owner, ms(db.cfg.Clock()))
+	err = db.view(ctx, "list files", func(q query) error {
+		list = nil
+		return q.each(fileColumns+text, args, func(scan scanFunc) error {
+			f, _, err := scanFile(scan)
+			list = append(list, f)
+			return err
+		})
+	})
+	return list, err
+}
+
+// where is the rest of the statement that selects the page.
+func (fq FileQuery) where(owner protocol.Owner, now int64) (text string, args []any) {
+	text = `WHERE f.owner = ? AND f.state = 'committed' AND f.uid < ?` + unexpired
+	args = []any{string(owner), beforeUID(fq.Before), now}
+	if fq.Name != "" {
+		text, args = text+`AND f.name = ? `, append(args, fq.Name)
+	}
+	if fq.Prefix != "" {
+		text, args = text+`AND f.name >= ? `, append(args, fq.Prefix)
+		if end, ok := prefixEnd(fq.Prefix); ok {
+			text, args = text+`AND f.name < ? `, append(args, end)
+		}
+	}
+	if fq.Digest != nil {
+		text, args = text+`AND c.digest = ? `, append(args, fq.Digest[:])
+	}
+	return text + `ORDER BY f.uid DESC LIMIT ?`, append(args, fq.Limit)
+}
+
+// PatchFile changes what p gives and answers the file after it.
+func (db *DB) PatchFile(ctx context.Context, owner protocol.Owner, uid protocol.UID, p FilePatch) (f protocol.File, err error) {
+	err = db.update(ctx, full, "change a file", func(t *tx) error {
+		if err := t.lockCommitted(owner, uid); err != nil {
+			return err
+		}
+		if err := t.patch(uid, p); err != nil {
+			return err
+		}
+		f, err = t.patched(owner, uid)
+		return err
+	})
+	return f, err
+}
+
+func (t *tx) patch(uid protocol.UID, p FilePatch) error {
+	set := func(text string, value any) error {
+		_, err := t.exec(text, value, int64(uid))
+		return err
+	}
+	var errs []error
+	if p.Name != nil {
+		errs = append(errs, set(`UPDATE files SET name = ? WHERE uid = ?`, *p.Name))
+	}
+	if p.MediaType != nil {
+		errs = append(errs, set(`UPDATE files SET media_type = ? WHERE uid = ?`, *p.MediaType))
+	}
+	if p.Meta != nil {
+		labels, err := encodeMeta(*p.Meta)
+		errs = append(errs, err, set(`UPDATE files SET meta = ? WHERE uid = ?`, labels))
+	}
+	if p.ExpiresAt != nil {
+		errs = append(errs, set(`UPDATE files SET expires_at = ? WHERE uid = ?`, msOf(*p.ExpiresAt)))
+	}
+	return errors.Join(errs...)
+}
+
+// patched reads the file even where the change made it expire at once: this
+// answer is the last that shows it.
+func (t *tx) patched(owner protocol.Owner, uid protocol.UID) (f protocol.File, err error) {
+	err = t.each(fileColumns+`WHERE f.uid = ? AND f.owner = ?`, []any{int64(uid), string(owner)}, func(scan scanFunc) error {
+		f, _, err = scanFile(scan)
+		return err
+	})
+	return f, err
+}
+
+// DeleteFile ends a committed file: it is not found from then on. Where it was
+// the last of its content, the content is doomed with those of its blobs that
+// no other content shares.
+func (db *DB) DeleteFile(ctx context.Context, owner protocol.Owner, uid protocol.UID) error {
+	return db.update(ctx, full, "delete a file", func(t *tx) error {
+		if err := t.lockCommitted(owner, uid); err != nil {
+			return err
+		}
+		var content ContentID
+		if _, err := t.one(`SELECT content_id FROM files WHERE uid = ?`, []any{int64(uid)}, &content); err != nil {
+			return err
+		}
+		if _, err := t.exec(`UPDATE files SET state = ?, content_id = NULL, deleted_at = ? WHERE uid = ?`,
+			string(fileDeleted), t.now, int64(uid)); err != nil {
+			return err
+		}
+		if _, err := t.exec(`DELETE FROM uploads WHERE uid = ?`, int64(uid)); err != nil {
+			return err
+		}
+		return t.dropContent(content)
+	})
+}

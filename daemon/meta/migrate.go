@@ -1,0 +1,35 @@
+package meta
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// migrate brings the schema to the newest version this program knows. Each
+// migration is a transaction: one that was interrupted starts again.
+func migrate(ctx context.Context, d dialect, db *sql.DB) error {
+	files, err := d.migrations()
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(d.goose, db, files, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return err
+	}
+	current, target, err := p.GetVersions(ctx)
+	if err != nil {
+		return err
+	}
+	if current > target {
+		return &protocol.Error{Kind: protocol.KindInternal,
+			Message: fmt.Sprintf("the database has schema version %d, this ospd knows only %d; nothing was changed", current, target),
+			Hint:    "Start the newer ospd that made it, or restore a backup from before the upgrade."}
+	}
+	_, err = p.Up(ctx)
+	return err
+}

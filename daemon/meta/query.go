@@ -1,0 +1,103 @@
+package meta
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+)
+
+// scanFunc copies the columns of a row.
+type scanFunc func(dest ...any) error
+
+// query runs statements in one transaction, read or write.
+type query struct {
+	ctx context.Context
+	// now is the daemon's clock when the transaction began, in milliseconds:
+	// one transaction sees one time.
+	now     int64
+	prepare func(text string) (*sql.Stmt, error)
+}
+
+// tx is a write transaction, or rather one operation's savepoint in it.
+type tx struct{ query }
+
+// exec runs a statement and gives the number of rows it changed.
+func (t *tx) exec(text string, args ...any) (int64, error) {
+	stmt, err := t.prepare(text)
+	if err != nil {
+		return 0, err
+	}
+	r, err := stmt.ExecContext(t.ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// one reads a single row and reports whether there is one.
+func (q query) one(text string, args []any, dest ...any) (found bool, err error) {
+	stmt, err := q.prepare(text)
+	if err != nil {
+		return false, err
+	}
+	err = stmt.QueryRowContext(q.ctx, args...).Scan(dest...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// each calls fn for every row. fn must not run statements of q: some drivers
+// have room for one at a time.
+func (q query) each(text string, args []any, fn func(scanFunc) error) (err error) {
+	stmt, err := q.prepare(text)
+	if err != nil {
+		return err
+	}
+	rows, err := stmt.QueryContext(q.ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := fn(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// ids reads a column of ids.
+func ids[T ~int64 | ~uint64](q query, text string, args ...any) (list []T, err error) {
+	err = q.each(text, args, func(scan scanFunc) error {
+		var id T
+		list = append(list, id)
+		return scan(&list[len(list)-1])
+	})
+	return list, err
+}
+
+// ms is how times are stored.
+func ms(t time.Time) int64 { return t.UnixMilli() }
+
+// msOf stores a time that may be absent.
+func msOf(t *time.Time) *int64 {
+	if t == nil {
+		return nil
+	}
+	v := t.UnixMilli()
+	return &v
+}
+
+// timeOf reads a stored time.
+func timeOf(v int64) time.Time { return time.UnixMilli(v).UTC() }
+
+// timePtr reads a stored time that may be absent.
+func timePtr(v *int64) *time.Time {
+	if v == nil {
+		return nil
+	}
+	t := timeOf(*v)
+	return &t
+}

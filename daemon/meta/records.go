@@ -1,0 +1,184 @@
+package meta
+
+import (
+	"time"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// BlobID is the row of a blob.
+type BlobID int64
+
+// ContentID is the row of a content.
+type ContentID int64
+
+// BlobState is where a blob stands; it only moves forward.
+type BlobState string
+
+// The states of a blob. Doomed is terminal but for its end: the object is
+// deleted after the grace period and the row stays as a tombstone (gone).
+const (
+	BlobWriting BlobState = "writing"
+	BlobLive    BlobState = "live"
+	BlobDoomed  BlobState = "doomed"
+	BlobGone    BlobState = "gone"
+)
+
+// NewBlob names an object before it exists.
+type NewBlob struct {
+	Store string
+	Key   string
+	Size  int64
+	// Node is the node whose disk holds the bytes, "" on a shared store.
+	Node string
+}
+
+// Blob is one immutable object.
+type Blob struct {
+	ID BlobID
+	NewBlob
+	State    BlobState
+	DoomedAt *time.Time
+}
+
+// Extent is a piece of a blob; a content is an ordered list of them.
+type Extent struct {
+	Blob   BlobID
+	Store  string
+	Key    string
+	Node   string
+	Offset int64
+	Length int64
+}
+
+// FileFields are what a caller says of a file when it begins.
+type FileFields struct {
+	Owner     protocol.Owner
+	Name      string
+	MediaType *string
+	Meta      map[string]string
+	ExpiresAt *time.Time
+}
+
+// NewUpload is an upload about to begin.
+type NewUpload struct {
+	FileFields
+	UID         protocol.UID
+	CreatedAt   time.Time
+	Size        *int64
+	PartSize    int64
+	Fingerprint *protocol.Fingerprint
+	// InPlace is the blob the parts are assembled in, nil where the store
+	// cannot assemble.
+	InPlace *NewBlob
+}
+
+// Upload is an upload as recorded.
+type Upload struct {
+	NewUpload
+	State protocol.UploadState
+	// Blob is the row of InPlace, 0 without one (or once it was lost).
+	Blob BlobID
+	// Gen is raised by every change of the parts.
+	Gen       int64
+	TouchedAt time.Time
+	// File is set once committed.
+	File *protocol.File
+}
+
+// NewPart is a part whose bytes lie in a blob.
+type NewPart struct {
+	Number     protocol.PartNumber
+	Offset     int64
+	Length     int64
+	XXH3       protocol.XXH3
+	Blocks     []protocol.Block
+	Blob       BlobID
+	BlobOffset int64
+	// BootID is that of the machine while the bytes are not synced, "" after.
+	BootID string
+}
+
+// Part is a part as recorded.
+type Part struct {
+	NewPart
+	// Gen is the upload's gen that recording this part made.
+	Gen   int64
+	Store string
+	Key   string
+}
+
+// Commit turns an upload into a file on a content.
+type Commit struct {
+	Owner protocol.Owner
+	UID   protocol.UID
+	// Gen is the upload's gen at which Extents were read; another gen now is
+	// ErrGenChanged.
+	Gen         int64
+	CommittedAt time.Time
+	Size        int64
+	// Digest is nil while unknown; then Blocks is empty.
+	Digest      *protocol.Digest
+	Fingerprint *protocol.Fingerprint
+	ETag        string
+	Blocks      []protocol.Block
+	Extents     []Extent
+}
+
+// NewFile is a file that arrives whole.
+type NewFile struct {
+	FileFields
+	UID         protocol.UID
+	CommittedAt time.Time
+	Size        int64
+	Digest      protocol.Digest
+	Fingerprint protocol.Fingerprint
+	ETag        string
+	Blocks      []protocol.Block
+	// Blob holds the bytes already, durably; nil for an empty file.
+	Blob *NewBlob
+}
+
+// Idempotency makes a repeated request give the first one's answer.
+type Idempotency struct {
+	Key string
+	// Request is the SHA-256 over the request's method, path, query, content
+	// type and body hash.
+	Request [32]byte
+	// Answer is the body that was, or will be, answered.
+	Answer []byte
+	// Created says that the answer was, or will be, "created" (not "found").
+	Created bool
+	// UID is that of the file or upload the request made.
+	UID protocol.UID
+}
+
+// Content is what a file points to, with where its bytes lie.
+type Content struct {
+	ID      ContentID
+	Size    int64
+	Digest  *protocol.Digest
+	State   string
+	Gen     int64
+	Extents []Extent
+}
+
+// FileQuery selects a page of files, newest first.
+type FileQuery struct {
+	// Limit is 1 to 1,000.
+	Limit int
+	// Before is the uid of the last file of the page before, 0 for the first.
+	Before protocol.UID
+	Name   string
+	Prefix string
+	Digest *protocol.Digest
+}
+
+// FilePatch changes what is given: a nil field stays, a non-nil pointer to
+// nil is cleared.
+type FilePatch struct {
+	Name      *string
+	MediaType **string
+	Meta      *map[string]string
+	ExpiresAt **time.Time
+}

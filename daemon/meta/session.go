@@ -1,0 +1,110 @@
+package meta
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
+
+// session is one connection with the statements prepared on it. One goroutine
+// uses it at a time.
+type session struct {
+	conn    *sql.Conn
+	dialect dialect
+	stmts   map[string]*sql.Stmt
+}
+
+func newSession(ctx context.Context, d dialect, pool *sql.DB) (*session, error) {
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &session{conn: conn, dialect: d, stmts: map[string]*sql.Stmt{}}, nil
+}
+
+// prepare gives the statement of a text. Texts are few and constant, so that
+// none is ever dropped.
+func (s *session) prepare(text string) (*sql.Stmt, error) {
+	if stmt, ok := s.stmts[text]; ok {
+		return stmt, nil
+	}
+	stmt, err := s.conn.PrepareContext(context.Background(), s.dialect.rebind(text))
+	if err != nil {
+		return nil, err
+	}
+	s.stmts[text] = stmt
+	return stmt, nil
+}
+
+func (s *session) exec(text string) error {
+	stmt, err := s.prepare(text)
+	if err != nil {
+		return err
+	}
+	_, err = stmt.ExecContext(context.Background())
+	return err
+}
+
+func (s *session) close() error {
+	var errs []error
+	for _, stmt := range s.stmts {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(append(errs, s.conn.Close())...)
+}
+
+// readers is a bounded set of sessions that only read.
+type readers struct {
+	pool    *sql.DB
+	dialect dialect
+	// idle holds every place of the set; nil where no session was opened yet.
+	idle chan *session
+}
+
+func newReaders(d dialect, pool *sql.DB) *readers {
+	r := &readers{pool: pool, dialect: d, idle: make(chan *session, readerCount())}
+	for range cap(r.idle) {
+		r.idle <- nil
+	}
+	return r
+}
+
+// view runs fn in a transaction of its own: all its statements see the
+// database as it was at the first one.
+func (r *readers) view(ctx context.Context, now int64, fn func(query) error) (err error) {
+	var s *session
+	select {
+	case s = <-r.idle:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { r.idle <- s }()
+	if s == nil {
+		if s, err = newSession(ctx, r.dialect, r.pool); err != nil {
+			return err
+		}
+	}
+	if err := s.exec("BEGIN"); err != nil {
+		err = errors.Join(err, s.close())
+		s = nil
+		return err
+	}
+	defer func() {
+		if rerr := s.exec("ROLLBACK"); rerr != nil {
+			err = errors.Join(err, rerr, s.close())
+			s = nil
+		}
+	}()
+	return fn(query{ctx: ctx, now: now, prepare: s.prepare})
+}
+
+// close waits for the reads that run and closes the sessions.
+func (r *readers) close() error {
+	var errs []error
+	for range cap(r.idle) {
+		if s := <-r.idle; s != nil {
+			errs = append(errs, s.close())
+		}
+	}
+	return errors.Join(append(errs, r.pool.Close())...)
+}

@@ -1,0 +1,147 @@
+package meta
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// The settings are given with the address and not by statements, since pooled
+// connections are replaced and would lose them.
+const (
+	sqliteCommon = "_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=trusted_schema(0)" +
+		"&_pragma=cell_size_check(1)&_pragma=mmap_size(0)&_dqs=0&_defensive=1"
+	sqliteWriter = sqliteCommon + "&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
+		"&_pragma=journal_size_limit(67108864)"
+	sqliteReader = sqliteCommon + "&mode=ro&_pragma=query_only(1)"
+)
+
+// sqliteOpen opens the pools of one database file, making the file first
+// where there is none. The writer's pool has exactly one connection.
+func sqliteOpen(path string) (write, read *sql.DB, err error) {
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, nil, err
+	}
+	if err := createPrivate(path); err != nil {
+		return nil, nil, fmt.Errorf("create database %s: %w", path, err)
+	}
+	if write, err = sql.Open("sqlite", sqliteAddress(path, sqliteWriter)); err != nil {
+		return nil, nil, err
+	}
+	write.SetMaxOpenConns(1)
+	if read, err = sql.Open("sqlite", sqliteAddress(path, sqliteReader)); err != nil {
+		return nil, nil, errors.Join(err, write.Close())
+	}
+	read.SetMaxOpenConns(readerCount())
+	return write, read, nil
+}
+
+// readerCount is how many reads run at once.
+func readerCount() int { return 2 * runtime.NumCPU() }
+
+func sqliteAddress(path, settings string) string {
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: settings}
+	return u.String()
+}
+
+// createPrivate makes an empty file that only its user can read; SQLite gives
+// its other files the same mode. A file that exists is never opened here:
+// closing any descriptor of it would drop SQLite's locks.
+func createPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return os.Chmod(path, 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// sqliteClassify reads the primary result code. FULL and BUSY pass by
+// waiting; the codes of a damaged file or disk do not.
+func sqliteClassify(err error) failure {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return failed
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_FULL:
+		return failedFull
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return failedBusy
+	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY:
+		return failedBroken
+	}
+	return failed
+}
+
+// sqliteSetDurability never uses a prepared statement: SQLite obeys this
+// pragma while it compiles it, so that running it again would do nothing.
+func sqliteSetDurability(conn *sql.Conn, d durability) error {
+	text := "PRAGMA synchronous=FULL"
+	if d == relaxed {
+		text = "PRAGMA synchronous=NORMAL"
+	}
+	_, err := conn.ExecContext(context.Background(), text)
+	return err
+}
+
+// sqliteCheckpoint does not wait for readers: the writers behind it would.
+func sqliteCheckpoint(conn *sql.Conn) (err error) {
+	ctx := context.Background()
+	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout=0"); err != nil {
+		return err
+	}
+	defer func() {
+		_, rerr := conn.ExecContext(ctx, "PRAGMA busy_timeout=5000")
+		err = errors.Join(err, rerr)
+	}()
+	var busy, logged, moved int64
+	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved); err != nil {
+		return err
+	}
+	if busy != 0 {
+		return errors.New("readers are using it")
+	}
+	return nil
+}
+
+// sqliteCheck reports the first line of integrity_check and of
+// foreign_key_check that is a complaint.
+func sqliteCheck(q query) error {
+	err := q.each(`PRAGMA integrity_check(1)`, nil, func(scan scanFunc) error {
+		var line string
+		if err := scan(&line); err != nil || line == "ok" {
+			return err
+		}
+		return broken("the database is damaged: "+line, nil)
+	})
+	if err != nil {
+		return err
+	}
+	return q.each(`PRAGMA foreign_key_check`, nil, func(scan scanFunc) error {
+		var table, parent string
+		var row sql.NullInt64
+		var key int64
+		if err := scan(&table, &row, &parent, &key); err != nil {
+			return err
+		}
+		return broken("the database is damaged: a row of "+table+" refers to a missing row of "+parent, nil)
+	})
+}

@@ -1,0 +1,237 @@
+package meta
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// anyOwner is for verbs whose caller has checked the owner before.
+const anyOwner protocol.Owner = ""
+
+// openUpload is an upload whose rows are locked until the transaction ends.
+type openUpload struct {
+	uid protocol.UID
+	gen int64
+	// blob is the one the parts are assembled in, 0 without one.
+	blob BlobID
+}
+
+// lockOpen locks an upload that must be open: KindCommitted if it is
+// committed; KindNotFound if it is unknown, another owner's, aborted, deleted
+// or expired.
+func (t *tx) lockOpen(owner protocol.Owner, uid protocol.UID) (u openUpload, err error) {
+	state, err := t.lockFile(owner, uid)
+	switch {
+	case err != nil:
+		return u, err
+	case state == fileCommitted:
+		return u, committed(uid)
+	case state != fileOpen:
+		return u, notFound(uid)
+	}
+	u.uid = uid
+	var blob sql.Null[BlobID]
+	found, err := t.one(`SELECT gen, blob_id FROM uploads WHERE uid = ? FOR UPDATE`, []any{int64(uid)}, &u.gen, &blob)
+	if err == nil && !found {
+		err = broken("upload "+uid.String()+" is open and has no record", nil)
+	}
+	u.blob = blob.V
+	return u, err
+}
+
+// change raises the upload's gen and gives it.
+func (t *tx) change(u openUpload) (int64, error) {
+	_, err := t.exec(`UPDATE uploads SET gen = ? WHERE uid = ?`, u.gen+1, int64(u.uid))
+	return u.gen + 1, err
+}
+
+// BeginUpload makes the file's row (open), the upload's and, with InPlace, the
+// blob's (writing), and keeps idem, if given, in one durable transaction. A key
+// that was used in the last 24 h is KindIdempotencyMismatch for another
+// request, KindConflict for the same (Answer has it); then nothing is made.
+func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (u Upload, err error) {
+	err = db.update(ctx, full, "begin an upload", func(t *tx) error {
+		if err := t.insertFile(n.FileFields, n.UID, fileOpen, n.CreatedAt); err != nil {
+			return err
+		}
+		var blob *BlobID
+		if n.InPlace != nil {
+			id, err := t.insertBlob(*n.InPlace, ownerUpload, n.UID)
+			if err != nil {
+				return err
+			}
+			blob = &id
+		}
+		if _, err := t.exec(`INSERT INTO uploads (uid, size, part_size, fingerprint, blob_id, touched_at) VALUES (?, ?, ?, ?, ?, ?)`,
+			int64(n.UID), n.Size, n.PartSize, encodeHash(n.Fingerprint), (*int64)(blob), t.now); err != nil {
+			return err
+		}
+		if err := t.saveAnswer(n.Owner, idem); err != nil {
+			return err
+		}
+		u, err = t.upload(n.Owner, n.UID)
+		return err
+	})
+	return u, err
+}
+
+const (
+	uploadColumns = `SELECT f.uid, f.owner, f.name, f.media_type, f.meta, f.state, f.created_at, f.expires_at,
+		u.size, u.part_size, u.fingerprint, u.gen, u.touched_at, u.blob_id, b.store, b.key, b.size, b.node
+		FROM files f JOIN uploads u ON u.uid = f.uid LEFT JOIN blobs b ON b.id = u.blob_id `
+	unexpired = ` AND (f.expires_at IS NULL OR f.expires_at > ?) `
+)
+
+func scanUpload(scan scanFunc) (u Upload, err error) {
+	var created, touched int64
+	var expires *int64
+	var labels, store, key, node *string
+	var state string
+	var fp []byte
+	var blobSize *int64
+	var blob sql.Null[BlobID]
+	err = scan(&u.UID, &u.Owner, &u.Name, &u.MediaType, &labels, &state, &created, &expires,
+		&u.Size, &u.PartSize, &fp, &u.Gen, &touched, &blob, &store, &key, &blobSize, &node)
+	if err != nil {
+		return u, err
+	}
+	u.State = protocol.UploadState(state)
+	u.CreatedAt, u.TouchedAt, u.ExpiresAt = timeOf(created), timeOf(touched), timePtr(expires)
+	if u.Blob = blob.V; blob.Valid {
+		u.InPlace = &NewBlob{Store: *store, Key: *key, Size: *blobSize, Node: *node}
+	}
+	var merr, ferr error
+	u.Meta, merr = decodeMeta(labels)
+	u.Fingerprint, ferr = decodeHash[protocol.Fingerprint](fp)
+	return u, errors.Join(merr, ferr)
+}
+
+func (q query) uploads(text string, args ...any) (list []Upload, err error) {
+	err = q.each(uploadColumns+text, args, func(scan scanFunc) error {
+		u, err := scanUpload(scan)
+		list = append(list, u)
+		return err
+	})
+	return list, err
+}
+
+func (q query) upload(owner protocol.Owner, uid protocol.UID) (Upload, error) {
+	list, err := q.uploads(`WHERE f.uid = ? AND f.owner = ? AND f.state IN ('open', 'committed')`+unexpired, int64(uid), string(owner), q.now)
+	if err != nil {
+		return Upload{}, err
+	}
+	if len(list) == 0 {
+		return Upload{}, notFound(uid)
+	}
+	u := list[0]
+	if u.State == protocol.UploadCommitted {
+		f, _, err := q.file(owner, uid)
+		if err != nil {
+			return Upload{}, err
+		}
+		u.File = &f
+	}
+	return u, nil
+}
+
+// Upload gives an open or committed upload. One that is unknown, another
+// owner's, aborted, deleted or expired is KindNotFound.
+func (db *DB) Upload(ctx context.Context, owner protocol.Owner, uid protocol.UID) (u Upload, err error) {
+	err = db.view(ctx, "read an upload", func(q query) error {
+		u, err = q.upload(owner, uid)
+		return err
+	})
+	return u, err
+}
+
+// OpenUploads lists the owner's open uploads of exactly this name, size and
+// fingerprint, newest first: those a resume may go on with.
+func (db *DB) OpenUploads(ctx context.Context, owner protocol.Owner, name string, size int64, fp protocol.Fingerprint) (list []Upload, err error) {
+	err = db.view(ctx, "find open uploads", func(q query) error {
+		list, err = q.uploads(`WHERE f.owner = ? AND f.name = ? AND f.state = 'open' AND u.size = ? AND u.fingerprint = ?`+unexpired+`ORDER BY f.uid DESC`,
+			string(owner), name, size, fp[:], q.now)
+		return err
+	})
+	return list, err
+}
+
+// Uploads lists up to limit of the owner's open uploads, newest first, from
+// the one before the given uid on; 0 begins with the newest.
+func (db *DB) Uploads(ctx context.Context, owner protocol.Owner, limit int, before protocol.UID) (list []Upload, err error) {
+	err = db.view(ctx, "list uploads", func(q query) error {
+		list, err = q.uploads(`WHERE f.owner = ? AND f.state = 'open' AND f.uid < ?`+unexpired+`ORDER BY f.uid DESC LIMIT ?`,
+			string(owner), beforeUID(before), q.now, limit)
+		return err
+	})
+	return list, err
+}
+
+// beforeUID is the bound of a page.
+func beforeUID(uid protocol.UID) int64 {
+	if uid == 0 {
+		return math.MaxInt64
+	}
+	return int64(uid)
+}
+
+// TouchUpload notes that a part request began, which puts off the end of an
+// upload that nobody sends to. A power cut may undo it.
+func (db *DB) TouchUpload(ctx context.Context, owner protocol.Owner, uid protocol.UID) error {
+	return db.update(ctx, relaxed, "touch an upload", func(t *tx) error {
+		if _, err := t.lockOpen(owner, uid); err != nil {
+			return err
+		}
+		return t.touch(uid)
+	})
+}
+
+func (t *tx) touch(uid protocol.UID) error {
+	_, err := t.exec(`UPDATE uploads SET touched_at = ? WHERE uid = ?`, t.now, int64(uid))
+	return err
+}
+
+// AbortUpload ends an open upload: it is not found from then on, its parts are
+// forgotten and its blobs doomed.
+func (db *DB) AbortUpload(ctx context.Context, owner protocol.Owner, uid protocol.UID) error {
+	return db.update(ctx, full, "abort an upload", func(t *tx) error {
+		u, err := t.lockOpen(owner, uid)
+		if err != nil {
+			return err
+		}
+		blobs, err := t.blobsOf(u)
+		if err != nil {
+			return err
+		}
+		for _, text := range [...]string{
+			`DELETE FROM parts WHERE uid = ?`,
+			`DELETE FROM uploads WHERE uid = ?`,
+			`UPDATE files SET state = 'aborted' WHERE uid = ?`,
+		} {
+			if _, err := t.exec(text, int64(uid)); err != nil {
+				return err
+			}
+		}
+		return t.doom(blobs)
+	})
+}
+
+// blobsOf lists the blobs of an upload: the one its parts are assembled in,
+// those its parts lie in, and those being written for it.
+func (t *tx) blobsOf(u openUpload) ([]BlobID, error) {
+	blobs, err := ids[BlobID](t.query, `SELECT blob_id FROM parts WHERE uid = ?`, int64(u.uid))
+	if err != nil {
+		return nil, err
+	}
+	writing, err := ids[BlobID](t.query, `SELECT id FROM blobs WHERE owner_kind = ? AND owner_id = ? AND state = 'writing'`, ownerUpload, int64(u.uid))
+	if err != nil {
+		return nil, err
+	}
+	if blobs = append(blobs, writing...); u.blob != 0 {
+		blobs = append(blobs, u.blob)
+	}
+	return inOrder(blobs), nil
+}
