@@ -43,10 +43,14 @@ var (
 )
 
 // Backend is one storage technology. All methods are safe for concurrent use
-// and return promptly, with an error that wraps ctx.Err(), once ctx ends.
+// and return promptly, with an error that wraps ctx.Err(), once ctx ends; a
+// Read of a body or a sync that is running then is waited for. A key that is
+// not Valid is ErrKey.
 type Backend interface {
 	// Put stores exactly size bytes of r under key and returns when they are
 	// durable. On any error nothing is visible under key: all or nothing.
+	// While Put runs the object may be visible in part, and a crash may
+	// leave it so: nobody looks for a key before its Put returned.
 	// A key that exists is ErrExists and its bytes stay. A reader that ends
 	// early, fails or goes on past size is an error (ErrShort for the
 	// length); r is not used after return.
@@ -74,7 +78,8 @@ type Backend interface {
 	Close() error
 }
 
-// Info describes an object.
+// Info describes an object: its length in bytes, and when it was last written
+// by the store's clock.
 type Info struct {
 	Key  Key
 	Size int64

@@ -14,7 +14,7 @@ import (
 // TestPutFailsWhole fails a put at each of its operations in turn: nothing is
 // visible after, and the key can be put again.
 func TestPutFailsWhole(t *testing.T) {
-	data := random(1, 600_000)
+	data := random(1, 300_000)
 	whole := newTrace(t, record.New())
 	whole.put(store.NewKey("00000001"), data)
 	for at := range whole.rec.Len() {
@@ -31,7 +31,7 @@ func TestPutFailsWhole(t *testing.T) {
 				t.Errorf("operation %d failed with %v and the object is visible: %v", at, cause, err)
 			}
 			tr.put(key, data)
-			for _, loss := range tr.broken() {
+			for loss := range tr.losses() {
 				t.Errorf("operation %d failed with %v; put again: %s", at, cause, loss)
 			}
 		}
