@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/layout"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -27,7 +28,7 @@ type Content struct {
 	s     *Service
 	file  protocol.File
 	id    meta.ContentID
-	where layout
+	where layout.Layout
 	open  descriptors
 	// records are those of the blocks from firstRecord.
 	records     []protocol.Block
@@ -65,7 +66,7 @@ func (s *Service) Open(ctx context.Context, owner protocol.Owner, uid protocol.U
 			"the digest of this File is not computed yet and this version cannot serve it unchecked; its bytes are kept")
 	}
 	c := &Content{s: s, file: f, id: mc.ID, passed: -1}
-	c.where, err = newLayout(f.Size, mc.Extents)
+	c.where, err = layout.New(f.Size, mc.Extents)
 	if err != nil {
 		return nil, c.corrupt(ctx, &damage{err: err})
 	}
@@ -184,11 +185,11 @@ func (c *Content) relocate(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	where, err := newLayout(c.Size(), extents)
+	where, err := layout.New(c.Size(), extents)
 	if err != nil {
 		return false, c.corrupt(ctx, &damage{err: err})
 	}
-	if where.sameAs(c.where) {
+	if where.Same(c.where) {
 		return false, nil
 	}
 	c.where = where

@@ -1,9 +1,11 @@
 package file
 
 import (
+	"encoding/binary"
 	"sync"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/layout"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -26,6 +28,22 @@ type place struct {
 	// rest is over all pieces of a block in several, zero for one in one piece.
 	rest protocol.XXH3
 	sum  protocol.XXH3
+}
+
+// placeOf is the place of a block that lies in ps and is recorded with sum.
+func placeOf(ps []layout.Piece, sum protocol.XXH3) place {
+	p := place{blob: ps[0].Blob.Blob, offset: ps[0].Offset, sum: sum}
+	if len(ps) == 1 {
+		return p
+	}
+	var b []byte
+	for i := range ps {
+		b = binary.BigEndian.AppendUint64(b, uint64(ps[i].Blob.Blob))
+		b = binary.BigEndian.AppendUint64(b, uint64(ps[i].Offset))
+		b = binary.BigEndian.AppendUint64(b, uint64(ps[i].Length))
+	}
+	p.rest = protocol.SumXXH3(b)
+	return p
 }
 
 // seen remembers the places of blocks that passed. When the younger half is

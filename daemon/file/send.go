@@ -7,6 +7,7 @@ import (
 	"io"
 	"syscall"
 
+	"github.com/osproxy/osproxy/daemon/layout"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -31,7 +32,7 @@ func (c *Content) inFiles(block int64) bool {
 // returns how many it wrote.
 func (c *Content) sendFiles(ctx context.Context, w io.Writer, off, end int64) (int64, error) {
 	var sent int64
-	for _, p := range c.where.pieces(off, end-off) {
+	for _, p := range c.where.Pieces(off, end-off) {
 		n, err := c.sendFile(ctx, w, (off+sent)/protocol.BlockSize, p)
 		sent += n
 		if err != nil {
@@ -42,26 +43,26 @@ func (c *Content) sendFiles(ctx context.Context, w io.Writer, off, end int64) (i
 }
 
 // sendFile writes a piece so that w can use sendfile: w sees the bare file.
-func (c *Content) sendFile(ctx context.Context, w io.Writer, block int64, p piece) (int64, error) {
+func (c *Content) sendFile(ctx context.Context, w io.Writer, block int64, p layout.Piece) (int64, error) {
 	st, err := c.store(p)
 	if err != nil {
 		return 0, readError(block, p, err)
 	}
 	opener, _ := st.FileOpener()
-	f, err := c.open.get(ctx, opener, p.blob)
+	f, err := c.open.get(ctx, opener, p.Blob)
 	if err != nil {
 		return 0, readError(block, p, err)
 	}
-	if _, err := f.Seek(p.offset, io.SeekStart); err != nil {
+	if _, err := f.Seek(p.Offset, io.SeekStart); err != nil {
 		return 0, readError(block, p, err)
 	}
-	n, err := io.Copy(w, &io.LimitedReader{R: f, N: p.n})
+	n, err := io.Copy(w, &io.LimitedReader{R: f, N: p.Length})
 	switch {
 	case errors.Is(err, syscall.EIO):
 		return n, readError(block, p, err)
 	case err != nil:
 		return n, fmt.Errorf("send content: %w", err)
-	case n < p.n:
+	case n < p.Length:
 		return n, readError(block, p, io.ErrUnexpectedEOF)
 	}
 	return n, nil
@@ -129,7 +130,7 @@ func (c *Content) streamChecked(ctx context.Context, out *heldWriter, block, off
 // the whole of it is still to come.
 func (c *Content) fetch(ctx context.Context, block, off, end int64, f func([]byte) error) error {
 	for off < end {
-		p := c.where.pieces(off, end-off)[0]
+		p := c.where.Pieces(off, end-off)[0]
 		err := c.read(ctx, block, p, func(b []byte) error {
 			off += int64(len(b))
 			return f(b)

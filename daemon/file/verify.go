@@ -7,6 +7,7 @@ import (
 	"io"
 	"syscall"
 
+	"github.com/osproxy/osproxy/daemon/layout"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
@@ -76,15 +77,15 @@ func (c *Content) record(ctx context.Context, block int64) (protocol.Block, erro
 	return records[block-first], nil
 }
 
-func (c *Content) blockPieces(block int64) []piece {
+func (c *Content) blockPieces(block int64) []layout.Piece {
 	start := block * protocol.BlockSize
-	return c.where.pieces(start, blockEnd(block, c.Size())-start)
+	return c.where.Pieces(start, blockEnd(block, c.Size())-start)
 }
 
 // read calls f with the bytes of p in order, some at a time. What ends early
 // or is not there is a *damage of the block. An error of f is returned as it
 // is.
-func (c *Content) read(ctx context.Context, block int64, p piece, f func([]byte) error) error {
+func (c *Content) read(ctx context.Context, block int64, p layout.Piece, f func([]byte) error) error {
 	r, closeReader, err := c.reader(ctx, p)
 	if err != nil {
 		return readError(block, p, err)
@@ -92,7 +93,7 @@ func (c *Content) read(ctx context.Context, block int64, p piece, f func([]byte)
 	defer closeReader()
 	buf, _ := c.s.buffers.Get().(*[readSize]byte)
 	defer c.s.buffers.Put(buf)
-	for left := p.n; left > 0; {
+	for left := p.Length; left > 0; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -113,19 +114,19 @@ func (c *Content) read(ctx context.Context, block int64, p piece, f func([]byte)
 
 // reader reads the bytes of p: by the request's own descriptor where they are
 // a file, whose offset it leaves alone.
-func (c *Content) reader(ctx context.Context, p piece) (io.Reader, func(), error) {
+func (c *Content) reader(ctx context.Context, p layout.Piece) (io.Reader, func(), error) {
 	st, err := c.store(p)
 	if err != nil {
 		return nil, nil, err
 	}
 	if opener, ok := st.FileOpener(); ok {
-		f, err := c.open.get(ctx, opener, p.blob)
+		f, err := c.open.get(ctx, opener, p.Blob)
 		if err != nil {
 			return nil, nil, err
 		}
-		return io.NewSectionReader(f, p.offset, p.n), func() {}, nil
+		return io.NewSectionReader(f, p.Offset, p.Length), func() {}, nil
 	}
-	r, err := st.Get(ctx, store.Key(p.blob.Key), p.offset, p.n)
+	r, err := st.Get(ctx, store.Key(p.Blob.Key), p.Offset, p.Length)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -134,17 +135,17 @@ func (c *Content) reader(ctx context.Context, p piece) (io.Reader, func(), error
 	return r, func() { _ = r.Close() }, nil
 }
 
-func (c *Content) store(p piece) (*store.Store, error) {
-	st, ok := c.s.cfg.Stores[p.blob.Store]
+func (c *Content) store(p layout.Piece) (*store.Store, error) {
+	st, ok := c.s.cfg.Stores[p.Blob.Store]
 	if !ok {
-		return nil, fmt.Errorf("the configuration has no store %q", p.blob.Store)
+		return nil, fmt.Errorf("the configuration has no store %q", p.Blob.Store)
 	}
 	return st, nil
 }
 
 // probe makes sure that the byte at off can be read.
 func (c *Content) probe(ctx context.Context, off int64) error {
-	return c.read(ctx, off/protocol.BlockSize, c.where.pieces(off, 1)[0], func([]byte) error { return nil })
+	return c.read(ctx, off/protocol.BlockSize, c.where.Pieces(off, 1)[0], func([]byte) error { return nil })
 }
 
 func mismatch(block int64, got, want protocol.XXH3) *damage {
@@ -153,8 +154,8 @@ func mismatch(block int64, got, want protocol.XXH3) *damage {
 
 // readError tells bytes that are not there or cannot be read, ever, from a
 // store that fails now.
-func readError(block int64, p piece, err error) error {
-	err = fmt.Errorf("read %d bytes at %d of %s in store %q: %w", p.n, p.offset, p.blob.Key, p.blob.Store, err)
+func readError(block int64, p layout.Piece, err error) error {
+	err = fmt.Errorf("read %d bytes at %d of %s in store %q: %w", p.Length, p.Offset, p.Blob.Key, p.Blob.Store, err)
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
