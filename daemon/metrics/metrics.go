@@ -1,0 +1,97 @@
+// Package metrics is what ospd counts of itself, for Prometheus. Each kind of
+// thing is counted where it happens, through the methods here; labels come
+// from fixed tables (routes, kinds of error, operations of a store), so that
+// no caller can make their number grow.
+package metrics
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// Metrics are the collectors. Methods are safe for concurrent use.
+type Metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+	errors   *prometheus.CounterVec
+	received prometheus.Counter
+	sent     prometheus.Counter
+	uploads  *prometheus.CounterVec
+	corrupt  prometheus.Counter
+	storeOps *prometheus.HistogramVec
+}
+
+// New makes the collectors and registers them, with the version of this ospd as
+// ospd_build_info. It panics where one of them is registered already: that is
+// a mistake in the wiring.
+func New(reg prometheus.Registerer, version string) *Metrics {
+	m := &Metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ospd_http_requests_total",
+			Help: "Requests answered, by method, route and status."}, []string{"method", "route", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ospd_http_request_duration_seconds",
+			Help:    "From the header of a request to the last byte of its answer, by route.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 10)}, []string{"route"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ospd_http_requests_in_flight",
+			Help: "Requests being served now."}),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ospd_errors_total",
+			Help: "Requests answered with an error, or cut, by the code of the error."}, []string{"code"}),
+		received: prometheus.NewCounter(prometheus.CounterOpts{Name: "ospd_upload_bytes_total",
+			Help: "Bytes received in bodies of requests."}),
+		sent: prometheus.NewCounter(prometheus.CounterOpts{Name: "ospd_download_bytes_total",
+			Help: "Bytes sent in bodies of answers."}),
+		uploads: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ospd_uploads_total",
+			Help: "What became of uploads: begun, committed, aborted, or put in one request."}, []string{"outcome"}),
+		corrupt: prometheus.NewCounter(prometheus.CounterOpts{Name: "ospd_corrupt_blocks_total",
+			Help: "Blocks found damaged when they were read. Any is worth an alarm."}),
+		storeOps: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ospd_store_operation_duration_seconds",
+			Help:    "Operations of stores, by store, operation and result.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10)}, []string{"store", "op", "result"}),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "ospd_build_info", Help: "1, with the version as a label.",
+		ConstLabels: prometheus.Labels{"version": version}})
+	build.Set(1)
+	reg.MustRegister(build, m.requests, m.duration, m.inFlight, m.errors, m.received, m.sent, m.uploads, m.corrupt, m.storeOps)
+	return m
+}
+
+// InFlight adds delta to the requests being served.
+func (m *Metrics) InFlight(delta int) { m.inFlight.Add(float64(delta)) }
+
+// Request counts one answered request.
+func (m *Metrics) Request(method, route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
+	m.duration.WithLabelValues(route).Observe(took.Seconds())
+}
+
+// Failed counts one request that ended with an error.
+func (m *Metrics) Failed(kind protocol.Kind) { m.errors.WithLabelValues(string(kind)).Inc() }
+
+// Received counts n bytes of requests.
+func (m *Metrics) Received(n int64) { m.received.Add(float64(n)) }
+
+// Sent counts n bytes of answers.
+func (m *Metrics) Sent(n int64) { m.sent.Add(float64(n)) }
+
+// Upload counts what became of an upload: "begun", "committed", "aborted" or
+// "put". It fits upload.Config.Observe.
+func (m *Metrics) Upload(outcome string) { m.uploads.WithLabelValues(outcome).Inc() }
+
+// Corrupt counts one damaged block.
+func (m *Metrics) Corrupt() { m.corrupt.Inc() }
+
+// Store gives what counts the operations of the store of that name. It fits
+// store.Options.Observe.
+func (m *Metrics) Store(name string) func(op string, err error, took time.Duration) {
+	return func(op string, err error, took time.Duration) {
+		result := "ok"
+		if err != nil {
+			result = "error"
+		}
+		m.storeOps.WithLabelValues(name, op, result).Observe(took.Seconds())
+	}
+}
