@@ -1,0 +1,181 @@
+// Package api is the HTTP of ospd, and the only place that knows fasthttp.
+//
+// A request's way: the connection is accepted in conn.go, its request goes
+// through the wrapper Server.serve (serve.go: request id, log line, guards,
+// drain-or-close), is routed (route.go), and reaches a handler (uploads.go,
+// files.go, content.go, system.go). A handler decodes, calls a service and
+// encodes; what it returns as an error is written by call.fail (problem.go).
+// A handler hands down a context, a reader that never ends early without an
+// error (body.go) and typed values, never anything of fasthttp. Bodies of
+// files leave through stream.go.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/upload"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// Metrics counts what is served; package daemon/metrics has the one for
+// Prometheus. Methods are safe for concurrent use. Labels are bounded: a route
+// is a protocol.RouteName or "none".
+type Metrics interface {
+	// InFlight adds delta to the number of requests being served.
+	InFlight(delta int)
+	// Request is one answered request: until its last byte was written.
+	Request(method, route string, status int, took time.Duration)
+	// Failed is one request answered with an error, or cut while answering.
+	Failed(kind protocol.Kind)
+	// Received and Sent count bytes of bodies.
+	Received(n int64)
+	Sent(n int64)
+}
+
+// Limits bound what one request may take. Zero means the default named.
+type Limits struct {
+	// Connections served at once, 8,192 by default; one more is refused.
+	Connections int
+	// HeaderTimeout is how long the header of a request may take, 15 s.
+	HeaderTimeout time.Duration
+	// KeepAlive is how long a connection may wait for its next request, 75 s.
+	KeepAlive time.Duration
+	// Stall is how long a body may stand still, in either direction, 30 s.
+	Stall time.Duration
+	// MinRate is the slowest a request's body may be, in bytes a second, once
+	// it took longer than Stall: 1 KiB/s.
+	MinRate int64
+	// OneShots is how many bodies of POST /v1/files are held in memory at
+	// once, 64; others wait.
+	OneShots int
+}
+
+func (l Limits) orDefaults() Limits {
+	set(&l.Connections, 8192)
+	set(&l.HeaderTimeout, 15*time.Second)
+	set(&l.KeepAlive, 75*time.Second)
+	set(&l.Stall, 30*time.Second)
+	set(&l.MinRate, 1<<10)
+	set(&l.OneShots, 64)
+	return l
+}
+
+func set[T int | int64 | time.Duration](v *T, value T) {
+	if *v <= 0 {
+		*v = value
+	}
+}
+
+// Config is what a Server is made of.
+type Config struct {
+	Uploads *upload.Service
+	Files   *file.Service
+	// Logger gets one line per request and the causes of internal errors;
+	// slog.Default() when nil.
+	Logger *slog.Logger
+	Limits Limits
+	// Capabilities is what /v1/capabilities answers. Its OneShotMax is
+	// enforced, protocol.OneShotMax when 0.
+	Capabilities protocol.Capabilities
+	// Ready says why the daemon cannot serve: nothing when it can. It may be
+	// nil.
+	Ready func(ctx context.Context) []string
+	// Metrics may be nil.
+	Metrics Metrics
+	// Hosts are the values of the Host header that a daemon without tokens
+	// answers to, with port where it is not 80: see LoopbackHosts.
+	Hosts []string
+	// Open says that there are no tokens: whoever reaches the listener is
+	// protocol.OwnerLocal, so Host and Origin are what keeps web pages out.
+	Open bool
+}
+
+// Server serves version 1 of the API. It is safe for concurrent use.
+type Server struct {
+	cfg    Config
+	limits Limits
+	log    *slog.Logger
+	met    Metrics
+	http   *fasthttp.Server
+	router router
+	hosts  map[string]bool
+	// base ends when the server closes, and every request's context with it.
+	base context.Context
+	stop context.CancelFunc
+	// conns are the open connections, active the requests being served.
+	conns  conns
+	active requests
+	// oneShots holds one buffer for each body that is in memory, or nil
+	// until it was needed.
+	oneShots chan []byte
+	listener struct {
+		sync.Mutex
+		l net.Listener
+	}
+}
+
+// New makes a Server. It starts nothing; Serve does.
+func New(cfg Config) *Server {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = noMetrics{}
+	}
+	if cfg.Ready == nil {
+		cfg.Ready = func(context.Context) []string { return nil }
+	}
+	if cfg.Capabilities.OneShotMax <= 0 {
+		cfg.Capabilities.OneShotMax = protocol.OneShotMax
+	}
+	s := &Server{cfg: cfg, limits: cfg.Limits.orDefaults(), log: cfg.Logger, met: cfg.Metrics, hosts: hostSet(cfg.Hosts)}
+	s.base, s.stop = context.WithCancel(context.Background())
+	s.router = newRouter(s.endpoints())
+	s.oneShots = make(chan []byte, s.limits.OneShots)
+	for range s.limits.OneShots {
+		s.oneShots <- nil
+	}
+	s.http = s.newHTTP()
+	return s
+}
+
+// LoopbackHosts are the Host values under which a browser or a tool on this
+// machine reaches a listener on addr. Anything else that arrives there was
+// sent by a page of another site (DNS rebinding).
+func LoopbackHosts(addr net.Addr) []string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return []string{"localhost"}
+	}
+	var hosts []string
+	for _, h := range []string{"localhost", "127.0.0.1", "[::1]", hostText(tcp.IP)} {
+		hosts = append(hosts, h+":"+strconv.Itoa(tcp.Port))
+		if tcp.Port == 80 {
+			hosts = append(hosts, h)
+		}
+	}
+	return hosts
+}
+
+func hostText(ip net.IP) string {
+	if ip.To4() != nil {
+		return ip.String()
+	}
+	return "[" + ip.String() + "]"
+}
+
+type noMetrics struct{}
+
+func (noMetrics) InFlight(int)                               {}
+func (noMetrics) Request(string, string, int, time.Duration) {}
+func (noMetrics) Failed(protocol.Kind)                       {}
+func (noMetrics) Received(int64)                             {}
+func (noMetrics) Sent(int64)                                 {}

@@ -1,0 +1,112 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// What can be wrong with a body that stops coming.
+var (
+	errBodyEnded = fmt.Errorf("the body ended before its length: %w", io.ErrUnexpectedEOF)
+	errBodySlow  = errors.New("the body comes too slowly")
+)
+
+const (
+	// drainBytes is the most that is read of a body nobody wanted, and
+	// drainTime how long that may take; else the connection is closed.
+	drainBytes = 256 << 10
+	drainTime  = time.Second
+	// rollEvery saves setting the deadline at each read.
+	rollEvery = time.Second
+)
+
+// body is the body of a request. It gives exactly the declared number of
+// bytes, or an error: fasthttp's stream ends cleanly when the client goes
+// away. Each read may take Stall, and the whole must keep MinRate.
+type body struct {
+	src    io.Reader // nil without a body
+	conn   net.Conn
+	want   int64
+	got    int64
+	limits Limits
+	// cancel ends the request's context: the work is for nothing.
+	cancel context.CancelCauseFunc
+
+	err      error // final, of reading
+	began    time.Time
+	deadline time.Time
+}
+
+// Read is io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	switch {
+	case b.err != nil:
+		return 0, b.err
+	case b.got == b.want:
+		return 0, io.EOF
+	case len(p) == 0:
+		return 0, nil
+	}
+	if err := b.roll(time.Now()); err != nil {
+		return 0, b.fail(err)
+	}
+	n, err := b.src.Read(p[:min(int64(len(p)), b.want-b.got)])
+	b.got += int64(n)
+	switch {
+	case b.got == b.want:
+		return n, nil
+	case err == io.EOF:
+		return n, b.fail(errBodyEnded)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return n, b.fail(fmt.Errorf("%w: %w", errBodySlow, err))
+	case err != nil:
+		return n, b.fail(fmt.Errorf("read the body: %w", err))
+	}
+	return n, nil
+}
+
+func (b *body) fail(err error) error {
+	b.err = err
+	b.cancel(err)
+	return err
+}
+
+// roll moves the deadline and checks the rate.
+func (b *body) roll(now time.Time) error {
+	if b.began.IsZero() {
+		b.began = now
+	}
+	if took := now.Sub(b.began); took > b.limits.Stall && float64(b.got) < took.Seconds()*float64(b.limits.MinRate) {
+		return errBodySlow
+	}
+	if d := now.Add(b.limits.Stall); d.Sub(b.deadline) >= min(rollEvery, b.limits.Stall/2) {
+		b.deadline = d
+		if err := b.conn.SetReadDeadline(d); err != nil {
+			return fmt.Errorf("set the deadline of the body: %w", err)
+		}
+	}
+	return nil
+}
+
+// leave reads what the handler left, if that is little and already on its way,
+// and reports whether the connection is at the beginning of the next request.
+// Where it is not, the rest of this body would be taken for one.
+func (b *body) leave() bool {
+	if b.err != nil || b.want-b.got > drainBytes {
+		return false
+	}
+	if b.got == b.want {
+		return true
+	}
+	if b.conn.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+		return false
+	}
+	n, err := io.CopyN(io.Discard, b.src, b.want-b.got)
+	b.got += n
+	return err == nil
+}

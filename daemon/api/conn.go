@@ -1,0 +1,181 @@
+package api
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// A refused request may leave bytes unread. Closing a socket that holds unread
+// bytes resets the connection, and the reset can overtake the answer that says
+// why. So a connection that refused one ends as net/http ends it: no more is
+// sent, what still comes is thrown away for a moment, then it is closed.
+const (
+	lingerTime  = time.Second
+	lingerBytes = 8 << 20
+)
+
+// tcpConn is a TCP connection that can linger. It embeds the connection so
+// that io.ReaderFrom, and with it sendfile, stays in reach.
+type tcpConn struct {
+	*net.TCPConn
+	linger atomic.Bool
+}
+
+// Close closes the connection, after a moment where linger asks for it.
+func (c *tcpConn) Close() error {
+	if c.linger.Swap(false) && c.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		// Whatever ends this, the connection is closed next.
+		_, _ = io.Copy(io.Discard, io.LimitReader(c.TCPConn, lingerBytes))
+	}
+	return c.TCPConn.Close()
+}
+
+// abort closes the connection now.
+func (c *tcpConn) abort() error { return c.TCPConn.Close() }
+
+// lingerOn asks for lingering where the connection can.
+func lingerOn(c net.Conn) {
+	if t, ok := c.(*tcpConn); ok {
+		t.linger.Store(true)
+	}
+}
+
+// listener gives tcpConns.
+type listener struct{ net.Listener }
+
+func (l listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if t, ok := c.(*net.TCPConn); ok {
+		return &tcpConn{TCPConn: t}, err
+	}
+	return c, err
+}
+
+// conns are the open connections of a server. fasthttp closes idle ones on
+// shutdown, but takes one that has not sent anything yet for active.
+type conns struct {
+	mu sync.Mutex
+	// open says of each whether it is in the middle of a request or its
+	// answer; guarded by mu.
+	open map[net.Conn]bool
+	// ending: whoever is not in the middle of a request is closed.
+	ending bool
+}
+
+// note is fasthttp's ConnState hook.
+func (t *conns) note(c net.Conn, state fasthttp.ConnState) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open == nil {
+		t.open = map[net.Conn]bool{}
+	}
+	switch state {
+	case fasthttp.StateClosed, fasthttp.StateHijacked:
+		delete(t.open, c)
+	case fasthttp.StateNew, fasthttp.StateIdle:
+		t.open[c] = false
+		if t.ending {
+			abort(c)
+		}
+	}
+}
+
+// busy notes that a request came over c. It ends with the next note.
+func (t *conns) busy(c net.Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, open := t.open[c]; open {
+		t.open[c] = true
+	}
+}
+
+// closeIdle closes the connections that are not in the middle of a request,
+// now and from now on.
+func (t *conns) closeIdle() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ending = true
+	for c, busy := range t.open {
+		if !busy {
+			abort(c)
+		}
+	}
+}
+
+// closeAll closes every connection, and from now on every new one.
+func (t *conns) closeAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ending = true
+	for c := range t.open {
+		abort(c)
+	}
+}
+
+// abort closes c without lingering. What it reports is of no use: the
+// connection is given up.
+func abort(c net.Conn) {
+	if t, ok := c.(*tcpConn); ok {
+		_ = t.abort()
+		return
+	}
+	_ = c.Close()
+}
+
+// requests counts the requests being served, and lets one drain wait for none.
+type requests struct {
+	mu       sync.Mutex
+	n        int
+	draining bool
+	none     chan struct{} // closed once draining and n is 0
+}
+
+func (r *requests) begin() {
+	r.mu.Lock()
+	r.n++
+	r.mu.Unlock()
+}
+
+func (r *requests) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.n--
+	if r.draining && r.n == 0 {
+		r.closeNone()
+	}
+}
+
+// drain makes isDraining true and gives what is closed once no request is
+// being served. It may be called again.
+func (r *requests) drain() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.draining {
+		r.draining, r.none = true, make(chan struct{})
+	}
+	if r.n == 0 {
+		r.closeNone()
+	}
+	return r.none
+}
+
+// closeNone closes none once: refused and health requests still come and go
+// while a drain waits.
+func (r *requests) closeNone() {
+	select {
+	case <-r.none:
+	default:
+		close(r.none)
+	}
+}
+
+func (r *requests) isDraining() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.draining
+}

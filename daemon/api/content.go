@@ -1,0 +1,117 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// representation is something with bytes, as HTTP knows it.
+type representation struct {
+	size        int64
+	etag        string
+	modified    time.Time
+	mediaType   string
+	disposition string
+	// check finds out whether the range begins sound, while there still can
+	// be an error status. It may be nil.
+	check func(ctx context.Context, off, n int64) error
+	// writeRange writes n bytes from off, or fails.
+	writeRange func(ctx context.Context, w io.Writer, off, n int64) error
+	// close may be nil.
+	close func() error
+}
+
+// serveContent answers a GET or HEAD with r, or a part of it (RFC 9110
+// sections 13 to 15). It closes r, now or after the last byte.
+func (c *call) serveContent(r representation) (err error) {
+	defer func() {
+		if !c.streaming && r.close != nil {
+			err = errors.Join(err, r.close())
+		}
+	}()
+	body, err := c.answerWith(r)
+	if err != nil || body == nil {
+		return err
+	}
+	c.streaming = true
+	c.http.Response.SetBodyStream(body, int(body.size))
+	return nil
+}
+
+// answerWith sets status and header and gives the body there is to send, nil
+// for none.
+func (c *call) answerWith(r representation) (*stream, error) {
+	req := &c.http.Request.Header
+	switch evaluate(req, r.etag, r.modified) {
+	case failed:
+		return nil, &protocol.Error{Kind: protocol.KindPreconditionFailed, Message: "the File is not the one the request is for"}
+	case notModified:
+		c.setValidators(r)
+		c.status = http.StatusNotModified
+		c.http.SetStatusCode(c.status)
+		return nil, nil
+	}
+	var spans []span
+	// Range is defined for GET alone (RFC 9110 section 14.2).
+	if !c.http.IsHead() && rangeApplies(req, r.etag, r.modified) {
+		var err error
+		if spans, err = parseRange(c.header("Range"), r.size); err != nil {
+			return nil, err
+		}
+	}
+	pieces, length := []piece{{span: span{0, r.size}}}, r.size
+	contentType, contentRange := r.mediaType, ""
+	c.status = http.StatusOK
+	switch {
+	case len(spans) == 1:
+		c.status, pieces, length = http.StatusPartialContent, []piece{{span: spans[0]}}, spans[0].n
+		contentRange = spans[0].contentRange(r.size)
+	case len(spans) > 1:
+		c.status = http.StatusPartialContent
+		contentType, pieces, length = multipart(spans, r.mediaType, r.size)
+	}
+	if r.check != nil && !c.http.IsHead() && pieces[0].n > 0 {
+		if err := r.check(c.ctx, pieces[0].off, pieces[0].n); err != nil {
+			return nil, err
+		}
+	}
+	c.setValidators(r)
+	c.setContentHeader(r, contentType, contentRange)
+	if c.http.IsHead() {
+		c.http.Response.Header.SetContentLength(int(length))
+		return nil, nil
+	}
+	return &stream{call: c, pieces: pieces, size: length, writeRange: r.writeRange, close: r.close}, nil
+}
+
+// setValidators sets what every answer about r carries, 304 included. The
+// bytes of a uid never change, but its name, its type and its life do: a cache
+// may keep them and has to ask.
+func (c *call) setValidators(r representation) {
+	h := &c.http.Response.Header
+	h.Set("ETag", r.etag)
+	h.Set("Last-Modified", r.modified.UTC().Format(http.TimeFormat))
+	h.Set("Cache-Control", "private, no-cache")
+}
+
+// setContentHeader sets what describes the body, and what keeps a browser from
+// running it as a page of this server: a File is whatever somebody sent.
+func (c *call) setContentHeader(r representation, contentType, contentRange string) {
+	c.http.SetStatusCode(c.status)
+	h := &c.http.Response.Header
+	h.SetContentType(contentType)
+	if contentRange != "" {
+		h.Set("Content-Range", contentRange)
+	}
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Content-Disposition", r.disposition)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-site")
+}

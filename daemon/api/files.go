@@ -1,0 +1,167 @@
+package api
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/upload"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// putFile takes a small file whole. Its bytes are held in memory, so only so
+// many at once.
+func (c *call) putFile() error {
+	f, err := c.newFile()
+	if err != nil {
+		return err
+	}
+	limit := c.srv.cfg.Capabilities.OneShotMax
+	if c.body.want > limit {
+		return &protocol.Error{Kind: protocol.KindTooLarge, Message: fmt.Sprintf("a file of one request has at most %d bytes; nothing was stored", limit),
+			Hint: "Begin an upload (POST /v1/uploads) and send it in parts."}
+	}
+	var buf []byte
+	select {
+	case buf = <-c.srv.oneShots:
+	case <-c.ctx.Done():
+		return fmt.Errorf("wait for memory: %w", c.ctx.Err())
+	}
+	defer func() { c.srv.oneShots <- buf }()
+	if int64(cap(buf)) < c.body.want {
+		buf = make([]byte, limit)
+	}
+	f.Body = buf[:c.body.want]
+	if _, err := io.ReadFull(c.body, f.Body); err != nil {
+		return fmt.Errorf("read the file: %w", err)
+	}
+	once, err := c.once(f.Body)
+	if err != nil {
+		return err
+	}
+	reply, err := c.srv.cfg.Uploads.PutFile(c.ctx, c.owner, f, once)
+	if err != nil {
+		return err
+	}
+	c.writeReply(reply, "/v1/files/")
+	return nil
+}
+
+// newFile reads what the query and the header say of the file.
+func (c *call) newFile() (f upload.NewFile, err error) {
+	f.Name = c.query["name"]
+	if mediaType := c.header("Content-Type"); mediaType != "" {
+		f.MediaType = &mediaType
+	}
+	for name, value := range c.query {
+		if key, ok := strings.CutPrefix(name, "meta."); ok {
+			if f.Meta == nil {
+				f.Meta = map[string]string{}
+			}
+			f.Meta[key] = value
+		}
+	}
+	if text, ok := c.query["expires_at"]; ok {
+		f.ExpiresAt = new(protocol.Time)
+		if err := f.ExpiresAt.UnmarshalText([]byte(text)); err != nil {
+			return f, fmt.Errorf("expires_at: %w", err)
+		}
+	}
+	f.XXH3, f.SHA256, err = c.hashes()
+	return f, err
+}
+
+func (c *call) getFile() error {
+	f, err := c.srv.cfg.Files.File(c.ctx, c.owner, c.uid)
+	if err != nil {
+		return err
+	}
+	c.writeJSON(http.StatusOK, f)
+	return nil
+}
+
+func (c *call) listFiles() error {
+	limit, err := c.limit()
+	if err != nil {
+		return err
+	}
+	q := file.Query{Limit: limit, Cursor: c.query["cursor"], Name: c.query["name"], Prefix: c.query["prefix"]}
+	if text := c.query["digest"]; text != "" {
+		d, err := protocol.ParseDigest(text)
+		if err != nil {
+			return err
+		}
+		q.Digest = &d
+	}
+	list, err := c.srv.cfg.Files.Files(c.ctx, c.owner, q)
+	if err != nil {
+		return err
+	}
+	c.writeJSON(http.StatusOK, list)
+	return nil
+}
+
+func (c *call) patchFile() error {
+	b, err := c.readJSON()
+	if err != nil {
+		return err
+	}
+	patch, err := file.ParsePatch(b)
+	if err != nil {
+		return err
+	}
+	f, err := c.srv.cfg.Files.Patch(c.ctx, c.owner, c.uid, patch)
+	if err != nil {
+		return err
+	}
+	c.writeJSON(http.StatusOK, f)
+	return nil
+}
+
+func (c *call) deleteFile() error {
+	if err := c.srv.cfg.Files.Delete(c.ctx, c.owner, c.uid); err != nil {
+		return err
+	}
+	c.writeNothing()
+	return nil
+}
+
+// getContent answers with a File's bytes.
+func (c *call) getContent() error {
+	switch d := c.query["disposition"]; d {
+	case "", "attachment", "inline":
+	default:
+		return protocol.Errorf(protocol.KindBadRequest, "the disposition is attachment or inline")
+	}
+	content, err := c.srv.cfg.Files.Open(c.ctx, c.owner, c.uid)
+	if err != nil {
+		return err
+	}
+	f := content.File()
+	mediaType := "application/octet-stream"
+	if f.MediaType != nil && *f.MediaType != "" {
+		mediaType = *f.MediaType
+	}
+	return c.serveContent(representation{
+		size: content.Size(), etag: f.ETag, modified: f.CommittedAt.Time, mediaType: mediaType,
+		disposition: disposition(c.query["disposition"] == "inline" && mayInline(mediaType), protocol.LastSegment(f.Name)),
+		check:       content.Check, writeRange: content.WriteRange, close: content.Close,
+	})
+}
+
+// getBlocks answers with the digests of a File's blocks. They are as immutable
+// as the content and have a validator of their own.
+func (c *call) getBlocks() error {
+	blocks, err := c.srv.cfg.Files.Blocks(c.ctx, c.owner, c.uid)
+	if err != nil {
+		return err
+	}
+	f := blocks.File()
+	return c.serveContent(representation{
+		size: blocks.Size(), etag: strings.TrimSuffix(f.ETag, `"`) + `-blocks"`, modified: f.CommittedAt.Time,
+		mediaType: "application/octet-stream", disposition: "attachment",
+		writeRange: blocks.WriteRange,
+	})
+}

@@ -1,0 +1,252 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// call is one request on its way through the server.
+type call struct {
+	srv    *Server
+	http   *fasthttp.RequestCtx
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	start  time.Time
+	id     string
+	owner  protocol.Owner
+
+	match  match
+	uid    protocol.UID        // where the route has one
+	number protocol.PartNumber // where the route has one
+	query  map[string]string   // the route's parameters that were given
+	rawURL struct{ path, query string }
+	body   *body
+
+	// What becomes of it, for the log line and the metrics.
+	status int
+	kind   protocol.Kind // "" when it was answered as asked
+	sent   int64
+	// cut says that the answer ended early and the connection with it.
+	cut bool
+	// streaming says that the answer's body is written after the handler
+	// returned; its end ends the call.
+	streaming bool
+}
+
+// serve is the wrapper round every handler. Deferred calls run from the last
+// to the first: a panic becomes an answer, then the rest of the body goes,
+// then the request is accounted for.
+func (s *Server) serve(http *fasthttp.RequestCtx) {
+	c := s.newCall(http)
+	defer func() {
+		if !c.streaming {
+			c.finish()
+		}
+	}()
+	defer c.leaveBody()
+	defer c.catch()
+	if err := c.admit(); err != nil {
+		c.fail(err)
+		return
+	}
+	if err := c.match.endpoint.serve(c); err != nil {
+		c.fail(err)
+	}
+}
+
+// expect decides on a request whose client waits with the body until it is
+// told to go on: what the header alone is enough to refuse is refused, and the
+// body is never sent.
+func (s *Server) expect(http *fasthttp.RequestCtx) int {
+	c := s.newCall(http)
+	if c.refusedEarly() {
+		lingerOn(http.Conn())
+		c.finish()
+		return c.status
+	}
+	c.abandon()
+	// The connection may carry the deadline of an earlier answer.
+	if http.Conn().SetDeadline(time.Now().Add(s.limits.Stall)) != nil {
+		return fasthttp.StatusExpectationFailed
+	}
+	return fasthttp.StatusContinue
+}
+
+func (c *call) refusedEarly() (refused bool) {
+	defer func() { refused = c.status != 0 }()
+	defer c.catch()
+	if err := c.admit(); err != nil {
+		c.fail(err)
+	}
+	return false
+}
+
+func (s *Server) newCall(http *fasthttp.RequestCtx) *call {
+	s.active.begin()
+	s.conns.busy(http.Conn())
+	s.met.InFlight(1)
+	c := &call{srv: s, http: http, start: time.Now(), id: requestID(http.Request.Header.Peek(protocol.HeaderRequestID)), owner: protocol.OwnerLocal}
+	c.ctx, c.cancel = context.WithCancelCause(s.base)
+	c.body = &body{conn: http.Conn(), limits: s.limits, cancel: c.cancel}
+	if src := http.RequestBodyStream(); src != nil {
+		c.body.src = src
+		c.body.want = max(0, int64(http.Request.Header.ContentLength()))
+	}
+	http.Response.Header.Set(protocol.HeaderRequestID, c.id)
+	return c
+}
+
+// requestID is the caller's, if it has the form of WIRE 1, else a new one.
+func requestID(given []byte) string {
+	ok := len(given) >= 1 && len(given) <= 64
+	for _, b := range given {
+		ok = ok && (b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '.' || b == '_' || b == '-')
+	}
+	if ok {
+		return string(given)
+	}
+	var id [10]byte
+	rand.Read(id[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(id[:])
+}
+
+// admit applies the guards in order and finds the route. It reads the header
+// alone.
+func (c *call) admit() error {
+	h := &c.http.Request.Header
+	f, err := readFraming(h)
+	if err != nil {
+		return err
+	}
+	if f.chunked {
+		c.closeAfter()
+	}
+	if c.rawURL.path, c.rawURL.query, err = splitTarget(h.RequestURI(), h.Host()); err != nil {
+		return closing{err}
+	}
+	stripPeer(h)
+	if err := c.srv.checkSite(h); err != nil {
+		return err
+	}
+	if c.match, err = c.srv.router.find(string(h.Method()), c.rawURL.path); err != nil {
+		return err
+	}
+	if c.srv.active.isDraining() {
+		c.closeAfter()
+		if !c.match.endpoint.health {
+			return &protocol.Error{Kind: protocol.KindDraining, Message: "the daemon is stopping; nothing was done"}
+		}
+	}
+	if err := checkBody(c.match.endpoint.body, f, h); err != nil {
+		return err
+	}
+	return c.readTarget()
+}
+
+// readTarget parses the variable parts of the path and the query.
+func (c *call) readTarget() (err error) {
+	if c.match.uid != "" {
+		if c.uid, err = protocol.ParseUID(c.match.uid); err != nil {
+			return err
+		}
+	}
+	if c.match.number != "" {
+		if c.number, err = protocol.ParsePartNumber(c.match.number); err != nil {
+			return err
+		}
+	}
+	c.query, err = parseQuery(c.rawURL.query, c.match.endpoint.query)
+	return err
+}
+
+// catch turns a panic of a handler into an answer. The stack goes to the log
+// alone.
+func (c *call) catch() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	c.srv.log.LogAttrs(c.ctx, slog.LevelError, "panic", slog.String("request_id", c.id),
+		slog.String("route", string(c.match.name)), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+	c.http.Response.Header.Reset()
+	c.http.Response.Header.Set(protocol.HeaderRequestID, c.id)
+	c.closeAfter()
+	c.fail(fmt.Errorf("panic: %v", v))
+}
+
+// leaveBody brings the connection to the beginning of the next request, or has
+// it closed after the answer.
+func (c *call) leaveBody() {
+	switch {
+	case !c.body.leave():
+		c.closeAfter()
+	case c.srv.active.isDraining():
+		c.http.SetConnectionClose()
+	}
+}
+
+// closeAfter closes the connection after the answer, and gives the answer the
+// time to arrive.
+func (c *call) closeAfter() {
+	c.http.SetConnectionClose()
+	lingerOn(c.http.Conn())
+}
+
+// abandon ends a call that is not accounted for.
+func (c *call) abandon() {
+	c.cancel(nil)
+	c.srv.met.InFlight(-1)
+	c.srv.active.end()
+}
+
+// finish ends the call: its context, its log line, its metrics. The line holds
+// the route, never the query: that may hold a capability.
+func (c *call) finish() {
+	took := time.Since(c.start)
+	h := &c.http.Request.Header
+	route := string(c.match.name)
+	if route == "" {
+		route = "none"
+	}
+	method := methodLabel(string(h.Method()))
+	attrs := []slog.Attr{
+		slog.String("method", method), slog.String("route", route), slog.Int("status", c.status),
+		slog.Int64("bytes_in", c.body.got), slog.Int64("bytes_out", c.sent),
+		slog.Float64("dur_ms", float64(took.Microseconds())/1000),
+		slog.String("request_id", c.id), slog.String("remote", c.http.RemoteAddr().String()),
+	}
+	if c.uid != 0 {
+		attrs = append(attrs, slog.String("uid", c.uid.String()))
+	}
+	if c.kind != "" {
+		attrs = append(attrs, slog.String("code", string(c.kind)))
+		c.srv.met.Failed(c.kind)
+	}
+	if c.cut {
+		attrs = append(attrs, slog.Bool("cut", true))
+	}
+	c.srv.log.LogAttrs(c.ctx, slog.LevelInfo, "request", attrs...)
+	c.srv.met.Request(method, route, c.status, took)
+	c.srv.met.Received(c.body.got)
+	c.srv.met.Sent(c.sent)
+	c.abandon()
+}
+
+func methodLabel(m string) string {
+	known := []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
+	if slices.Contains(known, m) {
+		return m
+	}
+	return "other"
+}

@@ -1,0 +1,65 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// endpoints is what this server serves of protocol.Routes, and what each takes.
+func (s *Server) endpoints() map[protocol.RouteName]endpoint {
+	page := []string{"limit", "cursor"}
+	content := []string{"disposition"}
+	return map[protocol.RouteName]endpoint{
+		protocol.RouteCapabilities: {serve: (*call).capabilities},
+		protocol.RouteHealthz:      {serve: (*call).healthz, health: true},
+		protocol.RouteReadyz:       {serve: (*call).readyz, health: true},
+		protocol.RouteBeginUpload:  {serve: (*call).beginUpload, body: bodyJSON},
+		protocol.RouteListUploads:  {serve: (*call).listUploads, query: page},
+		protocol.RouteGetUpload:    {serve: (*call).getUpload},
+		protocol.RouteAbortUpload:  {serve: (*call).abortUpload},
+		protocol.RoutePutPart:      {serve: (*call).putPart, body: bodyBytes},
+		protocol.RouteCommit:       {serve: (*call).commit, body: bodyJSON},
+		protocol.RoutePutFile:      {serve: (*call).putFile, body: bodyBytes, query: []string{"name", "expires_at", "meta."}},
+		protocol.RouteListFiles:    {serve: (*call).listFiles, query: []string{"limit", "cursor", "name", "prefix", "digest"}},
+		protocol.RouteGetFile:      {serve: (*call).getFile},
+		protocol.RoutePatchFile:    {serve: (*call).patchFile, body: bodyJSON},
+		protocol.RouteDeleteFile:   {serve: (*call).deleteFile},
+		protocol.RouteGetContent:   {serve: (*call).getContent, query: content},
+		protocol.RouteHeadContent:  {serve: (*call).getContent, query: content},
+		protocol.RouteGetBlocks:    {serve: (*call).getBlocks},
+	}
+}
+
+func (c *call) capabilities() error {
+	c.writeJSON(http.StatusOK, c.srv.cfg.Capabilities)
+	return nil
+}
+
+// health is the answer of the health routes.
+type health struct {
+	Status  string   `json:"status"`
+	Reasons []string `json:"reasons,omitempty"`
+}
+
+// healthz says that the process answers, and nothing else: a supervisor that
+// restarts on it must not restart for a database that is away.
+func (c *call) healthz() error {
+	c.writeJSON(http.StatusOK, health{Status: "ok"})
+	return nil
+}
+
+// readyz says whether requests should be sent here.
+func (c *call) readyz() error {
+	reasons := c.srv.cfg.Ready(c.ctx)
+	if c.srv.active.isDraining() {
+		reasons = append(reasons, "draining")
+	}
+	if len(reasons) > 0 {
+		c.http.Response.Header.Set("Retry-After", "2")
+		c.writeJSON(http.StatusServiceUnavailable, health{Status: "not ready", Reasons: reasons})
+		return nil
+	}
+	c.writeJSON(http.StatusOK, health{Status: "ok"})
+	return nil
+}

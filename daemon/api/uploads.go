@@ -1,0 +1,111 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/osproxy/osproxy/daemon/upload"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+func (c *call) beginUpload() error {
+	b, err := c.readJSON()
+	if err != nil {
+		return err
+	}
+	var begin protocol.BeginUpload
+	if err := protocol.DecodeRequest(b, &begin); err != nil {
+		return err
+	}
+	once, err := c.once(b)
+	if err != nil {
+		return err
+	}
+	reply, err := c.srv.cfg.Uploads.Begin(c.ctx, c.owner, begin, once)
+	if err != nil {
+		return err
+	}
+	c.writeReply(reply, "/v1/uploads/")
+	return nil
+}
+
+// writeReply answers a POST that made, or found, what lies at base and the uid.
+func (c *call) writeReply(r upload.Reply, base string) {
+	c.http.Response.Header.Set("Location", base+r.UID.String())
+	status := http.StatusOK
+	if r.Created {
+		status = http.StatusCreated
+	}
+	c.writeBody(status, r.Body)
+}
+
+func (c *call) putPart() error {
+	xxh3, sum, err := c.hashes()
+	if err != nil {
+		return err
+	}
+	part, err := c.srv.cfg.Uploads.PutPart(c.ctx, c.owner, c.uid, c.number,
+		upload.Body{Reader: c.body, Length: c.body.want, XXH3: xxh3, SHA256: sum})
+	if err != nil {
+		return err
+	}
+	c.writeJSON(http.StatusOK, part)
+	return nil
+}
+
+func (c *call) commit() error {
+	b, err := c.readJSON()
+	if err != nil {
+		return err
+	}
+	var commit protocol.CommitUpload
+	if len(b) > 0 {
+		if err := protocol.DecodeRequest(b, &commit); err != nil {
+			return err
+		}
+	}
+	f, repeated, err := c.srv.cfg.Uploads.Commit(c.ctx, c.owner, c.uid, commit)
+	if err != nil {
+		return err
+	}
+	if repeated {
+		c.http.Response.Header.Set(protocol.HeaderRepeated, "true")
+	}
+	c.writeJSON(http.StatusOK, f)
+	return nil
+}
+
+func (c *call) getUpload() error {
+	u, err := c.srv.cfg.Uploads.Upload(c.ctx, c.owner, c.uid)
+	if err != nil {
+		return err
+	}
+	c.writeJSON(http.StatusOK, u)
+	return nil
+}
+
+func (c *call) listUploads() error {
+	limit, err := c.limit()
+	if err != nil {
+		return err
+	}
+	list, err := c.srv.cfg.Uploads.Uploads(c.ctx, c.owner, limit, c.query["cursor"])
+	if err != nil {
+		return err
+	}
+	c.writeJSON(http.StatusOK, list)
+	return nil
+}
+
+func (c *call) abortUpload() error {
+	if err := c.srv.cfg.Uploads.Abort(c.ctx, c.owner, c.uid); err != nil {
+		return err
+	}
+	c.writeNothing()
+	return nil
+}
+
+// writeNothing answers that it is done and there is nothing to say.
+func (c *call) writeNothing() {
+	c.status = http.StatusNoContent
+	c.http.SetStatusCode(http.StatusNoContent)
+}
