@@ -146,7 +146,7 @@ func (b *Backend) write(ctx context.Context, f File, r io.Reader, size int64) er
 			return err
 		}
 		n, err := io.ReadFull(r, buf[:min(bufferSize, size-off)])
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if err == io.EOF || err == io.ErrUnexpectedEOF { // ReadFull's own; a reader's error may wrap them
 			return fmt.Errorf("body ended after %d of %d bytes: %w", off+int64(n), size, store.ErrShort)
 		}
 		if err != nil {
@@ -160,13 +160,14 @@ func (b *Backend) write(ctx context.Context, f File, r io.Reader, size int64) er
 			f.Flush(off-flushEvery, flushEvery)
 		}
 	}
-	switch _, err := io.ReadFull(r, buf[:1]); {
-	case err == nil:
+	switch _, err := io.ReadFull(r, buf[:1]); err {
+	case nil:
 		return fmt.Errorf("body goes on after %d bytes: %w", size, store.ErrShort)
-	case !errors.Is(err, io.EOF):
+	case io.EOF:
+		return ctx.Err()
+	default:
 		return fmt.Errorf("read end of body: %w", err)
 	}
-	return ctx.Err()
 }
 
 // Delete is store.Backend's. It does not sync: a deleted object that a power

@@ -6,7 +6,6 @@ package mem
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -56,10 +55,11 @@ func (b *Backend) Put(ctx context.Context, key store.Key, r io.Reader, size int6
 	if n < size {
 		return fmt.Errorf("put %s: body ended after %d of %d bytes: %w", key, n, size, store.ErrShort)
 	}
-	switch _, err := io.ReadFull(r, make([]byte, 1)); {
-	case err == nil:
+	switch _, err := io.ReadFull(r, make([]byte, 1)); err {
+	case nil:
 		return fmt.Errorf("put %s: body goes on after %d bytes: %w", key, size, store.ErrShort)
-	case !errors.Is(err, io.EOF):
+	case io.EOF:
+	default:
 		return fmt.Errorf("put %s: read end of body: %w", key, err)
 	}
 	if err := ctx.Err(); err != nil {

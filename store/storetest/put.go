@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 
 	"github.com/osproxy/osproxy/store"
@@ -54,19 +56,21 @@ func putWrongLength(t T, b store.Backend) {
 }
 
 func putFailingReader(t T, b store.Backend) {
-	broken := errors.New("the client went away")
+	// A reader's error is the reader's, whatever it wraps: an end that a
+	// counting reader reports too.
+	gone := errors.New("the client went away")
+	broken := fmt.Errorf("%w: %w: %w", gone, io.ErrUnexpectedEOF, fs.ErrNotExist)
 	data := bytesOf(2, large)
 	for _, n := range []int{0, 1, 300_000, large} {
 		key := store.NewKey(dir)
 		r := io.MultiReader(bytes.NewReader(data[:n]), failing{broken})
-		wantErr(t, "reader failed", b.Put(t.Context(), key, r, large), broken)
+		err := b.Put(t.Context(), key, r, large)
+		wantErr(t, "reader failed", err, gone)
+		if errors.Is(err, store.ErrShort) || errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the reader's error was taken for one of the store: %v", err)
+		}
 		wantAbsent(t, b, key)
 	}
-	// A reader's error is the reader's, whatever it wraps.
-	key := store.NewKey(dir)
-	err := b.Put(t.Context(), key, failing{store.ErrNotFound}, 1)
-	wantErr(t, "reader failed", err, store.ErrNotFound)
-	wantAbsent(t, b, key)
 }
 
 func putCancelled(t T, b store.Backend) {
