@@ -26,10 +26,9 @@ type Metrics struct {
 	storeOps *prometheus.HistogramVec
 }
 
-// New makes the collectors and registers them, with the version of this ospd as
-// ospd_build_info. It panics where one of them is registered already: that is
-// a mistake in the wiring.
-func New(reg prometheus.Registerer, version string) *Metrics {
+// New makes the collectors and registers them. It panics where one of them is
+// registered already: that is a mistake in the wiring.
+func New(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ospd_http_requests_total",
 			Help: "Requests answered, by method, route and status."}, []string{"method", "route", "code"}),
@@ -52,10 +51,7 @@ func New(reg prometheus.Registerer, version string) *Metrics {
 			Help:    "Operations of stores, by store, operation and result.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10)}, []string{"store", "op", "result"}),
 	}
-	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "ospd_build_info", Help: "1, with the version as a label.",
-		ConstLabels: prometheus.Labels{"version": version}})
-	build.Set(1)
-	reg.MustRegister(build, m.requests, m.duration, m.inFlight, m.errors, m.received, m.sent, m.uploads, m.corrupt, m.storeOps)
+	reg.MustRegister(m.requests, m.duration, m.inFlight, m.errors, m.received, m.sent, m.uploads, m.corrupt, m.storeOps)
 	return m
 }
 

@@ -17,7 +17,7 @@ import (
 // scrape would read: names are part of dashboards, and so of the interface.
 func TestEachMethodMovesItsCollector(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
-	m := metrics.New(reg, "v1.2.3")
+	m := metrics.New(reg)
 	m.InFlight(2)
 	m.InFlight(-1)
 	m.Request("GET", "get_file", 200, time.Second)
@@ -30,7 +30,7 @@ func TestEachMethodMovesItsCollector(t *testing.T) {
 	m.Store("disk")("put", errors.New("full"), time.Second)
 
 	want := map[string]float64{
-		"ospd_build_info": 1, "ospd_http_requests_in_flight": 1, "ospd_http_requests_total": 1, "ospd_http_request_duration_seconds": 1,
+		"ospd_http_requests_in_flight": 1, "ospd_http_requests_total": 1, "ospd_http_request_duration_seconds": 1,
 		"ospd_errors_total": 1, "ospd_upload_bytes_total": 7, "ospd_download_bytes_total": 9, "ospd_uploads_total": 1,
 		"ospd_corrupt_blocks_total": 1, "ospd_store_operation_duration_seconds": 2,
 	}
