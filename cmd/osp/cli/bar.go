@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/osproxy/osproxy/client/transfer"
+)
+
+// totalBar draws one bar for all items. The numbers are transfer.Progress's:
+// the library would count bytes found held as speed, so it is only given what
+// this run has to move, and prints no rate of its own.
+type totalBar struct {
+	con *console
+	bar *progressbar.ProgressBar
+}
+
+func newTotalBar(con *console) *totalBar {
+	return &totalBar{con: con, bar: progressbar.NewOptions64(1,
+		progressbar.OptionSetWriter(con.err), // the default is standard output
+		progressbar.OptionShowBytes(false),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionSetWidth(30),
+		// A maximum of -1 would start a goroutine that nobody can end; the
+		// maximum here is never less than 1.
+		progressbar.OptionSetSpinnerChangeInterval(0),
+	)}
+}
+
+// draw brings the bar up to date. Its maximum is one more than there is to
+// move: a bar that is full counts as finished and is never drawn again,
+// although more may be to come.
+func (b *totalBar) draw(s transfer.Snapshot) {
+	whole := max(s.Bytes-s.Resumed, s.Moved)
+	b.con.draw(func() {
+		// Errors of drawing have nobody to be told to.
+		b.bar.ChangeMax64(whole + 1)
+		_ = b.bar.Set64(s.Moved)
+		b.bar.Describe(barText(s))
+	}, func() { _ = b.bar.Clear() })
+}
+
+// barText stands before the bar.
+func barText(s transfer.Snapshot) string {
+	var parts []string
+	if s.Items > 1 {
+		parts = append(parts, fmt.Sprintf("%d/%d files", s.ItemsDone, s.Items))
+	}
+	parts = append(parts, bytesText(s.Moved)+"/"+bytesText(max(s.Bytes-s.Resumed, s.Moved)))
+	parts = append(parts, speed(s)...)
+	if s.Resumed > 0 {
+		parts = append(parts, "resumed "+bytesText(s.Resumed))
+	}
+	return strings.Join(parts, "  ")
+}

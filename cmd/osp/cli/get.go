@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/osproxy/osproxy/client/transfer"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+type getOptions struct {
+	output   string
+	force    bool
+	ifExists string
+	parts    int
+	noVerify bool
+}
+
+func newGet(s *session) *cobra.Command {
+	o := &getOptions{}
+	cmd := &cobra.Command{
+		Use:   "get UID...",
+		Short: "Download files, each block verified; print the path of each",
+		Long: "Download files. Without -o a file is written to the current folder, under the last\n" +
+			"segment of its stored name. The path that was written is printed, one a line.\n" +
+			"A file appears under its name when it is complete and verified. What was\n" +
+			"interrupted goes on when the same command is run again.",
+		Args: atLeastOne("UID"),
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), s, args) },
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.output, "output", "o", "", "file or folder to write to; - is standard output")
+	f.BoolVarP(&o.force, "force", "f", false, "replace an existing file: --if-exists overwrite")
+	f.IntVarP(&o.parts, "parts", "c", transfer.DefaultPartsPerFile, "ranges at once")
+	f.StringVar(&o.ifExists, "if-exists", string(transfer.ExistsFail), "what to do about a different existing file: fail, skip or overwrite")
+	f.BoolVar(&o.noVerify, "no-verify", false, "do not verify blocks")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if o.force && cmd.Flags().Changed("if-exists") && o.ifExists != string(transfer.ExistsOverwrite) {
+			return usagef("-f and --if-exists %s contradict each other", o.ifExists)
+		}
+		return nil
+	}
+	return cmd
+}
+
+// check refuses options that mean nothing.
+func (o *getOptions) check(files int) error {
+	switch transfer.IfExists(o.ifExists) {
+	case transfer.ExistsFail, transfer.ExistsSkip, transfer.ExistsOverwrite:
+	default:
+		return usagef("--if-exists is fail, skip or overwrite, not %q", o.ifExists)
+	}
+	if err := between("--parts", o.parts, maxPartsPerFile); err != nil {
+		return err
+	}
+	if o.output == "" || o.output == standardInput {
+		return nil
+	}
+	info, err := os.Stat(o.output)
+	folder := err == nil && info.IsDir()
+	if !folder && (files > 1 || os.IsPathSeparator(o.output[len(o.output)-1])) {
+		e := usagef("--output %s is not a folder", o.output)
+		e.Hint = "mkdir -p " + shellWord(o.output)
+		return e
+	}
+	return nil
+}
+
+func (o *getOptions) run(ctx context.Context, s *session, args []string) error {
+	ids, err := uids(args)
+	if err != nil {
+		return err
+	}
+	if err := o.check(len(ids)); err != nil {
+		return err
+	}
+	if o.output == standardInput {
+		return catFiles(ctx, s, opGet, ids, o.parts, o.noVerify)
+	}
+	if o.noVerify {
+		s.warn("--no-verify: what is written is not checked")
+	}
+	req := transfer.GetRequest{Path: o.output, IfExists: transfer.IfExists(o.ifExists), NoVerify: o.noVerify}
+	if o.force {
+		req.IfExists = transfer.ExistsOverwrite
+	}
+	progress := &transfer.Progress{}
+	engine, err := s.engine(o.parts, progress)
+	if err != nil {
+		return err
+	}
+	var items []item
+	for _, uid := range ids {
+		items = append(items, getItem(engine, req, uid))
+	}
+	rep := s.report(opGet, getText)
+	progress.Expect(len(ids), 0)
+	stop := s.show(progress, false)
+	// One after the other: two Files may have one name, and each is fetched by
+	// several ranges at once anyway.
+	s.work(ctx, rep, items, 1)
+	stop()
+	s.code = rep.close(s.now())
+	return nil
+}
+
+func getItem(engine *transfer.Engine, req transfer.GetRequest, uid protocol.UID) item {
+	req.UID = uid
+	return item{known: transfer.Result{UID: uid}, kind: transfer.DirectionGet,
+		run: func(ctx context.Context) (transfer.Result, error) { return engine.Get(ctx, req) }}
+}
+
+// getText is the line of a file that was got: where it is.
+func getText(o outcome) string { return clean(o.Path) }

@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/osproxy/osproxy/client/transfer"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// outcome is what became of one item of a verb: the value that both the text
+// and the JSON form of a result are made of.
+type outcome struct {
+	op   string
+	kind transfer.Direction
+	transfer.Result
+	// sized says that Size means something although the item failed.
+	sized bool
+	err   error
+}
+
+// resultLine is one line of --json (WIRE 12). What is not known is null.
+type resultLine struct {
+	V            int              `json:"v"`
+	Type         string           `json:"type"`
+	Op           string           `json:"op"`
+	OK           bool             `json:"ok"`
+	Path         *string          `json:"path"`
+	UID          *protocol.UID    `json:"uid"`
+	Name         *string          `json:"name"`
+	Size         *int64           `json:"size"`
+	Digest       *protocol.Digest `json:"digest"`
+	Outcome      transfer.Outcome `json:"outcome"`
+	SentBytes    int64            `json:"sent_bytes"`
+	ResumedBytes int64            `json:"resumed_bytes"`
+	Verified     bool             `json:"verified"`
+	Retries      int              `json:"retries"`
+	ElapsedMS    int64            `json:"elapsed_ms"`
+	Transfer     *transfer.ID     `json:"transfer"`
+	Error        *errorLine       `json:"error"`
+}
+
+// errorLine is the error member of a resultLine.
+type errorLine struct {
+	Code      protocol.Kind `json:"code"`
+	Exit      int           `json:"exit"`
+	Message   string        `json:"message"`
+	Hint      *string       `json:"hint"`
+	RequestID *string       `json:"request_id"`
+	Retryable bool          `json:"retryable"`
+}
+
+// summaryLine is the last line of --json (WIRE 12).
+type summaryLine struct {
+	V            int    `json:"v"`
+	Type         string `json:"type"`
+	OK           bool   `json:"ok"`
+	Exit         int    `json:"exit"`
+	Items        int    `json:"items"`
+	Done         int    `json:"done"`
+	Failed       int    `json:"failed"`
+	Bytes        int64  `json:"bytes"`
+	SentBytes    int64  `json:"sent_bytes"`
+	ResumedBytes int64  `json:"resumed_bytes"`
+	InstantBytes int64  `json:"instant_bytes"`
+	ElapsedMS    int64  `json:"elapsed_ms"`
+}
+
+// line is the JSON form of an outcome.
+func (o outcome) line() resultLine {
+	l := resultLine{V: 1, Type: "result", Op: o.op, OK: o.err == nil, Path: orNull(o.Path), UID: orNull(o.UID),
+		Name: orNull(o.Name), Digest: o.Digest, Outcome: o.Outcome, SentBytes: o.SentBytes, ResumedBytes: o.ResumedBytes,
+		Verified: o.Verified, Retries: o.Retries, ElapsedMS: o.Elapsed.Milliseconds(), Transfer: orNull(o.Transfer)}
+	if o.sized || o.Size > 0 {
+		l.Size = &o.Size
+	}
+	if o.err != nil {
+		l.Outcome = transfer.Failed
+		l.Error = errorOf(o.err)
+	}
+	return l
+}
+
+// subject names the item in messages.
+func (o outcome) subject() string {
+	switch {
+	case o.Path != "":
+		return o.Path
+	case o.UID != 0:
+		return o.UID.String()
+	}
+	return string(o.Transfer)
+}
+
+// orNull is a pointer to v, nil for the zero value.
+func orNull[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+func errorOf(err error) *errorLine {
+	kind := protocol.KindOf(err)
+	l := &errorLine{Code: kind, Exit: exitOf(err), Message: err.Error(), Retryable: kind.Row().Retryable}
+	if e, ok := errors.AsType[*protocol.Error](err); ok {
+		l.Hint, l.RequestID = orNull(e.Hint), orNull(e.RequestID)
+	}
+	return l
+}
+
+// marshal is the line as JSON. Nothing that is printed can fail to marshal.
+func marshal(line any) []byte {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(line); err != nil {
+		return fmt.Appendf(nil, `{"v":1,"type":"error","message":%q}`, err)
+	}
+	return []byte(strings.TrimSuffix(b.String(), "\n"))
+}
+
+// explain is the text form of an error: what happened on the first line, then
+// what to do next and what to quote when asking for help.
+func explain(op, subject string, err error) string {
+	text := "osp: "
+	if where := strings.TrimSpace(op + " " + clean(subject)); where != "" {
+		text += where + ": "
+	}
+	text += clean(err.Error())
+	l := errorOf(err)
+	if l.Hint != nil {
+		text += "\n  try:  " + clean(*l.Hint)
+	}
+	if l.RequestID != nil {
+		text += "\n  request " + clean(*l.RequestID) + ", code " + clean(string(l.Code))
+	}
+	return text
+}
+
+// stopped replaces an error that is only the consequence of the whole command
+// having been stopped by the reason for the stop. Any other failure is kept.
+func stopped(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	reason, ok := errors.AsType[*protocol.Error](context.Cause(ctx))
+	if ok && (errors.Is(err, ctx.Err()) || errors.Is(err, reason) || protocol.KindOf(err).Row().Retryable) {
+		return reason
+	}
+	return err
+}
+
+// advised adds to the error of an item what is kept of it, and the command
+// that continues: for all that a stop ended, and for what another try can mend.
+func (o outcome) advised(resume func(transfer.ID) string) error {
+	e, ok := errors.AsType[*protocol.Error](o.err)
+	if !ok || !e.Kind.Row().Retryable {
+		return o.err
+	}
+	advised := *e
+	advised.Message, advised.Op, advised.Err = o.err.Error(), "", nil
+	stop := e.Kind == protocol.KindInterrupted || e.Kind == protocol.KindTerminated || e.Kind == protocol.KindTimeout
+	switch moved := o.SentBytes + o.ResumedBytes; {
+	case o.Transfer != "":
+		advised.Hint = resume(o.Transfer)
+		if stop && o.Size > 0 && moved > 0 {
+			moved = min(moved, o.Size)
+			advised.Message += fmt.Sprintf(" at %d%% (%s of %s)", percent(moved, o.Size), bytesText(moved), bytesText(o.Size))
+		}
+	case stop:
+		advised.Hint = "Run the same command again."
+	}
+	return &advised
+}
+
+// detail is what -v says of an item that is done.
+func (o outcome) detail() string {
+	parts := []string{string(o.Outcome)}
+	if o.sized {
+		parts = append(parts, fmt.Sprintf("%s in %s", bytesText(o.Size), elapsedText(o.Elapsed)))
+	}
+	if o.SentBytes > 0 {
+		parts = append(parts, bytesText(o.SentBytes)+" moved")
+	}
+	if o.ResumedBytes > 0 {
+		parts = append(parts, bytesText(o.ResumedBytes)+" were there")
+	}
+	if o.Retries > 0 {
+		parts = append(parts, fmt.Sprintf("requests tried again: %d", o.Retries))
+	}
+	return fmt.Sprintf("osp: %s %s: %s", o.op, clean(o.subject()), strings.Join(parts, ", "))
+}
+
+// bytesText prints a number of bytes for people: 3.1 GiB.
+func bytesText(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+
+// elapsedText prints a duration for people: 16.8s.
+func elapsedText(d time.Duration) string {
+	if d < 100*time.Millisecond {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(100 * time.Millisecond).String()
+}

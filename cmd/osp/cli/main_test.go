@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// osp runs one command line in a session of its own, away from the state of
+// whoever runs the tests.
+func osp(ctx context.Context, t *testing.T, env environment, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	t.Setenv("OSP_HOME", t.TempDir())
+	var out, errs bytes.Buffer
+	s := newSession(strings.NewReader(""), &out, &errs, env)
+	code = s.run(ctx, args)
+	return code, out.String(), errs.String()
+}
+
+func TestWrongUsageDoesNothing(t *testing.T) {
+	tests := []struct {
+		name string
+		env  environment
+		args []string
+		want string // in the message
+	}{
+		{"no verb", nil, nil, "osp: a verb is missing"},
+		{"unknown verb", nil, []string{"frob"}, `there is no verb "frob"`},
+		{"verb nearly right", nil, []string{"putt"}, "try:  osp put"},
+		{"unknown flag", nil, []string{"put", "--frob", "x"}, "osp: put: unknown flag: --frob"},
+		{"flag without value", nil, []string{"put", "x", "--name"}, "--name"},
+		{"no file", nil, []string{"put"}, "FILE is missing"},
+		{"no uid", nil, []string{"get"}, "UID is missing"},
+		{"bad uid", nil, []string{"get", "007"}, `"007" is not a uid`},
+		{"second uid bad", nil, []string{"rm", "-y", "7", "x"}, `"x" is not a uid`},
+		{"stdin twice", nil, []string{"put", "-", "-"}, "given twice"},
+		{"name for two", nil, []string{"put", "a", "b", "--name", "n"}, "--name names one file"},
+		{"meta without value", nil, []string{"put", "a", "--meta", "k"}, "--meta is KEY=VALUE"},
+		{"meta twice", nil, []string{"put", "a", "--meta", "k=1", "--meta", "k=2"}, "twice"},
+		{"expires in words", nil, []string{"put", "a", "--expires", "soon"}, "--expires is a time"},
+		{"expired already", nil, []string{"put", "a", "--expires", "2020-01-01T00:00:00Z"}, "in the past"},
+		{"no jobs", nil, []string{"put", "a", "-j", "0"}, "--jobs must be 1 to 64"},
+		{"too many parts", nil, []string{"get", "7", "-c", "65"}, "--parts must be 1 to 64"},
+		{"too many connections", nil, []string{"put", "a", "--connections", "1000"}, "--connections"},
+		{"negative retries", nil, []string{"put", "a", "--retries", "-1"}, "--retries"},
+		{"negative timeout", nil, []string{"put", "a", "--timeout", "-1s"}, "--timeout"},
+		{"no interval", nil, []string{"put", "a", "--progress-interval", "0s"}, "--progress-interval"},
+		{"unknown progress", nil, []string{"put", "a", "--progress", "disco"}, `not "disco"`},
+		{"unknown if-exists", nil, []string{"get", "7", "--if-exists", "maybe"}, "--if-exists is"},
+		{"contradiction", nil, []string{"get", "7", "-f", "--if-exists", "skip"}, "contradict"},
+		{"no such folder", nil, []string{"get", "7", "-o", "nowhere/"}, "not a folder"},
+		{"two into one file", nil, []string{"get", "7", "8", "-o", "nowhere"}, "not a folder"},
+		{"json of bytes", nil, []string{"cat", "7", "--json"}, "--json cannot"},
+		{"json of bytes by get", nil, []string{"get", "7", "-o", "-", "--json"}, "--json cannot"},
+		{"rm with nobody to ask", nil, []string{"rm", "7"}, "try:  Add -y."},
+		{"resume of three", nil, []string{"resume", "a", "b", "c"}, "too many arguments"},
+		{"transfers without verb", nil, []string{"transfers"}, "a verb is missing"},
+		{"transfers unknown verb", nil, []string{"transfers", "frob"}, `"transfers frob"`},
+		{"bad transfer id", nil, []string{"transfers", "show", "x"}, "not the id of a transfer"},
+		{"negative age", nil, []string{"transfers", "prune", "--older-than", "-1h"}, "--older-than"},
+		{"server is no URL", nil, []string{"put", "a", "--server", "localhost"}, "URL"},
+		{"help about nothing", nil, []string{"help", "frob"}, `no help about "frob"`},
+		{"bad variable", environment{"OSP_TIMEOUT": "soon"}, []string{"put", "a"}, `OSP_TIMEOUT: "soon" is not a value of --timeout`},
+		{"bad switch", environment{"OSP_QUIET": "perhaps"}, []string{"put", "a"}, "OSP_QUIET"},
+		{"bad count", environment{"OSP_VERBOSE": "much"}, []string{"put", "a"}, "OSP_VERBOSE"},
+		{"value refused", environment{"OSP_PROGRESS": "disco"}, []string{"put", "a"}, "disco"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			code, stdout, stderr := osp(t.Context(), t, tt.env, tt.args...)
+			if code != exitUsage || !strings.Contains(stderr, tt.want) {
+				t.Errorf("exit %d, stderr %q; want exit 2 and %q", code, stderr, tt.want)
+			}
+			if !strings.HasPrefix(stderr, "osp: ") || strings.Contains(stderr, "osp::") {
+				t.Errorf("stderr %q", stderr)
+			}
+			jsonAsked := strings.Contains(strings.Join(tt.args, " "), "--json")
+			if !jsonAsked && stdout != "" {
+				t.Errorf("stdout %q, want nothing", stdout)
+			}
+		})
+	}
+}
+
+func TestFailureToStartStillGivesASummary(t *testing.T) {
+	const want = `{"v":1,"type":"summary","ok":false,"exit":2,"items":0,"done":0,"failed":0,"bytes":0,` +
+		`"sent_bytes":0,"resumed_bytes":0,"instant_bytes":0,"elapsed_ms":`
+	tests := []struct {
+		name string
+		env  environment
+		args []string
+		want string
+	}{
+		{"bad flag before --json", nil, []string{"put", "--frob", "--json"}, want},
+		{"bad flag after --json", nil, []string{"--json", "put", "--frob"}, want},
+		{"missing argument", nil, []string{"put", "--json=true"}, want},
+		{"unknown verb", nil, []string{"frob", "--json"}, want},
+		{"bad variable", environment{"OSP_JSON": "1", "OSP_RETRIES": "x"}, []string{"put", "a"}, want},
+		{"bad json variable", environment{"OSP_JSON": "si"}, []string{"put", "a"}, ""},
+		{"json switched off", environment{"OSP_JSON": "1"}, []string{"put", "--json=false", "--frob"}, ""},
+		{"after the end of flags", nil, []string{"put", "--frob", "--", "--json"}, ""},
+		{"verb that prints objects", nil, []string{"stat", "--json"}, ""},
+		{"rm off a terminal", nil, []string{"rm", "7", "--json"}, want},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			code, stdout, _ := osp(t.Context(), t, tt.env, tt.args...)
+			if code != exitUsage || !strings.HasPrefix(stdout, tt.want) || strings.Count(stdout, "\n") != strings.Count(tt.want, "{") {
+				t.Errorf("exit %d, stdout %q, want exit 2 and %q", code, stdout, tt.want)
+			}
+		})
+	}
+}
+
+func TestFlagBeforeVariableBeforeDefault(t *testing.T) {
+	tests := []struct {
+		name string
+		env  environment
+		args []string
+		want string // what the refusal of --progress quotes
+	}{
+		{"flag wins", environment{"OSP_PROGRESS": "env"}, []string{"--progress", "flag"}, `"flag"`},
+		{"variable", environment{"OSP_PROGRESS": "env"}, nil, `"env"`},
+		{"empty variable is none", environment{"OSP_PROGRESS": "", "OSP_IF_EXISTS": "env"}, nil, "--if-exists"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, stderr := osp(t.Context(), t, tt.env, append([]string{"get", "7"}, tt.args...)...)
+			if !strings.Contains(stderr, tt.want) {
+				t.Errorf("stderr %q, want %s", stderr, tt.want)
+			}
+		})
+	}
+}
+
+func TestServerFromEnvironment(t *testing.T) {
+	code, _, stderr := osp(t.Context(), t, environment{"OSP_SERVER": "http://127.0.0.1:1", "OSP_RETRIES": "0"}, "stat", "7")
+	if code != 5 || !strings.Contains(stderr, "127.0.0.1:1") {
+		t.Errorf("exit %d, stderr %q, want 5 and the address of the variable", code, stderr)
+	}
+}
+
+func TestAStoppedVerbSaysWhy(t *testing.T) {
+	tests := []struct {
+		reason *protocol.Error
+		code   int
+	}{
+		{stopReason(syscall.SIGINT), 130},
+		{stopReason(syscall.SIGTERM), 143},
+	}
+	for _, tt := range tests {
+		ctx, stop := context.WithCancelCause(t.Context())
+		stop(tt.reason)
+		code, stdout, stderr := osp(ctx, t, nil, "put", "a", "b", "--json")
+		if code != tt.code || strings.Count(stdout, `"type":"result"`) != 2 || stderr != "" {
+			t.Errorf("exit %d, stdout %q, stderr %q, want exit %d and two results", code, stdout, stderr, tt.code)
+		}
+	}
+	if code, _, stderr := osp(t.Context(), t, nil, "stat", "7", "--timeout", "1ns"); code != 124 || !strings.Contains(stderr, "--timeout") {
+		t.Errorf("exit %d, stderr %q, want 124", code, stderr)
+	}
+}
+
+func TestResultsThatCannotBeWrittenAreAFailure(t *testing.T) {
+	var errs bytes.Buffer
+	s := newSession(strings.NewReader(""), failing{}, &errs, nil)
+	if code := s.run(t.Context(), []string{"version"}); code != exitOther || !strings.Contains(errs.String(), "disk full") {
+		t.Errorf("exit %d, stderr %q, want 1 and the reason", code, errs.String())
+	}
+}
+
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+
+func TestMainReturnsTheExitCode(t *testing.T) {
+	if code := Main([]string{"version"}, strings.NewReader(""), io.Discard, io.Discard, nil); code != exitDone {
+		t.Errorf("version: exit %d", code)
+	}
+	if code := Main([]string{"frob"}, strings.NewReader(""), io.Discard, io.Discard, nil); code != exitUsage {
+		t.Errorf("frob: exit %d", code)
+	}
+}
+
+func TestHelpGoesToStandardOutput(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"help"}, {"help", "put"}, {"put", "-h"}, {"help", "exit-codes"}, {"help", "environment"}, {"--version"}} {
+		code, stdout, stderr := osp(t.Context(), t, nil, args...)
+		if code != exitDone || stdout == "" || stderr != "" {
+			t.Errorf("%q: exit %d, stdout %d bytes, stderr %q", args, code, len(stdout), stderr)
+		}
+	}
+}
+
+func TestEveryFlagIsInTheEnvironmentTopic(t *testing.T) {
+	_, text, _ := osp(t.Context(), t, nil, "help", "environment")
+	for _, name := range []string{"SERVER", "JSON", "QUIET", "VERBOSE", "PROGRESS", "PROGRESS_INTERVAL", "TIMEOUT", "RETRIES", "CONNECTIONS",
+		"NAME", "MEDIA_TYPE", "META", "EXPIRES", "JOBS", "PARTS", "OUTPUT", "FORCE", "IF_EXISTS", "NO_VERIFY", "YES", "OLDER_THAN"} {
+		if !strings.Contains(text, "  OSP_"+name+" ") {
+			t.Errorf("OSP_%s is not listed", name)
+		}
+	}
+}

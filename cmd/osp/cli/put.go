@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/gabriel-vasile/mimetype"
+	"github.com/spf13/cobra"
+
+	"github.com/osproxy/osproxy/client/transfer"
+)
+
+// Names of the verbs in results and messages.
+const (
+	opPut    = "put"
+	opGet    = "get"
+	opCat    = "cat"
+	opStat   = "stat"
+	opRemove = "rm"
+	opResume = "resume"
+	opPrune  = "prune"
+)
+
+// standardInput is the argument that means it, and its name when none is given.
+const (
+	standardInput     = "-"
+	standardInputName = "stdin"
+)
+
+// sniffed is how much of a file decides its media type.
+const sniffed = 3072
+
+// Bounds of --jobs and --parts.
+const (
+	maxJobs         = 64
+	defaultJobs     = 4
+	maxPartsPerFile = 64
+)
+
+type putOptions struct {
+	name, mediaType string
+	meta            []string
+	expires         string
+	jobs, parts     int
+}
+
+func newPut(s *session) *cobra.Command {
+	o := &putOptions{}
+	cmd := &cobra.Command{
+		Use:   "put FILE... | -",
+		Short: "Upload files; print the uid of each",
+		Long: "Upload files, or standard input (-). For each file one line is printed, its uid, a\n" +
+			"tab and its path, in the order of the arguments; with -q the uid alone.\n" +
+			"An upload that was interrupted goes on when the same command is run again.\n" +
+			"Standard input cannot be resumed.",
+		Args: atLeastOne("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), s, args) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.name, "name", "", "name to store, instead of the file's (one FILE only)")
+	f.StringVar(&o.mediaType, "media-type", "", "media type to store, instead of the one its bytes suggest")
+	f.StringArrayVar(&o.meta, "meta", nil, "KEY=VALUE to store with each file (repeat for more)")
+	f.StringVar(&o.expires, "expires", "", "when each file expires: a time, or a duration such as 24h or 30d")
+	f.IntVarP(&o.jobs, "jobs", "j", defaultJobs, "files at once")
+	f.IntVarP(&o.parts, "parts", "c", transfer.DefaultPartsPerFile, "parts of one file at once")
+	return cmd
+}
+
+// request checks the options and makes what all files have in common.
+func (o *putOptions) request(s *session, args []string) (transfer.PutRequest, error) {
+	req := transfer.PutRequest{Name: o.name, MediaType: o.mediaType}
+	if o.name != "" && len(args) > 1 {
+		return req, usagef("--name names one file, but %d are given", len(args))
+	}
+	if i := slices.Index(args, standardInput); i >= 0 && slices.Contains(args[i+1:], standardInput) {
+		return req, usagef("standard input (-) is given twice, but can be read once")
+	}
+	if err := between("--jobs", o.jobs, maxJobs); err != nil {
+		return req, err
+	}
+	if err := between("--parts", o.parts, maxPartsPerFile); err != nil {
+		return req, err
+	}
+	var err error
+	if req.Meta, err = metadata(o.meta); err != nil {
+		return req, err
+	}
+	req.ExpiresAt, err = expiry(o.expires, s.now())
+	return req, err
+}
+
+func (o *putOptions) run(ctx context.Context, s *session, args []string) error {
+	req, err := o.request(s, args)
+	if err != nil {
+		return err
+	}
+	progress := &transfer.Progress{}
+	engine, err := s.engine(o.parts, progress)
+	if err != nil {
+		return err
+	}
+	var items []item
+	for _, path := range args {
+		items = append(items, putItem(s, engine, req, path))
+	}
+	expectFiles(progress, args)
+	rep := s.report(opPut, s.putText)
+	stop := s.show(progress, slices.Contains(args, standardInput))
+	s.work(ctx, rep, items, o.jobs)
+	stop()
+	s.code = rep.close(s.now())
+	return nil
+}
+
+// putItem is the upload of one argument.
+func putItem(s *session, engine *transfer.Engine, req transfer.PutRequest, path string) item {
+	req.Path = path
+	it := item{known: transfer.Result{Path: path}, kind: transfer.DirectionPut}
+	if path != standardInput {
+		it.run = func(ctx context.Context) (transfer.Result, error) {
+			if req.MediaType == "" {
+				req.MediaType = sniffFile(path)
+			}
+			return engine.Put(ctx, req)
+		}
+		return it
+	}
+	if req.Name == "" {
+		req.Name = standardInputName
+	}
+	it.run = func(ctx context.Context) (transfer.Result, error) {
+		in := bufio.NewReaderSize(s.in, sniffed)
+		if req.MediaType == "" {
+			req.MediaType = sniffStream(in)
+		}
+		return engine.PutStream(ctx, in, req)
+	}
+	return it
+}
+
+// putText is the line of a file that was put.
+func (s *session) putText(o outcome) string {
+	if s.opts.quiet {
+		return o.UID.String()
+	}
+	return o.UID.String() + "\t" + clean(o.Path)
+}
+
+// expectFiles tells the progress how much is to come. What cannot be looked at
+// is not counted: putting it will say why.
+func expectFiles(progress *transfer.Progress, paths []string) {
+	var total int64
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			total += info.Size()
+		}
+	}
+	progress.Expect(len(paths), total)
+}
+
+// sniffFile guesses a media type from a file's first bytes; "" where they
+// cannot be read. Only regular files are opened: a pipe could block for ever.
+func sniffFile(path string) string {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	head := make([]byte, sniffed)
+	n, err := io.ReadFull(f, head)
+	if err != nil && n == 0 && info.Size() > 0 {
+		return ""
+	}
+	return mimetype.Detect(head[:n]).String()
+}
+
+// sniffStream guesses from what the reader has to give next, and leaves it there.
+func sniffStream(in *bufio.Reader) string {
+	head, _ := in.Peek(sniffed) // an error comes again when it is read
+	return mimetype.Detect(head).String()
+}
+
+// atLeastOne and atMost refuse wrong numbers of arguments in words.
+func atLeastOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			err := usagef("%s is missing", what)
+			err.Hint = cmd.CommandPath() + " --help"
+			return err
+		}
+		return nil
+	}
+}
+
+func atMost(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > n {
+			err := usagef("too many arguments: %q is not expected", args[n])
+			err.Hint = cmd.CommandPath() + " --help"
+			return err
+		}
+		return nil
+	}
+}

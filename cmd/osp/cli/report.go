@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/osproxy/osproxy/client/transfer"
+)
+
+// report collects what became of the items of one verb, prints each, and
+// folds them into an exit code. It is safe for concurrent use.
+type report struct {
+	con  *console
+	op   string
+	json bool
+	// quiet keeps the summary in text mode back.
+	quiet bool
+	// verbose tells on standard error how each item was done.
+	verbose bool
+	began   time.Time
+	// text is the line of standard output for an item that is done, "" for
+	// none.
+	text func(outcome) string
+	// resume is the command that continues a kept transfer.
+	resume func(transfer.ID) string
+
+	mu sync.Mutex
+	// next is the first item whose text is not printed yet; held are the
+	// texts of items that ended before it.
+	next  int
+	held  map[int]string
+	codes []int
+	sum   summaryLine
+	// unverified counts what was done without having been verified.
+	unverified int
+}
+
+// add takes the outcome of the item at index (in argument order, from 0; each
+// once). JSON lines are printed as they come, text in argument order, errors
+// at once.
+func (r *report) add(index int, o outcome) {
+	o.err = o.advised(r.resume)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count(o)
+	if r.verbose && o.err == nil {
+		r.con.note(o.detail())
+	}
+	if r.json {
+		r.con.result(marshal(o.line()))
+		return
+	}
+	text := ""
+	if o.err == nil {
+		text = r.text(o)
+	} else {
+		r.con.note(explain(r.op, o.subject(), o.err))
+	}
+	r.release(index, text)
+}
+
+func (r *report) count(o outcome) {
+	r.codes = append(r.codes, exitOf(o.err))
+	r.sum.Items++
+	r.sum.SentBytes += o.SentBytes
+	r.sum.ResumedBytes += o.ResumedBytes
+	if o.err != nil {
+		r.sum.Failed++
+		return
+	}
+	r.sum.Done++
+	r.sum.Bytes += o.Size
+	if o.Outcome == transfer.Instant {
+		r.sum.InstantBytes += o.Size
+	}
+	if !o.Verified {
+		r.unverified++
+	}
+}
+
+// release prints the text of item index and of those after it that waited for
+// it, or keeps it until its turn.
+func (r *report) release(index int, text string) {
+	if r.held == nil {
+		r.held = map[int]string{}
+	}
+	r.held[index] = text
+	for {
+		text, ok := r.held[r.next]
+		if !ok {
+			return
+		}
+		delete(r.held, r.next)
+		r.next++
+		if text != "" {
+			r.con.result([]byte(text))
+		}
+	}
+}
+
+// close prints the summary and returns the exit code.
+func (r *report) close(now time.Time) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	code := fold(r.codes)
+	if r.con.lost() != nil {
+		code = exitOther
+		if r.sum.Failed > 0 {
+			code = exitPartial
+		}
+	}
+	r.sum.V, r.sum.Type = 1, "summary"
+	r.sum.OK, r.sum.Exit = code == exitDone, code
+	r.sum.ElapsedMS = now.Sub(r.began).Milliseconds()
+	if r.json {
+		r.con.result(marshal(r.sum))
+	} else if !r.quiet && r.sum.Items > 0 {
+		r.con.note(r.sentence(now.Sub(r.began)))
+	}
+	return code
+}
+
+// sentence is the summary for people.
+func (r *report) sentence(took time.Duration) string {
+	s := r.sum
+	what := counted(s.Items, "file")
+	if s.Failed > 0 {
+		what = fmt.Sprintf("%d of %s", s.Done, what)
+	}
+	var moved []string
+	for _, m := range []struct {
+		n    int64
+		text string
+	}{{s.SentBytes, r.direction()}, {s.ResumedBytes, "resumed"}, {s.InstantBytes, "instant"}} {
+		if m.n > 0 {
+			moved = append(moved, bytesText(m.n)+" "+m.text)
+		}
+	}
+	text := fmt.Sprintf("%s, %s in %s", what, bytesText(s.Bytes), elapsedText(took))
+	if r.op == opRemove {
+		text = fmt.Sprintf("%s deleted", what)
+	}
+	if len(moved) > 0 {
+		text += " (" + strings.Join(moved, ", ") + ")"
+	}
+	if s.Failed > 0 {
+		return text + fmt.Sprintf("; %d failed", s.Failed)
+	}
+	if slices.Contains([]string{opPut, opGet, opResume}, r.op) && r.unverified == 0 {
+		text += ", all verified"
+	}
+	return text
+}
+
+// direction is the word for the bytes that travelled.
+func (r *report) direction() string {
+	switch r.op {
+	case opGet, opCat:
+		return "received"
+	case opResume:
+		return "moved"
+	}
+	return "sent"
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/osproxy/osproxy/client"
+	"github.com/osproxy/osproxy/client/transfer"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// session is one run of osp: its streams, its global options, and what a verb
+// opens with them.
+type session struct {
+	con *console
+	in  io.Reader
+	env environment
+	// ask says that a person can answer questions.
+	ask bool
+	// errTerminal says that standard error is a terminal.
+	errTerminal bool
+	now         func() time.Time
+	began       time.Time
+
+	opts globals
+	// started says that opts are complete.
+	started bool
+	// serverGiven says that --server was typed, so that a command to type next
+	// needs it too.
+	serverGiven bool
+	// code is the exit code.
+	code    int
+	cleanup []func()
+}
+
+func newSession(stdin io.Reader, stdout, stderr io.Writer, env environment) *session {
+	s := &session{con: &console{out: stdout, err: stderr}, in: stdin, env: env, now: time.Now}
+	s.errTerminal = isTerminal(stderr)
+	s.ask = s.errTerminal && isTerminal(stdin)
+	s.began = s.now()
+	return s
+}
+
+// close gives back what the verb opened.
+func (s *session) close() {
+	for _, f := range s.cleanup {
+		f()
+	}
+	s.cleanup = nil
+}
+
+// client makes the client of --server.
+func (s *session) client() (*client.Client, error) {
+	cfg := client.Config{Server: s.opts.server, UserAgent: "osp/" + buildVersion().Version, Transport: client.NewTransport()}
+	if s.opts.verbose > 1 {
+		cfg.Transport = &trace{next: cfg.Transport, note: s.con.note, now: s.now}
+	}
+	c, err := client.New(cfg)
+	if err == nil {
+		s.cleanup = append(s.cleanup, c.Close)
+	}
+	return c, err
+}
+
+// engine makes what moves files, with parts requests at once for each.
+func (s *session) engine(parts int, progress *transfer.Progress) (*transfer.Engine, error) {
+	c, err := s.client()
+	if err != nil {
+		return nil, err
+	}
+	state, err := transfer.OpenState("")
+	if err != nil {
+		return nil, err
+	}
+	return transfer.New(transfer.Config{Client: c, State: state, Connections: s.opts.connections, PartsPerFile: parts,
+		Retries: s.opts.retries, Warn: s.warn, Progress: progress}), nil
+}
+
+// warn prints what is worth knowing though it is no failure.
+func (s *session) warn(msg string) { s.con.note("osp: warning: " + clean(msg)) }
+
+// resumeCommand is what to type to continue a transfer.
+func (s *session) resumeCommand(id transfer.ID) string {
+	command := "osp resume " + string(id)
+	if s.serverGiven {
+		command += " --server " + shellWord(s.opts.server)
+	}
+	return command
+}
+
+// item is one thing a verb works on.
+type item struct {
+	// known is what the command line says of it: its path or uid.
+	known transfer.Result
+	kind  transfer.Direction
+	run   func(context.Context) (transfer.Result, error)
+}
+
+// report begins the report of a verb; text is its line of standard output.
+func (s *session) report(op string, text func(outcome) string) *report {
+	return &report{con: s.con, op: op, json: s.opts.json, quiet: s.opts.quiet, verbose: s.opts.verbose > 0,
+		began: s.began, text: text, resume: s.resumeCommand}
+}
+
+// work runs the items, at most atOnce together and in order, and reports each.
+// Items that a stop kept from beginning are reported as stopped.
+func (s *session) work(ctx context.Context, rep *report, items []item, atOnce int) {
+	var running sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for i, it := range items {
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			rep.add(i, s.one(ctx, rep.op, it))
+		})
+	}
+	running.Wait()
+}
+
+// one runs an item, unless the verb is being stopped.
+func (s *session) one(ctx context.Context, op string, it item) outcome {
+	o := outcome{op: op, kind: it.kind, Result: it.known}
+	if ctx.Err() != nil {
+		o.err = stopped(ctx, context.Cause(ctx))
+		return o
+	}
+	began := s.now()
+	res, err := it.run(ctx)
+	if res.Path == "" {
+		res.Path = it.known.Path
+	}
+	if res.UID == 0 {
+		res.UID = it.known.UID
+	}
+	if res.Elapsed == 0 {
+		res.Elapsed = s.now().Sub(began)
+	}
+	o.Result, o.err = res, stopped(ctx, err)
+	o.sized = err == nil && op != opRemove
+	return o
+}
+
+// uids reads the arguments of a verb that takes uids.
+func uids(args []string) ([]protocol.UID, error) {
+	all := make([]protocol.UID, len(args))
+	for i, a := range args {
+		uid, err := protocol.ParseUID(a)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = uid
+	}
+	return all, nil
+}
