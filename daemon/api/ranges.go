@@ -85,6 +85,9 @@ func parseSpec(spec string, size int64) (span, error) {
 	if err != nil {
 		return span{}, bad
 	}
+	if from >= size {
+		return span{}, nil
+	}
 	to := size - 1
 	if last != "" {
 		end, err := parseOffset(last)
@@ -92,9 +95,6 @@ func parseSpec(spec string, size int64) (span, error) {
 			return span{}, bad
 		}
 		to = min(to, end)
-	}
-	if from >= size {
-		return span{}, nil
 	}
 	return span{from, to - from + 1}, nil
 }

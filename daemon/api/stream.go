@@ -91,14 +91,16 @@ func (s *stream) writePiece(out *rollingWriter, p piece) error {
 	return nil
 }
 
-// cut notes why the answer ends early. A client that went away is no error of
-// ours.
+// cut notes why the answer ends early. A client that went away, and a server
+// that is told to close, are no errors of ours.
 func (s *stream) cut(err error) {
 	c := s.call
 	c.cancel(err)
 	c.cut = true
 	level := slog.LevelDebug
-	if _, gone := errors.AsType[*net.OpError](err); !gone {
+	_, ours := errors.AsType[*protocol.Error](err)
+	_, gone := errors.AsType[*net.OpError](err)
+	if ours || !gone && !errors.Is(err, context.Canceled) {
 		level, c.kind = slog.LevelError, protocol.KindOf(err)
 	}
 	c.srv.log.LogAttrs(c.ctx, level, "answer cut", slog.String("request_id", c.id), slog.String("route", string(c.match.name)),
