@@ -1,0 +1,136 @@
+package fsck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/store"
+)
+
+// blob checks one row against what refers to it and against its object.
+func (c *checker) blob(ctx context.Context, b meta.BlobRefs) error {
+	c.count(func(n *Counts) { n.Blobs++ })
+	used := b.Extents+b.Parts > 0
+	switch b.State {
+	case meta.BlobWriting:
+		if b.OpenUpload == 0 {
+			c.pending(b.Store, b.Key, "its writer is gone; the sweep removes it")
+		}
+		if b.Extents > 0 {
+			c.found(c.ofBlob(b, KindExtents, "contents refer to a blob that is still being written"))
+		}
+	case meta.BlobLive:
+		switch {
+		case used || b.OpenUpload != 0:
+		case b.Offered:
+			c.pending(b.Store, b.Key, "nothing refers to it any more; the sweep removes it")
+		default:
+			c.found(c.ofBlob(b, KindUnreferenced, "nothing refers to this blob, and the sweep does not know of it"))
+		}
+	case meta.BlobDoomed:
+		if b.DoomedAt == nil || c.now.Sub(*b.DoomedAt) >= c.cfg.Grace {
+			c.pending(b.Store, b.Key, "doomed, and its grace period is over; the sweep removes it")
+		}
+	}
+	if used && (b.State == meta.BlobDoomed || b.State == meta.BlobGone) {
+		c.found(c.ofBlob(b, KindDoomed, "bytes in use are in a blob that is "+string(b.State)))
+	}
+	if b.Extents == 0 {
+		return nil // parts look after their bytes themselves
+	}
+	return c.bytesOf(ctx, b)
+}
+
+// bytesOf checks that the object of a blob that contents refer to is there and
+// long enough.
+func (c *checker) bytesOf(ctx context.Context, b meta.BlobRefs) error {
+	st := c.store(b.Store)
+	if st == nil {
+		return nil
+	}
+	info, err := st.Stat(ctx, store.Key(b.Key))
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, store.ErrNotFound):
+		c.found(c.ofBlob(b, KindMissing, "the object is not in the store; put the files again to heal them"))
+	case err != nil:
+		c.found(c.ofBlob(b, KindStore, "the object cannot be looked at: "+err.Error()))
+	case info.Size < b.MaxEnd && b.Parts == 0:
+		c.found(c.ofBlob(b, KindTruncated, fmt.Sprintf("the object has %d bytes, of which the first %d are in use; put the files again to heal them", info.Size, b.MaxEnd)))
+	}
+	return nil
+}
+
+func (c *checker) ofBlob(b meta.BlobRefs, k Kind, detail string) Finding {
+	return Finding{Kind: k, UIDs: b.UIDs, Store: b.Store, Key: b.Key, Detail: detail}
+}
+
+// objects checks that a store holds nothing but the objects of blobs. It knows
+// the blobs of one directory at a time.
+func (c *checker) objects(ctx context.Context, name string, st *store.Store) {
+	reserved, err := c.cfg.Meta.OpenDirs(ctx, name)
+	if err != nil {
+		c.database(err)
+		return
+	}
+	open := map[store.Dir]bool{}
+	for _, n := range reserved {
+		open[store.DirOf(n)] = true
+	}
+	var dir store.Dir
+	var blobs map[string]meta.BlobState
+	for info, err := range st.List(ctx, "", "") {
+		if err != nil {
+			if ctx.Err() == nil {
+				c.unusableStore(name, err.Error())
+			}
+			return
+		}
+		c.count(func(n *Counts) { n.Objects++ })
+		if d := info.Key.Dir(); d != dir {
+			if blobs, err = c.cfg.Meta.BlobsIn(ctx, name, string(d)+"/"); err != nil {
+				c.database(err)
+				return
+			}
+			dir = d
+		}
+		c.object(name, info, blobs, open[dir])
+	}
+	c.strays(ctx, name, st)
+}
+
+// object checks one object against the rows of its directory.
+func (c *checker) object(name string, info store.Info, blobs map[string]meta.BlobState, reserved bool) {
+	key := string(info.Key)
+	state, ok := blobs[key]
+	switch {
+	case ok && state == meta.BlobGone:
+		c.pending(name, key, "removed once, and there again; the sweep removes it")
+	case ok:
+	case reserved:
+		c.pending(name, key, "a put that was not finished left it; the daemon removes it when it starts")
+	default:
+		c.found(Finding{Kind: KindExtra, Store: name, Key: key,
+			Detail: fmt.Sprintf("no blob has this object of %d bytes, last written %s", info.Size, info.Time.UTC().Format(time.RFC3339))})
+	}
+}
+
+func (c *checker) strays(ctx context.Context, name string, st *store.Store) {
+	lister, ok := st.StrayLister()
+	if !ok {
+		return
+	}
+	for stray, err := range lister.Strays(ctx) {
+		if err != nil {
+			if ctx.Err() == nil {
+				c.found(Finding{Kind: KindStore, Store: name, Detail: err.Error()})
+			}
+			return
+		}
+		c.found(Finding{Kind: KindStray, Store: name, Key: stray, Detail: "ospd did not put this here; move it away if nothing needs it"})
+	}
+}
