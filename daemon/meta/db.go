@@ -41,14 +41,16 @@ type DB struct {
 // Open opens the database, makes it or brings its schema up to date, and
 // starts its writer. A database that a newer ospd has changed is refused, and
 // so is a file that is no database. Close ends what Open started.
-func Open(ctx context.Context, cfg Config) (*DB, error) {
+func Open(ctx context.Context, cfg Config) (*DB, error) { return open(ctx, cfg, sqliteDialect()) }
+
+func open(ctx context.Context, cfg Config, d dialect) (*DB, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	db := &DB{cfg: cfg, dialect: sqliteDialect()}
+	db := &DB{cfg: cfg, dialect: d}
 	writes, reads, err := sqliteOpen(cfg.Path)
 	if err != nil {
 		return nil, db.dialect.asError("open the database", err)

@@ -53,8 +53,11 @@ func (t *tx) lockCommitted(owner protocol.Owner, uid protocol.UID) error {
 	return err
 }
 
-const fileColumns = `SELECT f.uid, f.owner, f.name, c.size, c.digest, c.sha256, c.md5, f.etag, f.media_type, f.meta,
-	f.created_at, f.committed_at, f.expires_at, c.id FROM files f JOIN contents c ON c.id = f.content_id `
+const (
+	fileColumns = `SELECT f.uid, f.owner, f.name, c.size, c.digest, c.sha256, c.md5, f.etag, f.media_type, f.meta,
+	f.created_at, f.committed_at, f.expires_at, c.id `
+	fileRows = fileColumns + `FROM files f JOIN contents c ON c.id = f.content_id `
+)
 
 func scanFile(scan scanFunc) (f protocol.File, id ContentID, err error) {
 	var digest, sha, md []byte
@@ -87,7 +90,7 @@ func hexOf(b []byte) *string {
 // file reads a committed file; else KindNotFound.
 func (q query) file(owner protocol.Owner, uid protocol.UID) (f protocol.File, id ContentID, err error) {
 	err = notFound(uid)
-	qerr := q.each(fileColumns+`WHERE f.uid = ? AND f.owner = ? AND f.state = 'committed'`+unexpired,
+	qerr := q.each(fileRows+`WHERE f.uid = ? AND f.owner = ? AND f.state = 'committed'`+unexpired,
 		[]any{int64(uid), string(owner), q.now}, func(scan scanFunc) error {
 			f, id, err = scanFile(scan)
 			return err
@@ -107,10 +110,10 @@ func (db *DB) File(ctx context.Context, owner protocol.Owner, uid protocol.UID) 
 
 // Files lists a page of the owner's committed files, newest first.
 func (db *DB) Files(ctx context.Context, owner protocol.Owner, fq FileQuery) (list []protocol.File, err error) {
-	text, args := fq.where(owner, ms(db.cfg.Clock()))
+	text, args := fq.statement(owner, ms(db.cfg.Clock()))
 	err = db.view(ctx, "list files", func(q query) error {
 		list = nil
-		return q.each(fileColumns+text, args, func(scan scanFunc) error {
+		return q.each(text, args, func(scan scanFunc) error {
 			f, _, err := scanFile(scan)
 			list = append(list, f)
 			return err
@@ -119,10 +122,19 @@ func (db *DB) Files(ctx context.Context, owner protocol.Owner, fq FileQuery) (li
 	return list, err
 }
 
-// where is the rest of the statement that selects the page.
-func (fq FileQuery) where(owner protocol.Owner, now int64) (text string, args []any) {
-	text = `WHERE f.owner = ? AND f.state = 'committed' AND f.uid < ?` + unexpired
-	args = []any{string(owner), beforeUID(fq.Before), now}
+// statement selects the page. Its plan follows what narrows most: the digest,
+// then the name, then the uid. A CROSS JOIN keeps its order, and a bound or an
+// order on +uid leaves the index to the name.
+func (fq FileQuery) statement(owner protocol.Owner, now int64) (text string, args []any) {
+	from, uid := `FROM files f JOIN contents c ON c.id = f.content_id WHERE `, `f.uid`
+	if fq.Prefix != "" && fq.Name == "" {
+		uid = `+f.uid`
+	}
+	if fq.Digest != nil {
+		from, args = `FROM contents c CROSS JOIN files f WHERE c.digest = ? AND f.content_id = c.id AND `, append(args, fq.Digest[:])
+	}
+	text = fileColumns + from + `f.owner = ? AND f.state = 'committed' AND ` + uid + ` < ?` + unexpired
+	args = append(args, string(owner), beforeUID(fq.Before), now)
 	if fq.Name != "" {
 		text, args = text+`AND f.name = ? `, append(args, fq.Name)
 	}
@@ -132,10 +144,7 @@ func (fq FileQuery) where(owner protocol.Owner, now int64) (text string, args []
 			text, args = text+`AND f.name < ? `, append(args, end)
 		}
 	}
-	if fq.Digest != nil {
-		text, args = text+`AND c.digest = ? `, append(args, fq.Digest[:])
-	}
-	return text + `ORDER BY f.uid DESC LIMIT ?`, append(args, fq.Limit)
+	return text + `ORDER BY ` + uid + ` DESC LIMIT ?`, append(args, fq.Limit)
 }
 
 // PatchFile changes what p gives and answers the file after it.
@@ -178,7 +187,7 @@ func (t *tx) patch(uid protocol.UID, p FilePatch) error {
 // patched reads the file even where the change made it expire at once: this
 // answer is the last that shows it.
 func (t *tx) patched(owner protocol.Owner, uid protocol.UID) (f protocol.File, err error) {
-	err = t.each(fileColumns+`WHERE f.uid = ? AND f.owner = ?`, []any{int64(uid), string(owner)}, func(scan scanFunc) error {
+	err = t.each(fileRows+`WHERE f.uid = ? AND f.owner = ?`, []any{int64(uid), string(owner)}, func(scan scanFunc) error {
 		f, _, err = scanFile(scan)
 		return err
 	})

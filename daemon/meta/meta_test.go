@@ -2,6 +2,7 @@ package meta_test
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,17 +14,48 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func openAt(t testing.TB, path string, clock func() time.Time) *meta.DB {
-	t.Helper()
-	db, err := meta.Open(t.Context(), meta.Config{Path: path, Clock: clock})
+func TestSQLite(t *testing.T) {
+	var texts meta.Texts
+	metatest.Run(t, func(t testing.TB, clock func() time.Time) *meta.DB {
+		db, err := meta.OpenRecording(t.Context(), meta.Config{Path: filepath.Join(t.TempDir(), "meta.db"), Clock: clock}, &texts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return db
+	})
+	t.Run("plans", func(t *testing.T) { checkPlans(t, texts.All()) })
+}
+
+// checkPlans holds the indexes: no statement of the suite reads a whole table.
+func checkPlans(t *testing.T, texts []string) {
+	db, err := meta.Open(t.Context(), meta.Config{Path: filepath.Join(t.TempDir(), "meta.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return db
-}
-
-func TestSQLite(t *testing.T) {
-	metatest.Run(t, func(t testing.TB, clock func() time.Time) *meta.DB {
-		return openAt(t, filepath.Join(t.TempDir(), "meta.db"), clock)
-	})
+	defer func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	explained := 0
+	for _, text := range texts {
+		switch word, _, _ := strings.Cut(text, " "); word {
+		case "SELECT", "INSERT", "UPDATE", "DELETE":
+		default:
+			continue
+		}
+		plan, err := db.Explain(t.Context(), text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		explained++
+		for _, step := range plan {
+			if strings.HasPrefix(step, "SCAN ") && step != "SCAN CONSTANT ROW" {
+				t.Errorf("%s\nreads a whole table: %s", text, step)
+			}
+		}
+	}
+	if explained < 60 {
+		t.Errorf("only %d statements were seen", explained)
+	}
 }

@@ -12,7 +12,7 @@ var idempotencyTests = map[string]func(*env){
 		none, err := e.db.Answer(e.ctx, alice, "k")
 		e.ok(err)
 		e.same("none", none == nil, true)
-		want := meta.Idempotency{Key: "k", Request: [32]byte{1}, Answer: []byte("{}"), UID: 7}
+		want := meta.Idempotency{Key: "k", Request: [32]byte{1}, Answer: []byte("{}"), Created: true, UID: 7}
 		e.ok(e.db.SaveAnswer(e.ctx, alice, want))
 		got, err := e.db.Answer(e.ctx, alice, "k")
 		e.ok(err)

@@ -55,6 +55,7 @@ func testModel(t *testing.T, open Open) {
 			"put":    m.putFile,
 			"delete": m.deleteFile,
 		})
+		m.ok(m.db.CheckDatabase(m.ctx))
 	})
 }
 
@@ -203,7 +204,6 @@ func (m *model) check(*rapid.T) {
 		m.kind(err, protocol.KindNotFound)
 	}
 	m.ok(m.db.EachBlob(m.ctx, m.checkBlob))
-	m.ok(m.db.CheckDatabase(m.ctx))
 }
 
 // checkBlob holds promise 4: a live blob is referred to, or the sweep knows

@@ -52,7 +52,7 @@ CREATE INDEX files_open ON files (owner, uid) WHERE state = 'open';
 CREATE INDEX files_open_name ON files (owner, name, uid) WHERE state = 'open';
 CREATE INDEX files_committed ON files (owner, uid) WHERE state = 'committed';
 CREATE INDEX files_name ON files (owner, name, uid) WHERE state = 'committed';
-CREATE INDEX files_content ON files (content_id) WHERE content_id IS NOT NULL;
+CREATE INDEX files_content ON files (content_id, owner, uid) WHERE content_id IS NOT NULL;
 CREATE INDEX files_expiring ON files (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX files_deleted ON files (deleted_at) WHERE deleted_at IS NOT NULL;
 

@@ -1,0 +1,74 @@
+package meta
+
+import (
+	"context"
+	"sync"
+)
+
+// Texts collects the statements that databases ran.
+type Texts struct {
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+// All gives every statement once.
+func (x *Texts) All() (list []string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for text := range x.seen {
+		list = append(list, text)
+	}
+	return list
+}
+
+// OpenRecording is Open, with every statement noted in x.
+func OpenRecording(ctx context.Context, cfg Config, x *Texts) (*DB, error) {
+	d := sqliteDialect()
+	rebind := d.rebind
+	d.rebind = func(text string) string {
+		text = rebind(text)
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		if x.seen == nil {
+			x.seen = map[string]bool{}
+		}
+		x.seen[text] = true
+		return text
+	}
+	return open(ctx, cfg, d)
+}
+
+// Explain gives the steps of a statement's plan.
+func (db *DB) Explain(ctx context.Context, text string) (plan []string, err error) {
+	err = db.view(ctx, "explain", func(q query) error {
+		stmt, err := q.prepare("EXPLAIN QUERY PLAN " + text)
+		if err != nil {
+			return err
+		}
+		rows, err := stmt.QueryContext(ctx, anyArgs(text)...)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				return err
+			}
+			plan = append(plan, detail)
+		}
+		return rows.Err()
+	})
+	return plan, err
+}
+
+// anyArgs are as many arguments as the statement has parameters.
+func anyArgs(text string) (args []any) {
+	for _, c := range text {
+		if c == '?' {
+			args = append(args, 1)
+		}
+	}
+	return args
+}
