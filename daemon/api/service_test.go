@@ -1,0 +1,553 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/upload"
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/local"
+)
+
+// ospd is the API over the real services, a local store and SQLite.
+type ospd struct {
+	*fixture
+	blobs string
+}
+
+func startOspd(t *testing.T) *ospd {
+	t.Helper()
+	ctx, root, quiet := t.Context(), t.TempDir(), slog.New(slog.DiscardHandler)
+	db, err := meta.Open(ctx, meta.Config{Path: filepath.Join(root, "meta.db"), Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeLater(t, db)
+	id, err := db.ServerID(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	backend, err := local.New(local.Config{Path: filepath.Join(root, "blobs")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := store.New("disk", backend, store.Options{})
+	closeLater(t, st)
+	if err := errors.Join(st.Claim(ctx, id, false), db.RememberStore(ctx, "disk")); err != nil {
+		t.Fatal(err)
+	}
+	minter, err := meta.NewMinter(db, 0, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stores := map[string]*store.Store{"disk": st}
+	// The write side is a minute ahead, so that no upload is too fresh to be
+	// resumed.
+	ahead := func() time.Time { return time.Now().Add(time.Minute) }
+	uploads := upload.New(upload.Config{Meta: db, Minter: minter, Store: st, Stores: stores, BootID: "boot", Logger: quiet, Clock: ahead})
+	closeLater(t, uploads)
+	files := file.New(file.Config{Meta: db, Stores: stores, Logger: quiet, Verify: file.VerifyAlways})
+	return &ospd{start(t, Config{Uploads: uploads, Files: files}, nil), filepath.Join(root, "blobs")}
+}
+
+func closeLater(t *testing.T, c io.Closer) {
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+}
+
+// into decodes an answer of the given status.
+func into[T any](t *testing.T, a answer, status int) (v T) {
+	t.Helper()
+	if a.StatusCode != status || a.err != nil {
+		t.Fatalf("answered %s %s, %v; want %d", a.Status, a.body, a.err, status)
+	}
+	if err := json.Unmarshal(a.body, &v); err != nil {
+		t.Fatalf("answered %s: %v", a.body, err)
+	}
+	return v
+}
+
+// begin begins an upload with the given JSON.
+func (o *ospd) begin(body string) protocol.Upload {
+	o.t.Helper()
+	return into[protocol.Upload](o.t, o.do(http.MethodPost, "/v1/uploads", body, "Content-Type", "application/json"), http.StatusCreated)
+}
+
+func (o *ospd) put(uid protocol.UID, n int, part []byte, header ...string) answer {
+	o.t.Helper()
+	return o.do(http.MethodPut, fmt.Sprintf("/v1/uploads/%s/parts/%d", uid, n), string(part), header...)
+}
+
+// upload sends content in parts and commits it.
+func (o *ospd) upload(name string, content []byte) protocol.File {
+	o.t.Helper()
+	u := o.begin(fmt.Sprintf(`{"name": %q, "size": %d}`, name, len(content)))
+	for n, rest := 1, content; len(rest) > 0; n++ {
+		part := rest[:min(len(rest), int(u.PartSize))]
+		rest = rest[len(part):]
+		got := into[protocol.Part](o.t, o.put(u.UID, n, part), http.StatusOK)
+		if got.XXH3 != protocol.SumXXH3(part) || got.Length != int64(len(part)) {
+			o.t.Fatalf("part %d is recorded as %+v", n, got)
+		}
+	}
+	return into[protocol.File](o.t, o.do(http.MethodPost, "/v1/uploads/"+u.UID.String()+"/commit", ""), http.StatusOK)
+}
+
+// oneShot puts a small file.
+func (o *ospd) oneShot(query string, content []byte, header ...string) answer {
+	o.t.Helper()
+	return o.do(http.MethodPost, "/v1/files?"+query, string(content), header...)
+}
+
+func contentPath(uid protocol.UID) string { return "/v1/files/" + uid.String() + "/content" }
+
+// TestPutAndGet: every size that is next to a boundary comes back as it went.
+func TestPutAndGet(t *testing.T) {
+	o := startOspd(t)
+	for _, size := range []int{0, 1, 2, 64<<10 + 1, 1 << 20, 4<<20 - 1, 4 << 20, 4<<20 + 1, 8<<20 - 1, 8 << 20, 8<<20 + 1, 17 << 20} {
+		content := noise(size)
+		f := o.upload("put and get", content)
+		if f.Size != int64(size) || f.Digest == nil || f.ETag != `"`+f.Digest.String()+`"` {
+			t.Errorf("%d bytes are the File %+v", size, f)
+		}
+		got := o.do(http.MethodGet, contentPath(f.UID), "")
+		if got.StatusCode != http.StatusOK || got.err != nil || !bytes.Equal(got.body, content) || got.Header.Get("ETag") != f.ETag {
+			t.Errorf("%d bytes come back as %s, %d bytes, %v", size, got.Status, len(got.body), got.err)
+		}
+		head := o.do(http.MethodHead, contentPath(f.UID), "")
+		if head.StatusCode != http.StatusOK || head.ContentLength != int64(size) || len(head.body) != 0 {
+			t.Errorf("HEAD of %d bytes: %s, %d", size, head.Status, head.ContentLength)
+		}
+		blocks := o.do(http.MethodGet, "/v1/files/"+f.UID.String()+"/blocks", "")
+		if sum := sha256.Sum256(blocks.body); protocol.Digest(sum) != *f.Digest || blocks.Header.Get("ETag") == f.ETag {
+			t.Errorf("the blocks of %d bytes are %d bytes, with ETag %s", size, len(blocks.body), blocks.Header.Get("ETag"))
+		}
+		if size > 10 {
+			if a := o.do(http.MethodGet, contentPath(f.UID), "", "Range", "bytes=-7", "If-Range", f.ETag); a.StatusCode != http.StatusPartialContent || !bytes.Equal(a.body, content[size-7:]) {
+				t.Errorf("the end of %d bytes: %s, %d bytes", size, a.Status, len(a.body))
+			}
+		}
+		if size <= protocol.OneShotMax {
+			f := into[protocol.File](t, o.oneShot("name=one", content), http.StatusCreated)
+			if got := o.do(http.MethodGet, contentPath(f.UID), ""); !bytes.Equal(got.body, content) {
+				t.Errorf("%d bytes in one request come back as %s, %d bytes", size, got.Status, len(got.body))
+			}
+		}
+	}
+}
+
+// TestRangesOfAFile compares with slices of the content, across blocks, parts
+// and several ranges at once.
+func TestRangesOfAFile(t *testing.T) {
+	o := startOspd(t)
+	content := noise(9 << 20)
+	f := o.upload("ranges", content)
+	for _, r := range [][2]int{{0, 1}, {4<<20 - 1, 4<<20 + 1}, {8<<20 - 3, 8<<20 + 3}, {1, 9<<20 - 1}, {5 << 20, 9 << 20}} {
+		a := o.do(http.MethodGet, contentPath(f.UID), "", "Range", fmt.Sprintf("bytes=%d-%d", r[0], r[1]-1))
+		if a.StatusCode != http.StatusPartialContent || !bytes.Equal(a.body, content[r[0]:r[1]]) {
+			t.Errorf("bytes %d to %d: %s, %d bytes, %v", r[0], r[1], a.Status, len(a.body), a.err)
+		}
+	}
+	a := o.do(http.MethodGet, contentPath(f.UID), "", "Range", "bytes=0-9,4194300-4194309,-5")
+	if a.StatusCode != http.StatusPartialContent || !bytes.Contains(a.body, content[:10]) || !bytes.Contains(a.body, content[4194300:4194310]) || !bytes.Contains(a.body, content[9<<20-5:]) {
+		t.Errorf("three ranges: %s, %d bytes", a.Status, len(a.body))
+	}
+	o.do(http.MethodGet, contentPath(f.UID), "", "Range", "bytes=9437184-").problem(t, protocol.KindRange)
+	o.do(http.MethodGet, contentPath(f.UID), "", "If-Match", `"x"`).problem(t, protocol.KindPreconditionFailed)
+	if a := o.do(http.MethodGet, contentPath(f.UID), "", "If-None-Match", f.ETag); a.StatusCode != http.StatusNotModified || a.Header.Get("ETag") != f.ETag || a.Header.Get("Cache-Control") == "" {
+		t.Errorf("a cache that has it is answered %s %v", a.Status, a.Header)
+	}
+}
+
+// TestRefusals are the codes that the routes of this version give, but those
+// of the header, which TestBodies and TestRoutes have.
+func TestRefusals(t *testing.T) {
+	o := startOspd(t)
+	part := bytes.Repeat([]byte("x"), 100)
+	sum := sha256.Sum256([]byte("another"))
+	digest := "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
+	known := func() string { return o.begin(`{"name": "a", "size": 100}`).UID.String() }
+	unknown := func() string { return o.begin(`{"name": "a"}`).UID.String() }
+	filled := func() string {
+		uid := o.begin(`{"name": "a", "size": 100}`).UID
+		into[protocol.Part](t, o.put(uid, 1, part), http.StatusOK)
+		return uid.String()
+	}
+	committed := func() string { return o.upload("a", part).UID.String() }
+	for name, c := range map[string]struct {
+		method, path string
+		uid          func() string
+		body         string
+		header       []string
+		kind         protocol.Kind
+	}{
+		"begin without name":       {"POST", "/v1/uploads", nil, `{}`, nil, protocol.KindBadName},
+		"begin with a bad name":    {"POST", "/v1/uploads", nil, `{"name": "a/../b"}`, nil, protocol.KindBadName},
+		"begin with a size below":  {"POST", "/v1/uploads", nil, `{"name": "a", "size": -1}`, nil, protocol.KindBadRequest},
+		"begin with a size beyond": {"POST", "/v1/uploads", nil, `{"name": "a", "size": 42949672960001}`, nil, protocol.KindTooLarge},
+		"begin with another field": {"POST", "/v1/uploads", nil, `{"name": "a", "sise": 1}`, nil, protocol.KindUnknownField},
+		"begin with a bad hash":    {"POST", "/v1/uploads", nil, `{"name": "a", "fingerprint": "A"}`, nil, protocol.KindBadRequest},
+		"file without name":        {"POST", "/v1/files", nil, "x", nil, protocol.KindBadName},
+		"file with a wrong XXH3":   {"POST", "/v1/files?name=a", nil, "x", []string{"Osp-Xxh3", protocol.SumXXH3([]byte("y")).String()}, protocol.KindChecksumMismatch},
+		"file with a wrong digest": {"POST", "/v1/files?name=a", nil, "x", []string{"Content-Digest", digest}, protocol.KindChecksumMismatch},
+		"part of no upload":        {"PUT", "/v1/uploads/77/parts/1", nil, "x", nil, protocol.KindNotFound},
+		"part too short":           {"PUT", "/v1/uploads/UID/parts/1", known, "x", nil, protocol.KindBadLength},
+		"part too long":            {"PUT", "/v1/uploads/UID/parts/1", known, strings.Repeat("x", 101), nil, protocol.KindBadLength},
+		"part beyond the last":     {"PUT", "/v1/uploads/UID/parts/2", known, "x", nil, protocol.KindBadPart},
+		"part beyond all":          {"PUT", "/v1/uploads/UID/parts/10001", unknown, "x", nil, protocol.KindTooManyParts},
+		"part beyond numbers":      {"PUT", "/v1/uploads/UID/parts/99999999999999999999", unknown, "x", nil, protocol.KindTooManyParts},
+		"part with a wrong XXH3":   {"PUT", "/v1/uploads/UID/parts/1", known, string(part), []string{"Osp-Xxh3", protocol.SumXXH3(nil).String()}, protocol.KindChecksumMismatch},
+		"part with a wrong digest": {"PUT", "/v1/uploads/UID/parts/1", known, string(part), []string{"Content-Digest", digest}, protocol.KindChecksumMismatch},
+		"part after commit":        {"PUT", "/v1/uploads/UID/parts/1", committed, string(part), nil, protocol.KindCommitted},
+		"commit without parts":     {"POST", "/v1/uploads/UID/commit", known, "", nil, protocol.KindPartsMissing},
+		"commit without size":      {"POST", "/v1/uploads/UID/commit", unknown, "{}", nil, protocol.KindSizeRequired},
+		"commit of other parts":    {"POST", "/v1/uploads/UID/commit", filled, `{"parts_xxh3": "` + protocol.SumXXH3(nil).String() + `"}`, nil, protocol.KindPartsDiffer},
+		"commit of other content":  {"POST", "/v1/uploads/UID/commit", filled, `{"digest": "` + strings.Repeat("0", 64) + `"}`, nil, protocol.KindDigestDiffers},
+		"commit of another size":   {"POST", "/v1/uploads/UID/commit", filled, `{"size": 99}`, nil, protocol.KindPartsDiffer},
+		"commit of another field":  {"POST", "/v1/uploads/UID/commit", filled, `{"sise": 99}`, nil, protocol.KindUnknownField},
+		"commit of no upload":      {"POST", "/v1/uploads/77/commit", nil, "", nil, protocol.KindNotFound},
+		"abort after commit":       {"DELETE", "/v1/uploads/UID", committed, "", nil, protocol.KindCommitted},
+		"abort of no upload":       {"DELETE", "/v1/uploads/77", nil, "", nil, protocol.KindNotFound},
+		"no upload":                {"GET", "/v1/uploads/77", nil, "", nil, protocol.KindNotFound},
+		"no file":                  {"GET", "/v1/files/77", nil, "", nil, protocol.KindNotFound},
+		"an upload is no file":     {"GET", "/v1/files/UID", known, "", nil, protocol.KindNotFound},
+		"no content":               {"GET", "/v1/files/77/content", nil, "", nil, protocol.KindNotFound},
+		"no blocks":                {"GET", "/v1/files/77/blocks", nil, "", nil, protocol.KindNotFound},
+		"delete of no file":        {"DELETE", "/v1/files/77", nil, "", nil, protocol.KindNotFound},
+		"patch of no file":         {"PATCH", "/v1/files/77", nil, `{"name": "b"}`, nil, protocol.KindNotFound},
+		"patch to a bad name":      {"PATCH", "/v1/files/UID", committed, `{"name": "/b"}`, nil, protocol.KindBadName},
+		"patch of the size":        {"PATCH", "/v1/files/UID", committed, `{"size": 1}`, nil, protocol.KindUnknownField},
+		"limit beyond":             {"GET", "/v1/files?limit=1001", nil, "", nil, protocol.KindBadRequest},
+		"a cursor of nobody":       {"GET", "/v1/files?cursor=xyz", nil, "", nil, protocol.KindBadRequest},
+		"a cursor of nobody's":     {"GET", "/v1/uploads?cursor=xyz", nil, "", nil, protocol.KindBadRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := c.path
+			if c.uid != nil {
+				path = strings.Replace(path, "UID", c.uid(), 1)
+			}
+			p := o.do(c.method, path, c.body, c.header...).problem(t, c.kind)
+			if (c.kind == protocol.KindPartsMissing) != (p.Missing != nil) || (c.kind == protocol.KindPartsDiffer) != (p.Parts != nil) {
+				t.Errorf("%s comes with missing %v and parts %v", c.kind, p.Missing, p.Parts)
+			}
+		})
+	}
+}
+
+// TestLifeOfAFile goes through what is done to a File after it exists.
+func TestLifeOfAFile(t *testing.T) {
+	o := startOspd(t)
+	query := url.Values{"name": {"a dir/naïve \"page\".html"}, "meta.k": {"v"}, "expires_at": {"2999-01-01T00:00:00Z"}}
+	a := o.oneShot(query.Encode(), []byte("<script>"), "Content-Type", "text/html; charset=utf-8")
+	f := into[protocol.File](t, a, http.StatusCreated)
+	path := "/v1/files/" + f.UID.String()
+	if a.Header.Get("Location") != path || f.Meta["k"] != "v" || f.ExpiresAt == nil || f.MediaType == nil || f.Owner != protocol.OwnerLocal {
+		t.Errorf("made %+v at %s", f, a.Header.Get("Location"))
+	}
+	content := o.do(http.MethodGet, path+"/content?disposition=inline", "")
+	for name, want := range map[string]string{
+		"Content-Type": "text/html; charset=utf-8", "X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'",
+		"Content-Disposition": `attachment; filename="na_ve _page_.html"; filename*=UTF-8''na%C3%AFve%20%22page%22.html`,
+		"Referrer-Policy":     "no-referrer", "Cross-Origin-Resource-Policy": "same-site", "Cache-Control": "private, no-cache", "Accept-Ranges": "bytes",
+	} {
+		if got := content.Header.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	patched := into[protocol.File](t, o.do(http.MethodPatch, path, `{"name": "b.png", "media_type": "image/png", "meta": {"k": null, "l": "w"}, "expires_at": null}`,
+		"Content-Type", "application/merge-patch+json"), http.StatusOK)
+	if patched.Name != "b.png" || patched.Meta["l"] != "w" || len(patched.Meta) != 1 || patched.ExpiresAt != nil || patched.ETag != f.ETag {
+		t.Errorf("patched to %+v", patched)
+	}
+	if got := o.do(http.MethodGet, path+"/content?disposition=inline", "").Header.Get("Content-Disposition"); got != `inline; filename="b.png"` {
+		t.Errorf("a picture is shown as %s", got)
+	}
+	if read := into[protocol.File](t, o.do(http.MethodGet, path, ""), http.StatusOK); read.Name != "b.png" {
+		t.Errorf("read %+v", read)
+	}
+	into[protocol.File](t, o.oneShot("name=c", nil), http.StatusCreated)
+	page := into[protocol.FileList](t, o.do(http.MethodGet, "/v1/files?limit=1", ""), http.StatusOK)
+	if len(page.Files) != 1 || page.Files[0].Name != "c" || page.Next == nil {
+		t.Fatalf("the first page is %+v", page)
+	}
+	page = into[protocol.FileList](t, o.do(http.MethodGet, "/v1/files?limit=1&cursor="+url.QueryEscape(*page.Next), ""), http.StatusOK)
+	if len(page.Files) != 1 || page.Files[0].UID != f.UID || page.Next != nil {
+		t.Errorf("the last page is %+v", page)
+	}
+	page = into[protocol.FileList](t, o.do(http.MethodGet, "/v1/files?prefix=b.&digest="+f.Digest.String(), ""), http.StatusOK)
+	if len(page.Files) != 1 || page.Files[0].UID != f.UID {
+		t.Errorf("found %+v", page)
+	}
+	if a := o.do(http.MethodDelete, path, ""); a.StatusCode != http.StatusNoContent || len(a.body) != 0 {
+		t.Errorf("deleted with %s %s", a.Status, a.body)
+	}
+	for _, p := range []string{path, path + "/content", path + "/blocks"} {
+		o.do(http.MethodGet, p, "").problem(t, protocol.KindNotFound)
+	}
+}
+
+// TestLifeOfAnUpload begins, finds it again, lists, aborts and commits twice.
+func TestLifeOfAnUpload(t *testing.T) {
+	o := startOspd(t)
+	content := noise(100)
+	fingerprint, err := protocol.FingerprintReader(bytes.NewReader(content), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := fmt.Sprintf(`{"name": "a", "size": 100, "fingerprint": "%s", "resume": true}`, fingerprint)
+	u := o.begin(begin)
+	again := into[protocol.Upload](t, o.do(http.MethodPost, "/v1/uploads", begin), http.StatusOK)
+	if again.UID != u.UID {
+		t.Errorf("resumed %s, want %s", again.UID, u.UID)
+	}
+	list := into[protocol.UploadList](t, o.do(http.MethodGet, "/v1/uploads", ""), http.StatusOK)
+	if len(list.Uploads) != 1 || list.Uploads[0].UID != u.UID {
+		t.Errorf("listed %+v", list)
+	}
+	into[protocol.Part](t, o.put(u.UID, 1, content), http.StatusOK)
+	if got := into[protocol.Upload](t, o.do(http.MethodGet, "/v1/uploads/"+u.UID.String(), ""), http.StatusOK); len(got.Parts) != 1 {
+		t.Errorf("read %+v", got)
+	}
+	for i, repeated := range []string{"", "true", "true"} {
+		a := o.do(http.MethodPost, "/v1/uploads/"+u.UID.String()+"/commit", "{}")
+		if f := into[protocol.File](t, a, http.StatusOK); f.UID != u.UID || a.Header.Get(protocol.HeaderRepeated) != repeated {
+			t.Errorf("commit %d answers %q and %+v", i, a.Header.Get(protocol.HeaderRepeated), f)
+		}
+	}
+	gone := o.begin(`{"name": "b"}`)
+	for _, want := range []int{http.StatusNoContent, http.StatusNotFound} {
+		if a := o.do(http.MethodDelete, "/v1/uploads/"+gone.UID.String(), ""); a.StatusCode != want {
+			t.Errorf("aborted with %s", a.Status)
+		}
+	}
+}
+
+// TestIdempotency: the same request under a key happens once and is answered
+// the same, byte for byte, however many ask at once; another is refused.
+func TestIdempotency(t *testing.T) {
+	o := startOspd(t)
+	for _, c := range []struct {
+		path, body string
+		others     [][2]string
+	}{
+		{"/v1/uploads", `{"name": "a"}`, [][2]string{{"/v1/uploads", `{"name": "b"}`}, {"/v1/files?name=a", `{"name": "a"}`}}},
+		{"/v1/files?name=a", "content", [][2]string{{"/v1/files?name=b", "content"}, {"/v1/files?name=a", "contenu"}, {"/v1/uploads", `{"name": "a"}`}}},
+	} {
+		key := "key" + c.path
+		answers := make([]string, 8)
+		var wg sync.WaitGroup
+		for i := range answers {
+			wg.Go(func() {
+				a := o.do(http.MethodPost, c.path, c.body, "Idempotency-Key", key)
+				answers[i] = a.Status + string(a.body)
+			})
+		}
+		wg.Wait()
+		for _, a := range answers {
+			if a != answers[0] || !strings.HasPrefix(a, "201") {
+				t.Errorf("%s was answered %s and %s", c.path, answers[0], a)
+			}
+		}
+		for _, other := range c.others {
+			o.do(http.MethodPost, other[0], other[1], "Idempotency-Key", key).problem(t, protocol.KindIdempotencyMismatch)
+		}
+		o.do(http.MethodPost, c.path, c.body, "Idempotency-Key", key, "Content-Type", "application/json").problem(t, protocol.KindIdempotencyMismatch)
+		o.do(http.MethodPost, c.path, c.body, "Idempotency-Key", strings.Repeat("k", 129)).problem(t, protocol.KindBadRequest)
+	}
+}
+
+// TestBrokenOffParts: a body that ends early is recorded nowhere, at whichever
+// byte it ends, and the same part can be sent again.
+func TestBrokenOffParts(t *testing.T) {
+	o := startOspd(t)
+	content := noise(300 << 10)
+	u := o.begin(fmt.Sprintf(`{"name": "a", "size": %d}`, len(content)))
+	for _, n := range []int{0, 1, 1000, 64 << 10, len(content) - 1} {
+		p := o.dial().send("PUT /v1/uploads/" + u.UID.String() + "/parts/1 HTTP/1.1\r\nHost: HOST\r\nContent-Length: " + strconv.Itoa(len(content)) + "\r\n\r\n" + string(content[:n]))
+		if err := p.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		p.read(http.MethodPut).problem(t, protocol.KindBadLength)
+		p.ended()
+		if got := into[protocol.Upload](t, o.do(http.MethodGet, "/v1/uploads/"+u.UID.String(), ""), http.StatusOK); len(got.Parts) != 0 {
+			t.Fatalf("after %d bytes the daemon holds %+v", n, got.Parts)
+		}
+		one := o.dial().send("POST /v1/files?name=broken HTTP/1.1\r\nHost: HOST\r\nContent-Length: " + strconv.Itoa(len(content)) + "\r\n\r\n" + string(content[:n]))
+		if err := one.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		one.read(http.MethodPost).problem(t, protocol.KindBadLength)
+	}
+	if list := into[protocol.FileList](t, o.do(http.MethodGet, "/v1/files", ""), http.StatusOK); len(list.Files) != 0 {
+		t.Errorf("broken bodies are files: %+v", list.Files)
+	}
+	sum := sha256.Sum256(content)
+	into[protocol.Part](t, o.put(u.UID, 1, content, "Osp-Xxh3", protocol.SumXXH3(content).String(),
+		"Content-Digest", "sha-512=:AAAA:, sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":"), http.StatusOK)
+}
+
+// TestDamage: damage in the first block of what is asked for is a status, and
+// damage later cuts the answer. Neither ever ends cleanly.
+func TestDamage(t *testing.T) {
+	for name, c := range map[string]struct {
+		at    int64
+		early bool
+	}{"first block": {100, true}, "last block": {9<<20 + 5, false}} {
+		t.Run(name, func(t *testing.T) {
+			o := startOspd(t)
+			content := noise(10 << 20)
+			f := o.upload("a", content)
+			o.damage(int64(len(content)), func(path string) error { return flip(path, c.at) })
+			a := o.do(http.MethodGet, contentPath(f.UID), "")
+			if c.early {
+				a.problem(t, protocol.KindContentCorrupt)
+				return
+			}
+			if a.StatusCode != http.StatusOK || !errors.Is(a.err, io.ErrUnexpectedEOF) || !bytes.HasPrefix(content, a.body) {
+				t.Errorf("answered %s and %d bytes, then %v", a.Status, len(a.body), a.err)
+			}
+		})
+	}
+	for name, c := range map[string]struct {
+		harm func(path string) error
+	}{
+		"cut off": {func(path string) error { return os.Truncate(path, 100) }}, "gone": {os.Remove},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := startOspd(t)
+			f := o.upload("a", noise(5<<20))
+			o.damage(5<<20, c.harm)
+			if a := o.do(http.MethodGet, contentPath(f.UID), ""); a.StatusCode < 500 {
+				t.Errorf("answered %s and %d bytes, then %v", a.Status, len(a.body), a.err)
+			}
+		})
+	}
+}
+
+// damage does harm to the one object of that size.
+func (o *ospd) damage(size int64, harm func(path string) error) {
+	o.t.Helper()
+	done := 0
+	err := filepath.WalkDir(o.blobs, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if info, err := d.Info(); err != nil || info.Size() != size {
+			return err
+		}
+		done++
+		return harm(path)
+	})
+	if err != nil || done != 1 {
+		o.t.Fatalf("did harm to %d objects, %v", done, err)
+	}
+}
+
+func flip(path string, at int64) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var b [1]byte
+	if _, err := f.ReadAt(b[:], at); err != nil {
+		return err
+	}
+	b[0] ^= 1
+	_, err = f.WriteAt(b[:], at)
+	return err
+}
+
+// TestManyAtOnce: parts of many uploads in parallel, each read back while
+// others are written.
+func TestManyAtOnce(t *testing.T) {
+	o := startOspd(t)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			content := noise(1<<20 + i)
+			u := o.begin(fmt.Sprintf(`{"name": "n%d", "size": %d}`, i, len(content)))
+			into[protocol.Part](t, o.put(u.UID, 1, content), http.StatusOK)
+			into[protocol.File](t, o.do(http.MethodPost, "/v1/uploads/"+u.UID.String()+"/commit", ""), http.StatusOK)
+			if a := o.do(http.MethodGet, contentPath(u.UID), ""); !bytes.Equal(a.body, content) {
+				t.Errorf("file %d: %s, %d bytes, %v", i, a.Status, len(a.body), a.err)
+			}
+			small := noise(1000 + i)
+			f := into[protocol.File](t, o.oneShot("name=small", small), http.StatusCreated)
+			if a := o.do(http.MethodGet, contentPath(f.UID), ""); !bytes.Equal(a.body, small) {
+				t.Errorf("small file %d: %s, %d bytes, %v", i, a.Status, len(a.body), a.err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestOneShotMemoryIsBounded: bodies beyond the bound wait, and a waiting one
+// ends with the server.
+func TestOneShotMemoryIsBounded(t *testing.T) {
+	f := start(t, Config{Limits: Limits{OneShots: 1}}, nil)
+	held := f.dial().send("POST /v1/files?name=a HTTP/1.1\r\nHost: HOST\r\nContent-Length: 5\r\n\r\nhe")
+	for len(f.oneShots) > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	waits := make(chan error, 1)
+	go func() {
+		p := f.dial().send("POST /v1/files?name=b HTTP/1.1\r\nHost: HOST\r\nContent-Length: 5\r\n\r\nhello")
+		_, err := io.ReadAll(p)
+		waits <- err
+	}()
+	for {
+		f.active.mu.Lock()
+		n := f.active.n
+		f.active.mu.Unlock()
+		if n == 2 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	<-waits
+	_, _ = io.ReadAll(held)
+	if buf := <-f.oneShots; cap(buf) != protocol.OneShotMax {
+		t.Errorf("the buffer has %d bytes", cap(buf))
+	}
+}
+
+// TestReady: what is wrong is said, and Retry-After with it.
+func TestReady(t *testing.T) {
+	var reasons []string
+	f := start(t, Config{Ready: func(context.Context) []string { return reasons }}, nil)
+	if a := f.do(http.MethodGet, "/readyz", ""); a.StatusCode != http.StatusOK {
+		t.Errorf("answered %s %s", a.Status, a.body)
+	}
+	reasons = []string{"the database does not answer"}
+	a := f.do(http.MethodGet, "/readyz", "")
+	if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || !strings.Contains(string(a.body), reasons[0]) {
+		t.Errorf("answered %s %s", a.Status, a.body)
+	}
+}
