@@ -36,10 +36,11 @@ func newTotalBar(con *console) *totalBar {
 func (b *totalBar) draw(s transfer.Snapshot) {
 	whole := max(s.Bytes-s.Resumed, s.Moved)
 	b.con.draw(func() {
-		// Errors of drawing have nobody to be told to.
+		// Each of these may draw, so the text comes first. Errors of drawing
+		// have nobody to be told to.
+		b.bar.Describe(barText(s))
 		b.bar.ChangeMax64(whole + 1)
 		_ = b.bar.Set64(s.Moved)
-		b.bar.Describe(barText(s))
 	}, func() { _ = b.bar.Clear() })
 }
 

@@ -87,10 +87,11 @@ func (o outcome) line() resultLine {
 	return l
 }
 
-// subject names the item in messages.
+// subject names the item in messages: as the command line did.
 func (o outcome) subject() string {
+	byUID := o.op == opGet || o.op == opCat || o.op == opRemove
 	switch {
-	case o.Path != "":
+	case o.Path != "" && !byUID:
 		return o.Path
 	case o.UID != 0:
 		return o.UID.String()
@@ -158,8 +159,9 @@ func stopped(ctx context.Context, err error) error {
 	return err
 }
 
-// advised adds to the error of an item what is kept of it, and the command
-// that continues: for all that a stop ended, and for what another try can mend.
+// advised adds to the error of an item the command that continues: for all that
+// a stop ended, and for what another try can mend. How far the item was is not
+// said: what of the requests cut short counts, only the next run finds out.
 func (o outcome) advised(resume func(transfer.ID) string) error {
 	e, ok := errors.AsType[*protocol.Error](o.err)
 	if !ok || !e.Kind.Row().Retryable {
@@ -167,15 +169,10 @@ func (o outcome) advised(resume func(transfer.ID) string) error {
 	}
 	advised := *e
 	advised.Message, advised.Op, advised.Err = o.err.Error(), "", nil
-	stop := e.Kind == protocol.KindInterrupted || e.Kind == protocol.KindTerminated || e.Kind == protocol.KindTimeout
-	switch moved := o.SentBytes + o.ResumedBytes; {
+	switch {
 	case o.Transfer != "":
 		advised.Hint = resume(o.Transfer)
-		if stop && o.Size > 0 && moved > 0 {
-			moved = min(moved, o.Size)
-			advised.Message += fmt.Sprintf(" at %d%% (%s of %s)", percent(moved, o.Size), bytesText(moved), bytesText(o.Size))
-		}
-	case stop:
+	case e.Kind == protocol.KindInterrupted, e.Kind == protocol.KindTerminated, e.Kind == protocol.KindTimeout:
 		advised.Hint = "Run the same command again."
 	}
 	return &advised

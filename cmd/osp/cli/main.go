@@ -35,6 +35,11 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, environ []st
 	s := newSession(stdin, stdout, stderr, parseEnvironment(environ))
 	ended := make(chan int, 1)
 	go func() { ended <- s.run(ctx, args) }()
+	return await(ctx, stop, ended, signals)
+}
+
+// await returns the verb's exit code, or that of a second signal.
+func await(ctx context.Context, stop context.CancelCauseFunc, ended <-chan int, signals <-chan os.Signal) int {
 	for {
 		select {
 		case code := <-ended:

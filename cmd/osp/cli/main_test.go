@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -182,6 +183,16 @@ func TestResultsThatCannotBeWrittenAreAFailure(t *testing.T) {
 type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+
+func TestSecondSignalDoesNotWait(t *testing.T) {
+	ctx, stop := context.WithCancelCause(t.Context())
+	signals := make(chan os.Signal, 2)
+	signals <- os.Interrupt
+	signals <- syscall.SIGTERM
+	if code := await(ctx, stop, nil, signals); code != exitTerminated || exitOf(context.Cause(ctx)) != exitInterrupted {
+		t.Errorf("exit %d with cause %v, want 143 of the second after an interrupt by the first", code, context.Cause(ctx))
+	}
+}
 
 func TestMainReturnsTheExitCode(t *testing.T) {
 	if code := Main([]string{"version"}, strings.NewReader(""), io.Discard, io.Discard, nil); code != exitDone {

@@ -134,7 +134,11 @@ func putItem(s *session, engine *transfer.Engine, req transfer.PutRequest, path 
 	it.run = func(ctx context.Context) (transfer.Result, error) {
 		in := bufio.NewReaderSize(s.in, sniffed)
 		if req.MediaType == "" {
-			req.MediaType = sniffStream(in)
+			media, err := sniffStream(ctx, in)
+			if err != nil {
+				return transfer.Result{}, err
+			}
+			req.MediaType = media
 		}
 		return engine.PutStream(ctx, in, req)
 	}
@@ -181,10 +185,21 @@ func sniffFile(path string) string {
 	return mimetype.Detect(head[:n]).String()
 }
 
-// sniffStream guesses from what the reader has to give next, and leaves it there.
-func sniffStream(in *bufio.Reader) string {
-	head, _ := in.Peek(sniffed) // an error comes again when it is read
-	return mimetype.Detect(head).String()
+// sniffStream guesses from what the reader has to give next, and leaves it
+// there. Where ctx ends first, the read that waits for it is left behind: it
+// cannot be given up, and the reader is not to be used again.
+func sniffStream(ctx context.Context, in *bufio.Reader) (string, error) {
+	media := make(chan string, 1)
+	go func() {
+		head, _ := in.Peek(sniffed) // an error comes again when it is read
+		media <- mimetype.Detect(head).String()
+	}()
+	select {
+	case m := <-media:
+		return m, nil
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
 }
 
 // atLeastOne and atMost refuse wrong numbers of arguments in words.

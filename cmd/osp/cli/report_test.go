@@ -141,7 +141,7 @@ func TestErrorsSayWhatToDoNext(t *testing.T) {
 			"osp: put a\\x1b[2J: x\\r\\nosp: put a: done\n"},
 		{"stopped midway", outcome{op: opPut, err: stopReason(nil), Result: transfer.Result{Path: "a", Size: 5 << 30, SentBytes: 3 << 30,
 			Transfer: "01JD0000000000000000000000"}},
-			"osp: put a: interrupted at 60% (3.0 GiB of 5.0 GiB)\n  try:  osp resume 01JD0000000000000000000000 --server http://h:1\n"},
+			"osp: put a: interrupted\n  try:  osp resume 01JD0000000000000000000000 --server http://h:1\n"},
 		{"stopped with nothing kept", failed("-", stopReason(nil)), "osp: put -: interrupted\n  try:  Run the same command again.\n"},
 		{"final though a transfer is kept", outcome{op: opPut, err: &protocol.Error{Kind: protocol.KindLocalChanged, Message: "it changed", Hint: "mine"},
 			Result: transfer.Result{Path: "a", Transfer: "01JD0000000000000000000000"}}, "osp: put a: it changed\n  try:  mine\n"},

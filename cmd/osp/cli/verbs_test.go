@@ -33,10 +33,10 @@ func TestSniff(t *testing.T) {
 			t.Errorf("%s is %q, want %q", tt.name, got, tt.want)
 		}
 		in := bufio.NewReaderSize(strings.NewReader(tt.content), sniffed)
-		got := sniffStream(in)
-		rest, err := io.ReadAll(in)
-		if got != tt.want || string(rest) != tt.content || err != nil {
-			t.Errorf("stream %s is %q with %d bytes left (%v), want %q with %d", tt.name, got, len(rest), err, tt.want, len(tt.content))
+		got, err := sniffStream(t.Context(), in)
+		rest, rerr := io.ReadAll(in)
+		if got != tt.want || string(rest) != tt.content || err != nil || rerr != nil {
+			t.Errorf("stream %s is %q with %d bytes left (%v, %v), want %q with %d", tt.name, got, len(rest), err, rerr, tt.want, len(tt.content))
 		}
 	}
 	for _, path := range []string{dir, filepath.Join(dir, "missing")} {
@@ -166,5 +166,20 @@ committed   2026-11-22T10:00:00.000Z
 expires     never`
 	if got := fields(fileFields(f)); got != want {
 		t.Errorf("printed\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestStandardInputThatNeverComesCanBeInterrupted(t *testing.T) {
+	t.Setenv("OSP_HOME", t.TempDir())
+	in, typist := io.Pipe()
+	defer typist.Close()
+	ctx, stop := context.WithCancelCause(t.Context())
+	p := newPrinted(opPut, true)
+	s := newSession(in, p.con.out, p.con.err, nil)
+	ended := make(chan int)
+	go func() { ended <- s.run(ctx, []string{"put", "-"}) }()
+	stop(stopReason(os.Interrupt))
+	if code := <-ended; code != exitInterrupted || !strings.Contains(p.err.String(), "osp: put -: interrupted\n") {
+		t.Errorf("exit %d, stderr %q, want 130", code, p.err.String())
 	}
 }
