@@ -1,0 +1,24 @@
+package e2e
+
+import (
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	osp "github.com/osproxy/osproxy/cmd/osp/cli"
+	ospd "github.com/osproxy/osproxy/cmd/ospd/cli"
+)
+
+// TestMain makes this test binary stand for both programs, so that scripts run
+// them as processes of their own, with the coverage of this run.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"osp": func() {
+			os.Exit(osp.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ()))
+		},
+		"ospd": func() {
+			os.Exit(ospd.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+		},
+	})
+}
