@@ -155,9 +155,12 @@ func (c *Content) writeSome(ctx context.Context, w io.Writer, off, end int64) (i
 	return c.sendFiles(ctx, w, off, stop)
 }
 
-// settle calls f again while it fails for damage and the content has moved
-// since: what was deleted or is damaged is then no longer the content's.
+// settle calls f again where it fails for damage that may not be one: when the
+// content has moved since, what was deleted or is damaged is no longer the
+// content's; and a second reading must confirm what the first one said, since
+// damage, once recorded, ends all reading.
 func (c *Content) settle(ctx context.Context, f func() error) error {
+	doubted := int64(-1)
 	for {
 		err := f()
 		d, damaged := errors.AsType[*damage](err)
@@ -168,12 +171,16 @@ func (c *Content) settle(ctx context.Context, f func() error) error {
 		switch {
 		case err != nil:
 			return err
-		case !moved:
-			return c.corrupt(ctx, d)
-		case d.sent:
+		case d.sent && moved:
 			return &protocol.Error{Kind: protocol.KindStoreUnavailable,
 				Message: "a damaged block was met after part of it had been sent, and has been healed since; the answer was cut off",
 				Hint:    "Ask again for what is missing.", Err: d}
+		case d.sent, !moved && d.block == doubted:
+			return c.corrupt(ctx, d)
+		case !moved:
+			c.s.cfg.Logger.WarnContext(ctx, "a block did not read as recorded and is read again",
+				slog.String("uid", c.file.UID.String()), slog.Int64("block", d.block), slog.Any("error", d.err))
+			doubted = d.block
 		}
 	}
 }

@@ -47,9 +47,11 @@ func (c *clock) add(d time.Duration) {
 // bench is a daemon's read side over a real database and a store of one kind,
 // with the means to put contents into it and to damage them.
 type bench struct {
-	t     *testing.T
+	t     testing.TB
 	db    *meta.DB
 	store *store.Store
+	// backend is what store is over.
+	backend store.Backend
 	// root is the folder of a local store, "" for mem.
 	root    string
 	clock   *clock
@@ -61,7 +63,7 @@ type bench struct {
 	extents map[protocol.UID][]meta.Extent
 }
 
-func newBench(t *testing.T, kind string, mode VerifyMode) *bench {
+func newBench(t testing.TB, kind string, mode VerifyMode) *bench {
 	t.Helper()
 	b := &bench{t: t, clock: &clock{now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}, uid: 1 << 40, extents: map[protocol.UID][]meta.Extent{}}
 	var backend store.Backend = mem.New()
@@ -71,6 +73,7 @@ func newBench(t *testing.T, kind string, mode VerifyMode) *bench {
 		must(t, err)
 		backend = l
 	}
+	b.backend = backend
 	b.store = store.New("disk", backend, store.Options{})
 	t.Cleanup(func() { must(t, b.store.Close()) })
 	must(t, b.store.Claim(t.Context(), "0123456789abcdef0123456789abcdef", false))
@@ -90,7 +93,7 @@ func newBench(t *testing.T, kind string, mode VerifyMode) *bench {
 	return b
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
