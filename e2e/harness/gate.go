@@ -1,7 +1,13 @@
 package harness
 
 import (
-	"net"
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"sync"
 	"testing"
@@ -16,53 +22,79 @@ const (
 	Down
 )
 
-// Gate is a TCP proxy that lets a number of bytes pass in one direction and
-// then holds everything that goes that way, so that a test can kill a process
-// at a byte it chose and not at a time.
+// Gate is a proxy that lets a number of bytes of bodies pass in one direction
+// and then holds everything that goes that way, so that a test can kill a
+// process at a byte it chose and not at a time.
 type Gate struct {
 	// URL is where osp finds the daemon through the gate.
 	URL string
 
-	listener net.Listener
-	gated    Direction
-	work     sync.WaitGroup
+	server    *httptest.Server
+	transport *http.Transport
+	gated     Direction
 
 	mu      sync.Mutex
-	target  string
+	target  *url.URL
 	limit   int64
 	passed  [2]int64
 	reached chan struct{}
-	// cut is closed when the connections in conns are; Reopen makes a new one.
-	cut    chan struct{}
-	conns  map[net.Conn]bool
-	closed bool
+	// era ends when every request is cut; Reopen begins another.
+	era context.Context
+	cut context.CancelFunc
 }
+
+var errCut = errors.New("the gate was cut")
 
 // NewGate is a gate in front of the daemon at target, closing after limit
 // bytes in the direction given; limit < 0 is a gate that never closes.
 func NewGate(t testing.TB, target string, gated Direction, limit int64) *Gate {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	g := &Gate{gated: gated, transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}}
+	g.open(t, target, limit)
+	proxy := &httputil.ReverseProxy{
+		Rewrite:       g.rewrite,
+		Transport:     g.transport,
+		FlushInterval: -1,
+		ModifyResponse: func(resp *http.Response) error {
+			resp.Body = &gatedBody{ReadCloser: resp.Body, gate: g, era: resp.Request.Context(), way: Down}
+			return nil
+		},
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+		ErrorLog:     log.New(io.Discard, "", 0),
 	}
-	g := &Gate{
-		URL: "http://" + l.Addr().String(), listener: l, gated: gated,
-		target: hostOf(t, target), limit: limit,
-		reached: make(chan struct{}), cut: make(chan struct{}), conns: map[net.Conn]bool{},
-	}
-	g.work.Go(g.accept)
+	g.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.mu.Lock()
+		era := g.era
+		g.mu.Unlock()
+		ctx, cancel := context.WithCancelCause(r.Context())
+		defer cancel(nil)
+		defer context.AfterFunc(era, func() { cancel(errCut) })()
+		proxy.ServeHTTP(w, r.WithContext(ctx))
+	}))
+	g.URL = g.server.URL
 	t.Cleanup(g.Close)
 	return g
 }
 
-func hostOf(t testing.TB, target string) string {
+func (g *Gate) rewrite(r *httputil.ProxyRequest) {
+	g.mu.Lock()
+	target := g.target
+	g.mu.Unlock()
+	r.SetURL(target)
+	if r.Out.Body != nil && r.Out.Body != http.NoBody {
+		r.Out.Body = &gatedBody{ReadCloser: r.Out.Body, gate: g, era: r.In.Context(), way: Up}
+	}
+}
+
+// open begins an era; it is called with mu held or before anybody else knows g.
+func (g *Gate) open(t testing.TB, target string, limit int64) {
 	t.Helper()
 	u, err := url.Parse(target)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return u.Host
+	g.target, g.limit, g.reached = u, limit, make(chan struct{})
+	g.era, g.cut = context.WithCancel(context.Background())
 }
 
 // Reached is closed once the limit was reached.
@@ -72,118 +104,78 @@ func (g *Gate) Reached() <-chan struct{} {
 	return g.reached
 }
 
-// Passed is how many bytes, headers and all, have gone each way.
+// Passed is how many bytes of bodies have gone each way.
 func (g *Gate) Passed() (up, down int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.passed[Up], g.passed[Down]
 }
 
-// Reopen cuts every connection and goes on in front of target; limit counts
-// from the gate's first byte on.
+// Reopen cuts every request and goes on in front of target; limit counts from
+// the gate's first byte on.
 func (g *Gate) Reopen(t testing.TB, target string, limit int64) {
 	t.Helper()
-	host := hostOf(t, target)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.cutAll()
-	g.target, g.limit = host, limit
-	g.reached, g.cut = make(chan struct{}), make(chan struct{})
+	g.cut()
+	g.open(t, target, limit)
 }
 
-// Close cuts every connection, closes the gate, and returns when nothing of
-// it runs any more.
+// Close cuts every request, closes the gate, and returns when nothing of it
+// runs any more.
 func (g *Gate) Close() {
 	g.mu.Lock()
-	if !g.closed {
-		g.closed = true
-		g.listener.Close()
-		g.cutAll()
-	}
+	g.cut()
 	g.mu.Unlock()
-	g.work.Wait()
+	g.server.CloseClientConnections()
+	g.server.Close()
+	g.transport.CloseIdleConnections()
 }
 
-// cutAll is called with mu held.
-func (g *Gate) cutAll() {
-	close(g.cut)
-	for c := range g.conns {
-		c.Close()
+// gatedBody lets a body pass as far as its gate allows.
+type gatedBody struct {
+	io.ReadCloser
+	gate *Gate
+	era  context.Context
+	way  Direction
+}
+
+func (b *gatedBody) Read(p []byte) (int, error) {
+	if err := b.gate.await(b.era, b.way); err != nil {
+		return 0, err
 	}
-	clear(g.conns)
-}
-
-func (g *Gate) accept() {
-	for {
-		client, err := g.listener.Accept()
-		if err != nil {
-			return
-		}
-		g.mu.Lock()
-		target := g.target
-		g.mu.Unlock()
-		daemon, err := net.Dial("tcp", target)
-		if err != nil {
-			client.Close()
-			continue
-		}
-		cut, ok := g.track(client, daemon)
-		if !ok {
-			return
-		}
-		g.work.Go(func() { g.pass(daemon, client, Up, cut) })
-		g.work.Go(func() { g.pass(client, daemon, Down, cut) })
+	n, err := b.ReadCloser.Read(p)
+	allowed := b.gate.allow(b.way, n)
+	if allowed < n {
+		// What is beyond the limit is never passed on: the request is cut.
+		return allowed, nil
 	}
+	return n, err
 }
 
-// track remembers a pair of connections until they are cut; a closed gate
-// closes them instead.
-func (g *Gate) track(pair ...net.Conn) (cut <-chan struct{}, ok bool) {
+// await returns when bytes may pass, with an error when they never will.
+func (g *Gate) await(era context.Context, way Direction) error {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, c := range pair {
-		if g.closed {
-			c.Close()
-		} else {
-			g.conns[c] = true
-		}
+	full := way == g.gated && g.limit >= 0 && g.passed[way] >= g.limit
+	g.mu.Unlock()
+	if full {
+		<-era.Done()
 	}
-	return g.cut, !g.closed
-}
-
-// pass copies one way until either side ends, and then ends both.
-func (g *Gate) pass(to, from net.Conn, d Direction, cut <-chan struct{}) {
-	defer to.Close()
-	defer from.Close()
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buf)
-		allowed := g.allow(d, int64(n))
-		if _, werr := to.Write(buf[:allowed]); werr != nil {
-			return
-		}
-		if allowed < int64(n) {
-			<-cut
-			return
-		}
-		if err != nil {
-			return
-		}
-	}
+	return context.Cause(era)
 }
 
 // allow says how many of n bytes may pass, and counts them.
-func (g *Gate) allow(d Direction, n int64) int64 {
+func (g *Gate) allow(way Direction, n int) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if d == g.gated && g.limit >= 0 && g.passed[d]+n >= g.limit {
-		n = g.limit - g.passed[d]
+	if way == g.gated && g.limit >= 0 && g.passed[way]+int64(n) >= g.limit {
+		n = int(max(0, g.limit-g.passed[way]))
 		select {
 		case <-g.reached:
 		default:
 			close(g.reached)
 		}
 	}
-	g.passed[d] += n
+	g.passed[way] += int64(n)
 	return n
 }

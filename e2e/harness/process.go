@@ -13,7 +13,7 @@ import (
 
 // Patience is how long the harness waits for what must happen: long, since it
 // decides only how late a broken build is found out.
-const Patience = 60 * time.Second
+const Patience = 30 * time.Second
 
 // Process is a started program. Its output is kept; it is killed at the end
 // of the test that started it.

@@ -22,7 +22,8 @@ func TestLostAnswersMakeNoSecondFile(t *testing.T) {
 	for i, size := range []int64{0, 5, 1 << 20, 1<<20 + 1, 9 << 20, 20 << 20} {
 		data := harness.Content(uint64(i)+40, size)
 		r := osp.Put(harness.WriteFile(t, "file", data))
-		if r.Retries == 0 {
+		// net/http itself repeats a request without a body that has a key.
+		if r.Retries == 0 && size > 0 {
 			t.Errorf("put of %d bytes reports no retry", size)
 		}
 		want[r.UID] = data
