@@ -1,0 +1,175 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// attach looks for an earlier run of the same put on this machine.
+func (p *put) attach(ctx context.Context) error {
+	if p.e.cfg.State == nil {
+		return nil
+	}
+	path, err := absolute(p.req.Path)
+	if err != nil {
+		return err
+	}
+	found, err := p.e.cfg.State.Find(p.caps.ServerID, DirectionPut, path, p.req.Name)
+	if err != nil {
+		return err
+	}
+	for _, t := range found {
+		lease, t, err := p.e.cfg.State.lock(t.ID)
+		switch {
+		case err == nil:
+			p.lease, p.record = lease, &t
+			return p.continueRecord(ctx)
+		case isKind(err, protocol.KindBusy):
+			// Its upload is another run's: not to be found by begin either.
+			p.fresh = true
+		case !isKind(err, protocol.KindNotFound):
+			return err
+		}
+	}
+	return nil
+}
+
+// continueRecord asks the daemon for the upload of the transfer on disk.
+func (p *put) continueRecord(ctx context.Context) error {
+	p.record.Attempts++
+	if err := p.lease.save(p.record); err != nil {
+		return err
+	}
+	if p.record.Size != p.size {
+		p.e.cfg.Warn(fmt.Sprintf("%s had %d bytes when its put began and has %d now; it is sent from the beginning",
+			p.req.Path, p.record.Size, p.size))
+		return p.abandon(ctx)
+	}
+	up, err := p.getUpload(ctx, p.record.UID)
+	switch {
+	case isKind(err, protocol.KindNotFound):
+		p.e.cfg.Warn(fmt.Sprintf("the daemon no longer has upload %s of %s; it is sent from the beginning", p.record.UID, p.req.Path))
+		p.beginAnew(Restarted)
+		return nil
+	case err != nil:
+		return err
+	}
+	return p.adopt(up)
+}
+
+// abandon gives up an upload that the file has outgrown. One that was
+// committed is a File, and is left alone.
+func (p *put) abandon(ctx context.Context) error {
+	err := p.e.retry(ctx, &p.tries, func(ctx context.Context) error {
+		return p.e.cfg.Client.AbortUpload(ctx, p.record.UID)
+	})
+	if err != nil && !isKind(err, protocol.KindNotFound, protocol.KindCommitted) {
+		return err
+	}
+	p.beginAnew(Restarted)
+	return nil
+}
+
+// beginAnew forgets the upload in hand, but not the transfer: its id goes on
+// to name this put.
+func (p *put) beginAnew(outcome Outcome) {
+	p.up, p.sums, p.fresh, p.warned = protocol.Upload{}, nil, true, false
+	p.useful.Store(0)
+	p.item.restart()
+	p.res.Outcome, p.res.ResumedBytes = outcome, 0
+}
+
+func (p *put) getUpload(ctx context.Context, uid protocol.UID) (up protocol.Upload, err error) {
+	err = p.e.retry(ctx, &p.tries, func(ctx context.Context) (err error) {
+		up, err = p.e.cfg.Client.Upload(ctx, uid)
+		return err
+	})
+	return up, err
+}
+
+// adopt takes an upload over if it can be this file's.
+func (p *put) adopt(up protocol.Upload) error {
+	if up.Size != nil && *up.Size != p.size {
+		return &protocol.Error{Kind: protocol.KindConflict, UID: up.UID,
+			Message: fmt.Sprintf("upload %s is for %d bytes, %s has %d; nothing was sent", up.UID, *up.Size, p.req.Path, p.size),
+			Hint:    "Put the file anew: osp put " + p.req.Path}
+	}
+	layout := protocol.Layout{Size: p.size, PartSize: up.PartSize}
+	if err := layout.Check(); err != nil {
+		return &protocol.Error{Kind: protocol.KindInternal, UID: up.UID, Message: "the daemon cut the upload into impossible parts", Err: err}
+	}
+	if up.State == protocol.UploadCommitted && up.File == nil {
+		return protocol.Errorf(protocol.KindInternal, "the daemon calls upload %s committed but shows no file", up.UID)
+	}
+	p.up = up
+	p.sums = make([]protocol.XXH3, layout.Count())
+	return nil
+}
+
+func (p *put) layout() protocol.Layout {
+	return protocol.Layout{Size: p.size, PartSize: p.up.PartSize}
+}
+
+// begin makes an upload, or has the daemon find the one of an earlier run
+// that this machine does not remember.
+func (p *put) begin(ctx context.Context) error {
+	fp, err := p.local.fingerprint()
+	if err != nil {
+		return err
+	}
+	b := protocol.BeginUpload{Name: p.req.Name, Size: &p.size, Fingerprint: &fp, Meta: p.req.Meta,
+		ExpiresAt: p.req.ExpiresAt, Resume: !p.fresh}
+	if p.req.MediaType != "" {
+		b.MediaType = &p.req.MediaType
+	}
+	up, err := p.e.begin(ctx, &p.tries, b)
+	if err != nil {
+		return err
+	}
+	if err := p.adopt(up); err != nil {
+		return err
+	}
+	return p.remember()
+}
+
+// begin is POST /v1/uploads, with one idempotency key for all tries.
+func (e *Engine) begin(ctx context.Context, t *tries, b protocol.BeginUpload) (up protocol.Upload, err error) {
+	key := string(newID())
+	err = e.retry(ctx, t, func(ctx context.Context) (err error) {
+		up, _, err = e.cfg.Client.BeginUpload(ctx, b, key)
+		return err
+	})
+	return up, err
+}
+
+// remember writes the transfer to disk before the first part is sent.
+func (p *put) remember() error {
+	if p.e.cfg.State == nil {
+		return nil
+	}
+	path, err := absolute(p.req.Path)
+	if err != nil {
+		return err
+	}
+	t := Transfer{Kind: DirectionPut, ServerID: p.caps.ServerID, Server: p.e.cfg.Client.Server(), UID: p.up.UID,
+		Path: path, Name: p.req.Name, Size: p.size, Stamp: &p.local.stamp,
+		MediaType: p.req.MediaType, Meta: p.req.Meta, ExpiresAt: p.req.ExpiresAt, Attempts: 1}
+	if p.lease == nil {
+		p.record = &t
+		p.lease, err = p.e.cfg.State.create(&t)
+		return err
+	}
+	t.V, t.ID, t.Created, t.Attempts = p.record.V, p.record.ID, p.record.Created, p.record.Attempts
+	p.record = &t
+	return p.lease.save(&t)
+}
+
+// forget drops the transfer from disk; there is nothing left to resume.
+func (p *put) forget() error {
+	if p.lease == nil {
+		return nil
+	}
+	return p.lease.forget()
+}

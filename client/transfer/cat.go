@@ -1,0 +1,107 @@
+package transfer
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// Cat writes a File to w, in order and in pieces of one block, reading ahead
+// over the file's connections; it holds at most twice as many blocks in memory
+// as the file has connections. A block is verified before any of it is
+// written, so that what was written is right even when Cat fails; noVerify
+// leaves that out. An error of w is KindLocalIO and wraps it.
+func (e *Engine) Cat(ctx context.Context, uid protocol.UID, w io.Writer, noVerify bool) (Result, error) {
+	begun := time.Now()
+	f := &fetch{e: e, item: e.cfg.Progress.begin()}
+	res := Result{UID: uid, Outcome: Downloaded}
+	err := f.cat(ctx, uid, w, noVerify)
+	f.item.end(err == nil)
+	res.Name, res.Size, res.Digest = f.file.Name, f.file.Size, f.file.Digest
+	res.SentBytes, res.Retries, res.Elapsed = f.received.Load(), f.tries.count(), time.Since(begun)
+	if err != nil {
+		res.Outcome = Failed
+		return res, own(ctx, err)
+	}
+	res.Verified = !noVerify
+	return res, nil
+}
+
+func (f *fetch) cat(ctx context.Context, uid protocol.UID, w io.Writer, noVerify bool) (err error) {
+	if f.file, err = f.e.file(ctx, &f.tries, uid); err != nil {
+		return err
+	}
+	f.item.grow(f.file.Size)
+	if !noVerify {
+		if err := f.askSums(ctx); err != nil {
+			return err
+		}
+	}
+	return f.inOrder(ctx, w)
+}
+
+// inOrder fetches blocks in parallel and writes them in order. Each block has
+// a place in line from before it is asked for; a buffer goes round from free
+// to a fetch to its place, to w and back to free.
+func (f *fetch) inOrder(ctx context.Context, w io.Writer) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(f.e.cfg.PartsPerFile + 2) // the fetches, the one that starts them, and the writer
+	ahead := 2 * f.e.cfg.PartsPerFile
+	line := make(chan chan []byte, ahead)
+	free := make(chan []byte, ahead)
+	for range ahead {
+		free <- nil // allocated when first used
+	}
+	g.Go(func() error { return f.writeInOrder(ctx, w, line, free) })
+	g.Go(func() error {
+		defer close(line)
+		for i := range int(protocol.BlockCount(f.file.Size)) {
+			var buf []byte
+			select {
+			case buf = <-free:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			place := make(chan []byte, 1)
+			line <- place // never blocks: a place for each buffer
+			g.Go(func() error { return f.fetchBlock(ctx, i, buf, place) })
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+func (f *fetch) fetchBlock(ctx context.Context, i int, buf []byte, place chan<- []byte) error {
+	off, n := blockRange(f.file.Size, i)
+	if buf == nil {
+		buf = make([]byte, min(protocol.BlockSize, f.file.Size))
+	}
+	buf = buf[:n]
+	err := f.run(ctx, run{i, i + 1}, make([]byte, copyBuffer), func(p []byte, at int64) error {
+		copy(buf[at-off:], p)
+		return nil
+	})
+	if err == nil {
+		place <- buf
+	}
+	return err
+}
+
+func (f *fetch) writeInOrder(ctx context.Context, w io.Writer, line <-chan chan []byte, free chan<- []byte) error {
+	for place := range line {
+		select {
+		case buf := <-place:
+			if _, err := w.Write(buf); err != nil {
+				return &protocol.Error{Kind: protocol.KindLocalIO, Message: "what was read could not be written on", Err: err}
+			}
+			free <- buf[:cap(buf)]
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}

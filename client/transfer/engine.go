@@ -1,0 +1,111 @@
+package transfer
+
+import (
+	"context"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/osproxy/osproxy/client"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// What a zero field of Config means, and the number of retries osp asks for.
+const (
+	DefaultConnections     = 16
+	DefaultPartsPerFile    = 4
+	DefaultRetries         = 8
+	DefaultRetryMaxElapsed = 15 * time.Minute
+)
+
+// copyBuffer is how much of a file is read at a time.
+const copyBuffer = 256 << 10
+
+// Config is what an Engine works with.
+type Config struct {
+	Client *client.Client
+	// State remembers transfers; nil remembers none, and nothing is resumed
+	// but what the daemon itself finds.
+	State *State
+	// Connections bounds the requests in flight, over all files.
+	Connections int
+	// PartsPerFile bounds those of one file.
+	PartsPerFile int
+	// Retries is how often one request is repeated; 0 is never.
+	Retries int
+	// RetryMaxElapsed bounds the time spent on one request and its retries.
+	RetryMaxElapsed time.Duration
+	// Warn is told of what a reader should know though it is no failure. It
+	// may be called from several goroutines; nil drops it.
+	Warn func(msg string)
+	// Progress is counted into; nil counts nothing.
+	Progress *Progress
+}
+
+// Engine moves files. It is safe for concurrent use: each of its methods
+// works on one file, and all share one budget of connections. A method that
+// returns has ended all it started, with the one exception named at PutStream.
+//
+// A context that ends stops a method within a second, with what is needed to
+// go on saved; the error wraps the context's cause.
+type Engine struct {
+	cfg   Config
+	slots *semaphore.Weighted
+	// pause waits between tries. Tests replace it.
+	pause func(ctx context.Context, d time.Duration) error
+
+	asking *semaphore.Weighted // of 1: held while caps is asked for, or looked at
+	caps   *protocol.Capabilities
+}
+
+// New makes an Engine.
+func New(cfg Config) *Engine {
+	if cfg.Connections < 1 {
+		cfg.Connections = DefaultConnections
+	}
+	if cfg.PartsPerFile < 1 {
+		cfg.PartsPerFile = DefaultPartsPerFile
+	}
+	if cfg.RetryMaxElapsed <= 0 {
+		cfg.RetryMaxElapsed = DefaultRetryMaxElapsed
+	}
+	if cfg.Warn == nil {
+		cfg.Warn = func(string) {}
+	}
+	return &Engine{cfg: cfg, slots: semaphore.NewWeighted(int64(cfg.Connections)), pause: pause,
+		asking: semaphore.NewWeighted(1)}
+}
+
+// capabilities asks the daemon once.
+func (e *Engine) capabilities(ctx context.Context, tries *tries) (protocol.Capabilities, error) {
+	if err := e.asking.Acquire(ctx, 1); err != nil {
+		return protocol.Capabilities{}, err
+	}
+	defer e.asking.Release(1)
+	if e.caps != nil {
+		return *e.caps, nil
+	}
+	var caps protocol.Capabilities
+	err := e.retry(ctx, tries, func(ctx context.Context) (err error) {
+		caps, err = e.cfg.Client.Capabilities(ctx)
+		return err
+	})
+	if err == nil {
+		e.caps = &caps
+	}
+	return caps, err
+}
+
+// workers is how many goroutines hash at once.
+func workers() int { return runtime.GOMAXPROCS(0) }
+
+// absolute is the one form of a path in a Transfer.
+func absolute(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", localError("find "+path, err)
+	}
+	return abs, nil
+}

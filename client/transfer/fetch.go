@@ -1,0 +1,136 @@
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// maxDamaged is how often a block, or the list of digests, may come damaged.
+const maxDamaged = 3
+
+// errDamaged: a block came whole and does not match its digest.
+var errDamaged = errors.New("block does not match its digest")
+
+// fetch reads ranges of one File and checks the blocks in them.
+type fetch struct {
+	e    *Engine
+	file protocol.File
+	// sums are the raw digests of all blocks; nil checks nothing.
+	sums     []byte
+	item     *item
+	tries    tries
+	received atomic.Int64
+}
+
+// askSums asks for the block digests and checks them against the digest, so
+// that from there on every block can be checked alone.
+func (f *fetch) askSums(ctx context.Context) error {
+	if f.file.Digest == nil {
+		return &protocol.Error{Kind: protocol.KindDigestPending, UID: f.file.UID,
+			Message: "the daemon has not computed the digest of this file yet, so the download could not be verified; nothing was written",
+			Hint:    "Try again in a while, or take it unverified with --no-verify."}
+	}
+	for range maxDamaged {
+		var sums []byte
+		err := f.e.retry(ctx, &f.tries, func(ctx context.Context) (err error) {
+			sums, err = f.e.cfg.Client.Blocks(ctx, f.file.UID)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		digest, err := protocol.DigestOfSums(sums)
+		if err == nil && digest == *f.file.Digest && int64(len(sums)) == protocol.BlockCount(f.file.Size)*sha256.Size {
+			f.sums = sums
+			return nil
+		}
+		f.tries.n.Add(1)
+	}
+	return &protocol.Error{Kind: protocol.KindIntegrity, UID: f.file.UID,
+		Message: "the daemon's block digests do not belong to the file's digest; nothing was written",
+		Hint:    "Have the daemon's operator run: ospd fsck --read-data"}
+}
+
+// run fetches the blocks of r in order and gives each piece of them to write.
+// A piece is given before its block is known to be good, and again when the
+// block has to be fetched again; when run returns nil, the last ones were good.
+func (f *fetch) run(ctx context.Context, r run, buf []byte, write func(p []byte, off int64) error) error {
+	for damaged := 0; r.first < r.end; {
+		from := r.first
+		err := f.e.retry(ctx, &f.tries, func(ctx context.Context) error {
+			good, err := f.once(ctx, r, buf, write)
+			r.first += good
+			return err
+		})
+		if r.first > from {
+			damaged = 0
+		}
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, errDamaged) {
+			return err
+		}
+		if damaged++; damaged == maxDamaged {
+			return &protocol.Error{Kind: protocol.KindIntegrity, UID: f.file.UID,
+				Message: fmt.Sprintf("block %d of %s came damaged %d times", r.first+1, f.file.UID, maxDamaged),
+				Hint:    "Have the daemon's operator run: ospd fsck --read-data"}
+		}
+		f.tries.n.Add(1)
+	}
+	return nil
+}
+
+// once makes one request for the blocks of r and says how many came whole and
+// good, from the first.
+func (f *fetch) once(ctx context.Context, r run, buf []byte, write func(p []byte, off int64) error) (good int, err error) {
+	off, n := r.bytes(f.file.Size)
+	body, err := f.e.cfg.Client.Content(ctx, f.file.UID, off, n, f.file.ETag)
+	if err != nil {
+		return 0, err
+	}
+	defer body.Close()
+	a := f.item.arrive()
+	defer a.end()
+	for i := r.first; i < r.end; i++ {
+		if err := f.block(i, body, buf, a, write); err != nil {
+			return good, err
+		}
+		a.keep()
+		good++
+	}
+	return good, nil
+}
+
+// block reads block i from body. Without digests every block is good.
+func (f *fetch) block(i int, body io.Reader, buf []byte, a *arrival, write func(p []byte, off int64) error) error {
+	off, n := blockRange(f.file.Size, i)
+	h := sha256.New()
+	for n > 0 {
+		got, err := io.ReadFull(body, buf[:min(n, int64(len(buf)))])
+		f.received.Add(int64(got))
+		a.add(int64(got))
+		if err != nil {
+			return err
+		}
+		if f.sums != nil {
+			h.Write(buf[:got])
+		}
+		if err := write(buf[:got], off); err != nil {
+			return err
+		}
+		off += int64(got)
+		n -= int64(got)
+	}
+	if f.sums != nil && !bytes.Equal(h.Sum(nil), f.sums[i*sha256.Size:][:sha256.Size]) {
+		return errDamaged
+	}
+	return nil
+}

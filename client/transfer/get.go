@@ -1,0 +1,306 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// get is one run of one get: what it shares with cat is in fetch.go.
+type get struct {
+	e     *Engine
+	req   GetRequest
+	begun time.Time
+	fetch fetch
+	res   Result
+
+	target string
+	lease  *lease
+	record *Transfer
+	part   string
+	f      *os.File
+}
+
+// Get downloads one File into a part file beside its target, verifies each
+// block as it lands, fetching damaged ones again, and then renames. A get of
+// the same File to the same target that did not end is continued with the
+// blocks that are there and match.
+//
+// A target that has the File's content already is AlreadyComplete; for one
+// with other content see IfExists. Blocks that stay damaged are KindIntegrity,
+// and nothing is left of the get then. While the File's digest is not known it
+// is KindDigestPending, unless NoVerify.
+func (e *Engine) Get(ctx context.Context, req GetRequest) (Result, error) {
+	g := e.newGet(req)
+	return g.conclude(ctx, g.run(ctx, g.attach))
+}
+
+func (e *Engine) resumeGet(ctx context.Context, l *lease, t *Transfer) (Result, error) {
+	g := e.newGet(GetRequest{UID: t.UID, Path: t.Path, IfExists: t.IfExists, NoVerify: t.NoVerify})
+	g.lease, g.record = l, t
+	return g.conclude(ctx, g.run(ctx, func(ctx context.Context) error {
+		caps, err := e.capabilities(ctx, &g.fetch.tries)
+		if err != nil {
+			return err
+		}
+		return sameServer(caps, t)
+	}))
+}
+
+func (e *Engine) newGet(req GetRequest) *get {
+	return &get{e: e, req: req, begun: time.Now(), fetch: fetch{e: e, item: e.cfg.Progress.begin()},
+		res: Result{UID: req.UID, Path: req.Path, Outcome: Failed}}
+}
+
+// run asks for the File, has attach look for an earlier run, and downloads
+// unless nothing needs to be done.
+func (g *get) run(ctx context.Context, attach func(context.Context) error) (err error) {
+	f, err := g.e.file(ctx, &g.fetch.tries, g.req.UID)
+	if err != nil {
+		return err
+	}
+	g.fetch.file = f
+	g.res.Name, g.res.Size, g.res.Digest = f.Name, f.Size, f.Digest
+	if g.target, err = targetPath(g.req.Path, f.Name); err != nil {
+		return err
+	}
+	g.res.Path = g.target
+	g.fetch.item.grow(f.Size)
+	if err := attach(ctx); err != nil {
+		return err
+	}
+	if outcome, err := g.existing(ctx); outcome != "" || err != nil {
+		g.res.Outcome = outcome
+		return err
+	}
+	return g.download(ctx)
+}
+
+// existing is the outcome when what lies at the target decides it.
+func (g *get) existing(ctx context.Context) (Outcome, error) {
+	found, err := lookAt(ctx, g.target, g.fetch.file)
+	switch {
+	case err != nil || found == existsNot:
+		return "", err
+	case found == existsSame:
+		g.fetch.item.held(g.fetch.file.Size)
+		g.res.ResumedBytes, g.res.Verified = g.fetch.file.Size, true
+		return AlreadyComplete, g.drop()
+	case g.req.IfExists == ExistsSkip:
+		return Skipped, g.drop()
+	case g.req.IfExists == ExistsOverwrite:
+		return "", nil
+	}
+	return "", alreadyThere(g.target)
+}
+
+// attach looks for an earlier run of the same get on this machine.
+func (g *get) attach(ctx context.Context) error {
+	if g.e.cfg.State == nil {
+		return nil
+	}
+	caps, err := g.e.capabilities(ctx, &g.fetch.tries)
+	if err != nil {
+		return err
+	}
+	found, err := g.e.cfg.State.Find(caps.ServerID, DirectionGet, g.target, g.fetch.file.Name)
+	if err != nil {
+		return err
+	}
+	for _, t := range found {
+		if t.UID != g.req.UID {
+			continue
+		}
+		lease, t, err := g.e.cfg.State.lock(t.ID)
+		switch {
+		case err == nil:
+			g.lease, g.record = lease, &t
+			return nil
+		case !isKind(err, protocol.KindBusy, protocol.KindNotFound):
+			return err
+		}
+	}
+	return nil
+}
+
+// remember writes the transfer to disk before the first byte is asked for.
+func (g *get) remember(ctx context.Context) (err error) {
+	if g.lease != nil {
+		g.record.Attempts++
+		g.record.IfExists, g.record.NoVerify = g.req.IfExists, g.req.NoVerify
+		g.part = g.record.Target
+		return g.lease.save(g.record)
+	}
+	id := newID()
+	g.part = partPath(g.target, id)
+	if g.e.cfg.State == nil {
+		return nil
+	}
+	caps, err := g.e.capabilities(ctx, &g.fetch.tries)
+	if err != nil {
+		return err
+	}
+	g.record = &Transfer{ID: id, Kind: DirectionGet, ServerID: caps.ServerID, Server: g.e.cfg.Client.Server(), UID: g.req.UID,
+		Path: g.target, Name: g.fetch.file.Name, Size: g.fetch.file.Size, Target: g.part,
+		IfExists: g.req.IfExists, NoVerify: g.req.NoVerify, Attempts: 1}
+	g.lease, err = g.e.cfg.State.create(g.record)
+	return err
+}
+
+// download fills the part file and makes it the target.
+func (g *get) download(ctx context.Context) error {
+	if err := g.remember(ctx); err != nil {
+		return err
+	}
+	if !g.req.NoVerify {
+		if err := g.fetch.askSums(ctx); err != nil {
+			return err
+		}
+	}
+	if err := g.open(); err != nil {
+		return err
+	}
+	defer g.f.Close()
+	missing, err := g.missing(ctx)
+	if err != nil {
+		return err
+	}
+	if err := g.fetchAll(ctx, missing); err != nil {
+		return err
+	}
+	return g.finish()
+}
+
+// open makes the part file, or opens the one of an earlier run, and gives it
+// its full length.
+func (g *get) open() (err error) {
+	if g.f, err = os.OpenFile(g.part, os.O_RDWR|os.O_CREATE, 0o666); err != nil {
+		return localError("make "+g.part, err)
+	}
+	if err := g.f.Truncate(g.fetch.file.Size); err != nil {
+		g.f.Close()
+		return localError("make room for "+g.target, err)
+	}
+	return nil
+}
+
+// missing are the blocks the part file does not hold. Without digests none
+// can be told to be there.
+func (g *get) missing(ctx context.Context) ([]int, error) {
+	size := g.fetch.file.Size
+	if g.fetch.sums == nil {
+		all := make([]int, protocol.BlockCount(size))
+		for i := range all {
+			all[i] = i
+		}
+		return all, nil
+	}
+	missing, err := missingBlocks(ctx, g.f, size, g.fetch.sums)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, localError("check "+g.part, err)
+	}
+	held := size
+	for _, i := range missing {
+		_, n := blockRange(size, i)
+		held -= n
+	}
+	g.fetch.item.held(held)
+	g.res.ResumedBytes = held
+	return missing, nil
+}
+
+func (g *get) fetchAll(ctx context.Context, missing []int) error {
+	runs := plan(missing, g.e.cfg.PartsPerFile)
+	return parallel(ctx, g.e.cfg.PartsPerFile, len(runs), func(ctx context.Context, buf []byte, i int) error {
+		return g.fetch.run(ctx, runs[i], buf, func(p []byte, off int64) error {
+			if _, err := g.f.WriteAt(p, off); err != nil {
+				return localError("write "+g.part, err)
+			}
+			return nil
+		})
+	})
+}
+
+// finish makes the part file durable and then the target.
+func (g *get) finish() error {
+	err := g.f.Sync()
+	if e := g.f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return localError("write "+g.part, err)
+	}
+	if err := publish(g.part, g.target, g.req.IfExists == ExistsOverwrite); err != nil {
+		return err
+	}
+	g.res.Outcome, g.res.Verified = Downloaded, g.fetch.sums != nil
+	if g.res.ResumedBytes > 0 {
+		g.res.Outcome = Resumed
+	}
+	g.part = ""
+	return g.drop()
+}
+
+// drop removes the part file and the transfer.
+func (g *get) drop() error {
+	part := g.part
+	if part == "" && g.record != nil {
+		part = g.record.Target
+	}
+	if part != "" {
+		if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return localError("remove "+part, err)
+		}
+	}
+	if g.lease == nil {
+		return nil
+	}
+	return g.lease.forget()
+}
+
+// hopeless are the kinds that running again cannot mend: what was received
+// is of no use then.
+func hopeless(err error) bool {
+	return isKind(err, protocol.KindIntegrity, protocol.KindContentCorrupt, protocol.KindNotFound,
+		protocol.KindPreconditionFailed, protocol.KindDigestPending)
+}
+
+// conclude turns the run's end into its result.
+func (g *get) conclude(ctx context.Context, err error) (Result, error) {
+	g.fetch.item.end(err == nil)
+	g.res.SentBytes = g.fetch.received.Load()
+	g.res.Retries = g.fetch.tries.count()
+	g.res.Elapsed = time.Since(g.begun)
+	if err == nil {
+		g.lease.release()
+		return g.res, nil
+	}
+	g.res.Outcome, g.res.Verified = Failed, false
+	if ctx.Err() == nil && hopeless(err) || g.lease == nil {
+		if e := g.drop(); e != nil {
+			g.e.cfg.Warn(fmt.Sprintf("what the get of %s left could not be removed: %s", g.req.UID, e))
+		}
+	}
+	g.res.Transfer, err = failed(ctx, g.lease, g.record, err)
+	return g.res, err
+}
+
+// file is GET /v1/files/{uid}.
+func (e *Engine) file(ctx context.Context, t *tries, uid protocol.UID) (f protocol.File, err error) {
+	err = e.retry(ctx, t, func(ctx context.Context) (err error) {
+		f, err = e.cfg.Client.File(ctx, uid)
+		return err
+	})
+	if err == nil {
+		err = protocol.CheckSize(f.Size)
+	}
+	return f, err
+}

@@ -1,0 +1,84 @@
+package transfer
+
+import (
+	"context"
+	"crypto/sha256"
+	"io"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// parallel calls work for each of 0 to count-1, in about that order, from at
+// most n goroutines, each with a buffer of its own. It returns the first
+// error, after all have ended.
+func parallel(ctx context.Context, n, count int, work func(ctx context.Context, buf []byte, i int) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range min(n, count) {
+		g.Go(func() error {
+			buf := make([]byte, copyBuffer)
+			for i := int(next.Add(1) - 1); i < count; i = int(next.Add(1) - 1) {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if err := work(ctx, buf, i); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// feed writes n bytes of r from off into w through buf. An early end is
+// io.ErrUnexpectedEOF.
+func feed(ctx context.Context, w io.Writer, r io.ReaderAt, off, n int64, buf []byte) error {
+	for n > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		chunk := buf[:min(n, int64(len(buf)))]
+		got, err := r.ReadAt(chunk, off)
+		if got < len(chunk) {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		if _, err := w.Write(chunk); err != nil {
+			return err
+		}
+		off += int64(got)
+		n -= int64(got)
+	}
+	return nil
+}
+
+// digestFile is the digest of size bytes of r, its blocks hashed on all cores.
+func digestFile(ctx context.Context, r io.ReaderAt, size int64) (protocol.Digest, error) {
+	count := int(protocol.BlockCount(size))
+	sums := make([]byte, count*sha256.Size)
+	err := parallel(ctx, workers(), count, func(ctx context.Context, buf []byte, i int) error {
+		h := sha256.New()
+		off, n := blockRange(size, i)
+		if err := feed(ctx, h, r, off, n, buf); err != nil {
+			return err
+		}
+		h.Sum(sums[:i*sha256.Size])
+		return nil
+	})
+	if err != nil {
+		return protocol.Digest{}, err
+	}
+	return protocol.DigestOfSums(sums)
+}
+
+// blockRange is where block i (from 0) of size bytes lies.
+func blockRange(size int64, i int) (off, n int64) {
+	off = int64(i) * protocol.BlockSize
+	return off, min(protocol.BlockSize, size-off)
+}

@@ -1,0 +1,81 @@
+// Package transfer moves files between this machine and a daemon: it plans
+// parts and ranges, works on them in parallel under one budget of connections,
+// remembers on disk what it needs to resume, and verifies what it moved. It
+// prints nothing: callers watch Progress and read Results.
+package transfer
+
+import (
+	"time"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// Outcome is how one item ended, as a word of WIRE 12.
+type Outcome string
+
+// The outcomes.
+const (
+	Uploaded        Outcome = "uploaded"
+	Instant         Outcome = "instant"
+	Resumed         Outcome = "resumed"
+	Restarted       Outcome = "restarted"
+	Downloaded      Outcome = "downloaded"
+	AlreadyComplete Outcome = "already_complete"
+	Deleted         Outcome = "deleted"
+	Skipped         Outcome = "skipped"
+	Failed          Outcome = "failed"
+)
+
+// Result is what became of one item. On failure as much of it as is known is
+// filled in, and the error says the rest.
+type Result struct {
+	Path    string
+	UID     protocol.UID
+	Name    string
+	Size    int64
+	Digest  *protocol.Digest
+	Outcome Outcome
+	// SentBytes are payload bytes of this run's requests, retries included
+	// (for a get: bytes received); ResumedBytes were found held already.
+	SentBytes    int64
+	ResumedBytes int64
+	// Verified: put, every part's XXH3 was checked by the daemon and
+	// parts_xxh3 agreed; get, every block matched its digest.
+	Verified bool
+	Retries  int
+	Elapsed  time.Duration
+	// Transfer is the id under which this transfer can be resumed, "" when
+	// nothing is kept on disk for it.
+	Transfer ID
+}
+
+// PutRequest is one file to upload.
+type PutRequest struct {
+	Path string
+	// Name is what the daemon stores; "" means the last element of Path.
+	Name      string
+	MediaType string
+	Meta      map[string]string
+	ExpiresAt *protocol.Time
+}
+
+// IfExists says what Get does about an existing target that differs.
+type IfExists string
+
+// What to do with an existing target. The same content is always complete.
+const (
+	ExistsFail      IfExists = "fail"
+	ExistsOverwrite IfExists = "overwrite"
+	ExistsSkip      IfExists = "skip"
+)
+
+// GetRequest is one file to download.
+type GetRequest struct {
+	UID protocol.UID
+	// Path is the target file, or a folder to put it in under its stored
+	// name; "" is the current folder.
+	Path     string
+	IfExists IfExists
+	// NoVerify leaves blocks unchecked (Result.Verified is then false).
+	NoVerify bool
+}
