@@ -89,13 +89,15 @@ func hexOf(b []byte) *string {
 
 // file reads a committed file; else KindNotFound.
 func (q query) file(owner protocol.Owner, uid protocol.UID) (f protocol.File, id ContentID, err error) {
-	err = notFound(uid)
-	qerr := q.each(fileRows+`WHERE f.uid = ? AND f.owner = ? AND f.state = 'committed'`+unexpired,
+	err = q.each(fileRows+`WHERE f.uid = ? AND f.owner = ? AND f.state = 'committed'`+unexpired,
 		[]any{int64(uid), string(owner), q.now}, func(scan scanFunc) error {
 			f, id, err = scanFile(scan)
 			return err
 		})
-	return f, id, errors.Join(qerr, err)
+	if err == nil && id == 0 {
+		err = notFound(uid)
+	}
+	return f, id, err
 }
 
 // File gives a committed file. One that is unknown, another owner's, not

@@ -13,7 +13,8 @@ func (db *DB) CheckDatabase(ctx context.Context) error {
 	return db.view(ctx, "check the database", db.dialect.check)
 }
 
-// BlobRefs is a blob and what refers to it.
+// BlobRefs is a blob and what refers to it. While no daemon runs, a writing
+// blob without an OpenUpload was left by a crash: its owner is gone.
 type BlobRefs struct {
 	Blob
 	// Extents and Parts count the rows that refer to the blob.

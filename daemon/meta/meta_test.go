@@ -1,6 +1,7 @@
 package meta_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,14 +17,38 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestSQLite(t *testing.T) {
 	var texts meta.Texts
+	empty := emptyDatabase(t)
 	metatest.Run(t, func(t testing.TB, clock func() time.Time) *meta.DB {
-		db, err := meta.OpenRecording(t.Context(), meta.Config{Path: filepath.Join(t.TempDir(), "meta.db"), Clock: clock}, &texts)
+		path := filepath.Join(t.TempDir(), "meta.db")
+		if err := os.WriteFile(path, empty, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		db, err := meta.OpenRecording(t.Context(), meta.Config{Path: path, Clock: clock}, &texts)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return db
 	})
 	t.Run("plans", func(t *testing.T) { checkPlans(t, texts.All()) })
+}
+
+// emptyDatabase is the file of a new database. Copies of it spare the suite
+// some hundred migrations.
+func emptyDatabase(t *testing.T) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "meta.db")
+	db, err := meta.Open(t.Context(), meta.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // checkPlans holds the indexes: no statement of the suite reads a whole table.

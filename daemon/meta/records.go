@@ -135,7 +135,9 @@ type NewFile struct {
 	Fingerprint protocol.Fingerprint
 	ETag        string
 	Blocks      []protocol.Block
-	// Blob holds the bytes already, durably; nil for an empty file.
+	// Blob holds the bytes already, durably; nil for an empty file. It has
+	// either no row yet (its directory is reserved) or the one that AddBlob
+	// made for a request.
 	Blob *NewBlob
 }
 
@@ -155,10 +157,13 @@ type Idempotency struct {
 
 // Content is what a file points to, with where its bytes lie.
 type Content struct {
-	ID      ContentID
-	Size    int64
-	Digest  *protocol.Digest
-	State   string
+	ID   ContentID
+	Size int64
+	// Digest is nil while unknown.
+	Digest *protocol.Digest
+	// State is ContentLive, ContentDamaged or, for fsck, ContentDoomed.
+	State string
+	// Gen is raised by every change of the extents.
 	Gen     int64
 	Extents []Extent
 }
@@ -169,8 +174,10 @@ type FileQuery struct {
 	Limit int
 	// Before is the uid of the last file of the page before, 0 for the first.
 	Before protocol.UID
+	// Name is the whole name, Prefix the beginning of one; "" is any.
 	Name   string
 	Prefix string
+	// Digest is that of the content, nil for any.
 	Digest *protocol.Digest
 }
 

@@ -327,9 +327,7 @@ func TestDamageStopsWrites(t *testing.T) {
 
 func TestLongLogIsCut(t *testing.T) {
 	db := openTest(t)
-	// The writer is at rest between updates, so that its fields may be set.
-	db.writer.checkpointAt = 1
-	if err := db.update(t.Context(), full, "set", set("a")); err != nil {
+	if err := db.update(t.Context(), full, "set", func(x *tx) error { db.writer.checkpointAt = 1; return set("a")(x) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.update(t.Context(), full, "set", set("b")); err != nil {

@@ -1,6 +1,9 @@
 package metatest
 
 import (
+	"context"
+	"errors"
+	"runtime"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -19,6 +22,27 @@ var fileTests = map[string]func(*env){
 		e.kind(err, protocol.KindNotFound)
 		_, err = e.db.File(e.ctx, alice, 77)
 		e.kind(err, protocol.KindNotFound)
+	},
+	"a read that was given up is not a missing file": func(e *env) {
+		u, _ := e.put("x", 1, 5)
+		ctx, cancel := context.WithCancel(e.ctx)
+		for range 2 * runtime.NumCPU() { // every reader has a connection
+			_, err := e.db.File(ctx, alice, u.UID)
+			e.ok(err)
+		}
+		cancel()
+		for range 50 {
+			_, fileErr := e.db.File(ctx, alice, u.UID)
+			_, uploadErr := e.db.Upload(ctx, alice, u.UID)
+			_, _, contentErr := e.db.Content(ctx, alice, u.UID)
+			_, _, partsErr := e.db.Parts(ctx, alice, u.UID)
+			for _, err := range []error{fileErr, uploadErr, contentErr, partsErr} {
+				if !errors.Is(err, context.Canceled) {
+					e.Fatalf("got %v", err)
+				}
+				e.kind(err, protocol.KindInternal)
+			}
+		}
 	},
 	"pages and filters": testFiles,
 	"patch": func(e *env) {

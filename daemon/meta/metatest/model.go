@@ -18,7 +18,8 @@ type model struct {
 	*env
 	open  map[protocol.UID]*modelUpload
 	files map[protocol.UID]byte
-	ended map[protocol.UID]bool
+	// ended is the upload or file that was ended last.
+	ended protocol.UID
 }
 
 type modelUpload struct {
@@ -42,7 +43,7 @@ func testModel(t *testing.T, open Open) {
 				r.Fatal(err)
 			}
 		}()
-		m := &model{env: e, open: map[protocol.UID]*modelUpload{}, files: map[protocol.UID]byte{}, ended: map[protocol.UID]bool{}}
+		m := &model{env: e, open: map[protocol.UID]*modelUpload{}, files: map[protocol.UID]byte{}}
 		r.Repeat(map[string]func(*rapid.T){
 			"":       m.check,
 			"begin":  func(r *rapid.T) { m.beginUpload() },
@@ -154,7 +155,7 @@ func (m *model) abort(r *rapid.T) {
 	u := m.anyOpen(r)
 	m.ok(m.db.AbortUpload(m.ctx, alice, u.UID))
 	delete(m.open, u.UID)
-	m.ended[u.UID] = true
+	m.ended = u.UID
 }
 
 func (m *model) putFile(r *rapid.T) {
@@ -171,7 +172,7 @@ func (m *model) deleteFile(r *rapid.T) {
 	uid := rapid.SampledFrom(slices.Sorted(maps.Keys(m.files))).Draw(r, "file")
 	m.ok(m.db.DeleteFile(m.ctx, alice, uid))
 	delete(m.files, uid)
-	m.ended[uid] = true
+	m.ended = uid
 }
 
 // check compares everything the database shows with the model, and holds the
@@ -197,7 +198,7 @@ func (m *model) check(*rapid.T) {
 		}
 		contents[key] = c.ID
 	}
-	for uid := range m.ended {
+	if uid := m.ended; uid != 0 {
 		_, err := m.db.Upload(m.ctx, alice, uid)
 		m.kind(err, protocol.KindNotFound)
 		_, err = m.db.File(m.ctx, alice, uid)
