@@ -33,13 +33,14 @@ var rules = []rule{
 	{"store/...", []string{"protocol", "store", "store/local/..."}, []string{"golang.org/x/sys/..."}},
 
 	{"daemon/crashpoint", nil, nil},
+	{"daemon/layout", []string{"protocol", "daemon/meta"}, nil},
 	{"daemon/names", []string{"protocol"}, []string{"golang.org/x/text/..."}},
 	{"daemon/metrics", []string{"protocol", "store"}, []string{"github.com/prometheus/..."}},
 	{"daemon/meta/metatest", []string{"protocol", "daemon/meta"}, []string{"pgregory.net/rapid"}},
 	{"daemon/meta", []string{"protocol", "daemon/meta/..."}, []string{"modernc.org/sqlite/...", "github.com/pressly/goose/v3/..."}},
 	{"daemon/upload", []string{"protocol", "store", "daemon/meta", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
-	{"daemon/file", []string{"protocol", "store", "daemon/meta", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
-	{"daemon/fsck", []string{"protocol", "store", "daemon/meta"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/file", []string{"protocol", "store", "daemon/meta", "daemon/layout", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/fsck", []string{"protocol", "store", "daemon/meta", "daemon/layout"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/api", []string{"protocol", "daemon/upload", "daemon/file", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
 	{"daemon", []string{"protocol", "store", "store/open", "daemon/..."}, []string{
 		"github.com/prometheus/...", "github.com/knadh/koanf/...", "github.com/gofrs/flock", "github.com/adrg/xdg",

@@ -89,6 +89,9 @@ func exitCode(err error) int {
 	if errors.Is(err, errFindings) {
 		return exitFindings
 	}
+	if _, ok := errors.AsType[runningError](err); ok {
+		return exitRunning
+	}
 	if e, ok := errors.AsType[*daemon.Error](err); ok {
 		switch e.Stage {
 		case daemon.StageConfig:

@@ -1,0 +1,28 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/fsck"
+)
+
+// grace is how long the object of a doomed blob stays.
+const grace = time.Hour
+
+// Check takes the data folder of a daemon that does not run and checks what is
+// in it; with readData every byte. It changes nothing but what opening the
+// database changes.
+func Check(ctx context.Context, cfg Config, readData bool, log *slog.Logger) (_ fsck.Report, err error) {
+	unobserved := func(string) func(string, error, time.Duration) { return nil }
+	in, err := OpenInstallation(ctx, cfg, false, log, unobserved)
+	if err != nil {
+		return fsck.Report{}, err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	return fsck.Run(ctx, fsck.Config{
+		Meta: in.DB, Stores: in.Stores, ServerID: in.ServerID, BootID: bootID(), ReadData: readData, Grace: grace,
+	})
+}
