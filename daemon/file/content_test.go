@@ -14,6 +14,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/osproxy/osproxy/daemon/layout"
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
@@ -28,6 +30,7 @@ var layouts = map[string][]int{
 	"parts":          {bs, bs, bs},
 	"odd":            {1, 65_535, bs, 3, bs - 7},
 	"across a block": {bs + bs/2},
+	"small":          {1 << 20, 1 << 20, 1 << 20, 1 << 20, 1 << 20},
 }
 
 func TestEveryRangeOfEverySizeIsTheBytes(t *testing.T) {
@@ -314,6 +317,10 @@ func TestReadingGoesOnWhileContentMoves(t *testing.T) {
 						b.change(uid, i, func([]byte) []byte { return nil })
 					}
 				}}
+				var old []place
+				for block, r := range blocksOfData(data) {
+					old = append(old, placeOf(c.blockPieces(int64(block)), r.XXH3))
+				}
 				must(t, c.WriteRange(t.Context(), out, 3, int64(len(data))-3))
 				if !bytes.Equal(out.Bytes(), data[3:]) {
 					t.Fatal("wrong bytes")
@@ -321,8 +328,60 @@ func TestReadingGoesOnWhileContentMoves(t *testing.T) {
 				if len(b.corruptions()) != 0 {
 					t.Fatalf("told of %v", b.corruptions())
 				}
+				// In memory nothing after the first block was read where it was.
+				for block := 1; kind == "mem" && block < len(old); block++ {
+					if b.svc.seen.has(old[block]) {
+						t.Errorf("block %d counts as checked where it was not read", block)
+					}
+				}
 			})
 		}
+	}
+}
+
+func TestBytesThatMovedAfterTheirCheckAreCheckedAgain(t *testing.T) {
+	for _, mode := range []VerifyMode{VerifyFirst, VerifyAlways} {
+		b := newBench(t, "mem", mode)
+		data := noise(bs)
+		uid := b.put(data)
+		c, err := b.svc.Open(t.Context(), owner, uid)
+		must(t, err)
+		defer c.Close()
+		must(t, c.Check(t.Context(), 10, 1000))
+		again := b.put(data)
+		b.change(again, 0, func(o []byte) []byte {
+			o[500] ^= 1
+			return o
+		})
+		b.change(uid, 0, func([]byte) []byte { return nil })
+		var got bytes.Buffer
+		wantKind(t, c.WriteRange(t.Context(), &got, 10, 1000), protocol.KindContentCorrupt)
+		if got.Len() != 0 {
+			t.Errorf("%s: %d bytes left unchecked", mode, got.Len())
+		}
+	}
+}
+
+// Two blocks that begin at one place and go on at others are two places.
+func TestPlaceIsAllOfTheBlock(t *testing.T) {
+	e := func(blob meta.BlobID) *meta.Extent { return &meta.Extent{Blob: blob} }
+	first := layout.Piece{Blob: e(1), Offset: 5, Length: 10}
+	seen := map[place]bool{}
+	lists := [][]layout.Piece{
+		{first},
+		{first, {Blob: e(2), Offset: 5, Length: 10}},
+		{first, {Blob: e(3), Offset: 5, Length: 10}},
+		{first, {Blob: e(2), Offset: 6, Length: 10}},
+		{{Blob: e(1), Offset: 5, Length: 9}, {Blob: e(2), Offset: 5, Length: 11}},
+		{{Blob: e(1), Offset: 6, Length: 10}},
+		{{Blob: e(2), Offset: 5, Length: 10}},
+	}
+	for _, ps := range lists {
+		seen[placeOf(ps, protocol.XXH3{1})] = true
+	}
+	seen[placeOf(lists[0], protocol.XXH3{2})] = true
+	if len(seen) != len(lists)+1 {
+		t.Errorf("%d places of %d", len(seen), len(lists)+1)
 	}
 }
 

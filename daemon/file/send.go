@@ -79,8 +79,12 @@ func (c *Content) stream(ctx context.Context, w io.Writer, block, off, end int64
 	}
 	out := &heldWriter{w: w}
 	if c.s.cfg.Verify == VerifyOff || known && (off > from || end < to) {
-		err := c.fetch(ctx, block, off, end, out.pass)
-		return out.sent, err
+		for _, p := range c.where.Pieces(off, end-off) {
+			if err := c.read(ctx, block, p, out.pass); err != nil {
+				return out.sent, err // where it moved to, it is not known
+			}
+		}
+		return out.sent, nil
 	}
 	if err := c.streamChecked(ctx, out, block, off, end); err != nil {
 		if d, ok := errors.AsType[*damage](err); ok {
@@ -130,8 +134,7 @@ func (c *Content) streamChecked(ctx context.Context, out *heldWriter, block, off
 // the whole of it is still to come.
 func (c *Content) fetch(ctx context.Context, block, off, end int64, f func([]byte) error) error {
 	for off < end {
-		p := c.where.Pieces(off, end-off)[0]
-		err := c.read(ctx, block, p, func(b []byte) error {
+		err := c.read(ctx, block, c.where.Pieces(off, end-off)[0], func(b []byte) error {
 			off += int64(len(b))
 			return f(b)
 		})
