@@ -1,13 +1,18 @@
 package api
 
 import (
+	"encoding/json"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/osproxy/osproxy/protocol"
 )
 
 // A refused request may leave bytes unread. Closing a socket that holds unread
@@ -45,15 +50,43 @@ func lingerOn(c net.Conn) {
 	}
 }
 
-// listener gives tcpConns.
-type listener struct{ net.Listener }
+// listener gives tcpConns, and refuses what is more than the server serves at
+// once.
+type listener struct {
+	net.Listener
+	s *Server
+}
 
+// Accept is net.Listener.
 func (l listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if t, ok := c.(*net.TCPConn); ok {
-		return &tcpConn{TCPConn: t}, err
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err // fasthttp compares it
+		}
+		if l.s.conns.count() >= l.s.limits.Connections {
+			l.s.refuseConn(c)
+			continue
+		}
+		if t, ok := c.(*net.TCPConn); ok {
+			c = &tcpConn{TCPConn: t}
+		}
+		return c, nil
 	}
-	return c, err
+}
+
+// refuseConn tells a client that there are too many. The answer fits the
+// socket's buffer, so nobody is waited for.
+func (s *Server) refuseConn(c net.Conn) {
+	e := &protocol.Error{Kind: protocol.KindUnavailable, Message: "too many connections are open; nothing was done"}
+	p := e.Problem(requestID(nil))
+	if b, err := json.Marshal(p); err == nil && c.SetWriteDeadline(time.Now().Add(time.Second)) == nil {
+		// Whether it arrives or not, the connection is closed next.
+		_, _ = fmt.Fprintf(c, "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\nRetry-After: 2\r\n%s: %s\r\nConnection: close\r\n\r\n%s",
+			p.Status, http.StatusText(p.Status), len(b), protocol.HeaderRequestID, p.RequestID, b)
+	}
+	s.met.Failed(e.Kind)
+	abort(c)
 }
 
 // conns are the open connections of a server. fasthttp closes idle ones on
@@ -83,6 +116,12 @@ func (t *conns) note(c net.Conn, state fasthttp.ConnState) {
 			abort(c)
 		}
 	}
+}
+
+func (t *conns) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.open)
 }
 
 // busy notes that a request came over c. It ends with the next note.

@@ -33,7 +33,7 @@ type fixture struct {
 // closes everything when the test ends.
 func start(t *testing.T, cfg Config, replace map[protocol.RouteName]endpoint) *fixture {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ type peer struct {
 
 func (f *fixture) dial() *peer {
 	f.t.Helper()
-	c, err := net.Dial("tcp", f.addr)
+	c, err := new(net.Dialer).DialContext(f.t.Context(), "tcp", f.addr)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -133,8 +133,8 @@ func (s *Server) refuseUnread(http *fasthttp.RequestCtx, err error) {
 		c.fail(errBodySlow)
 		return
 	}
-	if err == io.ErrUnexpectedEOF {
-		// The header was whole: fasthttp wraps what is wrong with one.
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		// The header was whole: one that ends early is io.EOF.
 		c.fail(closing{errBodyEnded})
 		return
 	}

@@ -97,7 +97,7 @@ func (c *call) once(body []byte) (*upload.Once, error) {
 		var n [8]byte
 		binary.BigEndian.PutUint64(n[:], uint64(len(s)))
 		h.Write(n[:])
-		io.WriteString(h, s)
+		h.Write([]byte(s))
 	}
 	return &upload.Once{Key: key, Request: [32]byte(h.Sum(nil))}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -33,7 +34,9 @@ func (s *Server) newHTTP() *fasthttp.Server {
 
 		ReadBufferSize:  headerBuffer,
 		WriteBufferSize: writeBuffer,
-		Concurrency:     s.limits.Connections,
+		// The listener keeps to the limit and says why it refuses; a connection
+		// leaves its count a moment before fasthttp's.
+		Concurrency: 2 * s.limits.Connections,
 		// A longer body becomes a stream, so this bounds no body: routes do
 		// (route.go). It is how much fasthttp waits for before the handler
 		// runs, and so before a request can be refused.
@@ -57,8 +60,16 @@ func (s *Server) newHTTP() *fasthttp.Server {
 }
 
 // headerReceived gives what fasthttp reads of the body before the handler runs
-// (its first byte) the time of a body.
-func (s *Server) headerReceived(*fasthttp.RequestHeader) fasthttp.RequestConfig {
+// (its first byte) the time of a body. It also makes fasthttp see an Expect in
+// any case of letters, and none in HTTP/1.0 (RFC 9110 section 10.1.1).
+func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	const expect, goOn = "Expect", "100-continue"
+	if strings.EqualFold(string(h.Peek(expect)), goOn) {
+		h.Del(expect)
+		if h.IsHTTP11() {
+			h.Set(expect, goOn)
+		}
+	}
 	return fasthttp.RequestConfig{ReadTimeout: s.limits.Stall}
 }
 
@@ -72,7 +83,7 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 	s.listener.l = l
 	s.listener.Unlock()
-	if err := s.http.Serve(listener{l}); err != nil {
+	if err := s.http.Serve(listener{l, s}); err != nil {
 		return fmt.Errorf("serve on %s: %w", l.Addr(), err)
 	}
 	return nil
@@ -139,5 +150,5 @@ type connLog struct{ *slog.Logger }
 
 // Printf is fasthttp.Logger.
 func (l connLog) Printf(format string, args ...any) {
-	l.Debug("connection ended with an error", "error", fmt.Sprintf(format, args...))
+	l.DebugContext(context.Background(), "connection ended with an error", "error", fmt.Sprintf(format, args...))
 }

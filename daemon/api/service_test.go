@@ -2,20 +2,15 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -182,81 +177,6 @@ func TestRangesOfAFile(t *testing.T) {
 	}
 }
 
-// TestRefusals are the codes that the routes of this version give, but those
-// of the header, which TestBodies and TestRoutes have.
-func TestRefusals(t *testing.T) {
-	o := startOspd(t)
-	part := bytes.Repeat([]byte("x"), 100)
-	sum := sha256.Sum256([]byte("another"))
-	digest := "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
-	known := func() string { return o.begin(`{"name": "a", "size": 100}`).UID.String() }
-	unknown := func() string { return o.begin(`{"name": "a"}`).UID.String() }
-	filled := func() string {
-		uid := o.begin(`{"name": "a", "size": 100}`).UID
-		into[protocol.Part](t, o.put(uid, 1, part), http.StatusOK)
-		return uid.String()
-	}
-	committed := func() string { return o.upload("a", part).UID.String() }
-	for name, c := range map[string]struct {
-		method, path string
-		uid          func() string
-		body         string
-		header       []string
-		kind         protocol.Kind
-	}{
-		"begin without name":       {"POST", "/v1/uploads", nil, `{}`, nil, protocol.KindBadName},
-		"begin with a bad name":    {"POST", "/v1/uploads", nil, `{"name": "a/../b"}`, nil, protocol.KindBadName},
-		"begin with a size below":  {"POST", "/v1/uploads", nil, `{"name": "a", "size": -1}`, nil, protocol.KindBadRequest},
-		"begin with a size beyond": {"POST", "/v1/uploads", nil, `{"name": "a", "size": 42949672960001}`, nil, protocol.KindTooLarge},
-		"begin with another field": {"POST", "/v1/uploads", nil, `{"name": "a", "sise": 1}`, nil, protocol.KindUnknownField},
-		"begin with a bad hash":    {"POST", "/v1/uploads", nil, `{"name": "a", "fingerprint": "A"}`, nil, protocol.KindBadRequest},
-		"file without name":        {"POST", "/v1/files", nil, "x", nil, protocol.KindBadName},
-		"file with a wrong XXH3":   {"POST", "/v1/files?name=a", nil, "x", []string{"Osp-Xxh3", protocol.SumXXH3([]byte("y")).String()}, protocol.KindChecksumMismatch},
-		"file with a wrong digest": {"POST", "/v1/files?name=a", nil, "x", []string{"Content-Digest", digest}, protocol.KindChecksumMismatch},
-		"part of no upload":        {"PUT", "/v1/uploads/77/parts/1", nil, "x", nil, protocol.KindNotFound},
-		"part too short":           {"PUT", "/v1/uploads/UID/parts/1", known, "x", nil, protocol.KindBadLength},
-		"part too long":            {"PUT", "/v1/uploads/UID/parts/1", known, strings.Repeat("x", 101), nil, protocol.KindBadLength},
-		"part beyond the last":     {"PUT", "/v1/uploads/UID/parts/2", known, "x", nil, protocol.KindBadPart},
-		"part beyond all":          {"PUT", "/v1/uploads/UID/parts/10001", unknown, "x", nil, protocol.KindTooManyParts},
-		"part beyond numbers":      {"PUT", "/v1/uploads/UID/parts/99999999999999999999", unknown, "x", nil, protocol.KindTooManyParts},
-		"part with a wrong XXH3":   {"PUT", "/v1/uploads/UID/parts/1", known, string(part), []string{"Osp-Xxh3", protocol.SumXXH3(nil).String()}, protocol.KindChecksumMismatch},
-		"part with a wrong digest": {"PUT", "/v1/uploads/UID/parts/1", known, string(part), []string{"Content-Digest", digest}, protocol.KindChecksumMismatch},
-		"part after commit":        {"PUT", "/v1/uploads/UID/parts/1", committed, string(part), nil, protocol.KindCommitted},
-		"commit without parts":     {"POST", "/v1/uploads/UID/commit", known, "", nil, protocol.KindPartsMissing},
-		"commit without size":      {"POST", "/v1/uploads/UID/commit", unknown, "{}", nil, protocol.KindSizeRequired},
-		"commit of other parts":    {"POST", "/v1/uploads/UID/commit", filled, `{"parts_xxh3": "` + protocol.SumXXH3(nil).String() + `"}`, nil, protocol.KindPartsDiffer},
-		"commit of other content":  {"POST", "/v1/uploads/UID/commit", filled, `{"digest": "` + strings.Repeat("0", 64) + `"}`, nil, protocol.KindDigestDiffers},
-		"commit of another size":   {"POST", "/v1/uploads/UID/commit", filled, `{"size": 99}`, nil, protocol.KindPartsDiffer},
-		"commit of another field":  {"POST", "/v1/uploads/UID/commit", filled, `{"sise": 99}`, nil, protocol.KindUnknownField},
-		"commit of no upload":      {"POST", "/v1/uploads/77/commit", nil, "", nil, protocol.KindNotFound},
-		"abort after commit":       {"DELETE", "/v1/uploads/UID", committed, "", nil, protocol.KindCommitted},
-		"abort of no upload":       {"DELETE", "/v1/uploads/77", nil, "", nil, protocol.KindNotFound},
-		"no upload":                {"GET", "/v1/uploads/77", nil, "", nil, protocol.KindNotFound},
-		"no file":                  {"GET", "/v1/files/77", nil, "", nil, protocol.KindNotFound},
-		"an upload is no file":     {"GET", "/v1/files/UID", known, "", nil, protocol.KindNotFound},
-		"no content":               {"GET", "/v1/files/77/content", nil, "", nil, protocol.KindNotFound},
-		"no blocks":                {"GET", "/v1/files/77/blocks", nil, "", nil, protocol.KindNotFound},
-		"delete of no file":        {"DELETE", "/v1/files/77", nil, "", nil, protocol.KindNotFound},
-		"patch of no file":         {"PATCH", "/v1/files/77", nil, `{"name": "b"}`, nil, protocol.KindNotFound},
-		"patch to a bad name":      {"PATCH", "/v1/files/UID", committed, `{"name": "/b"}`, nil, protocol.KindBadName},
-		"patch of the size":        {"PATCH", "/v1/files/UID", committed, `{"size": 1}`, nil, protocol.KindUnknownField},
-		"limit beyond":             {"GET", "/v1/files?limit=1001", nil, "", nil, protocol.KindBadRequest},
-		"a cursor of nobody":       {"GET", "/v1/files?cursor=xyz", nil, "", nil, protocol.KindBadRequest},
-		"a cursor of nobody's":     {"GET", "/v1/uploads?cursor=xyz", nil, "", nil, protocol.KindBadRequest},
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := c.path
-			if c.uid != nil {
-				path = strings.Replace(path, "UID", c.uid(), 1)
-			}
-			p := o.do(c.method, path, c.body, c.header...).problem(t, c.kind)
-			if (c.kind == protocol.KindPartsMissing) != (p.Missing != nil) || (c.kind == protocol.KindPartsDiffer) != (p.Parts != nil) {
-				t.Errorf("%s comes with missing %v and parts %v", c.kind, p.Missing, p.Parts)
-			}
-		})
-	}
-}
-
 // TestLifeOfAFile goes through what is done to a File after it exists.
 func TestLifeOfAFile(t *testing.T) {
 	o := startOspd(t)
@@ -379,108 +299,6 @@ func TestIdempotency(t *testing.T) {
 	}
 }
 
-// TestBrokenOffParts: a body that ends early is recorded nowhere, at whichever
-// byte it ends, and the same part can be sent again.
-func TestBrokenOffParts(t *testing.T) {
-	o := startOspd(t)
-	content := noise(300 << 10)
-	u := o.begin(fmt.Sprintf(`{"name": "a", "size": %d}`, len(content)))
-	for _, n := range []int{0, 1, 1000, 64 << 10, len(content) - 1} {
-		p := o.dial().send("PUT /v1/uploads/" + u.UID.String() + "/parts/1 HTTP/1.1\r\nHost: HOST\r\nContent-Length: " + strconv.Itoa(len(content)) + "\r\n\r\n" + string(content[:n]))
-		if err := p.CloseWrite(); err != nil {
-			t.Fatal(err)
-		}
-		p.read(http.MethodPut).problem(t, protocol.KindBadLength)
-		p.ended()
-		if got := into[protocol.Upload](t, o.do(http.MethodGet, "/v1/uploads/"+u.UID.String(), ""), http.StatusOK); len(got.Parts) != 0 {
-			t.Fatalf("after %d bytes the daemon holds %+v", n, got.Parts)
-		}
-		one := o.dial().send("POST /v1/files?name=broken HTTP/1.1\r\nHost: HOST\r\nContent-Length: " + strconv.Itoa(len(content)) + "\r\n\r\n" + string(content[:n]))
-		if err := one.CloseWrite(); err != nil {
-			t.Fatal(err)
-		}
-		one.read(http.MethodPost).problem(t, protocol.KindBadLength)
-	}
-	if list := into[protocol.FileList](t, o.do(http.MethodGet, "/v1/files", ""), http.StatusOK); len(list.Files) != 0 {
-		t.Errorf("broken bodies are files: %+v", list.Files)
-	}
-	sum := sha256.Sum256(content)
-	into[protocol.Part](t, o.put(u.UID, 1, content, "Osp-Xxh3", protocol.SumXXH3(content).String(),
-		"Content-Digest", "sha-512=:AAAA:, sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":"), http.StatusOK)
-}
-
-// TestDamage: damage in the first block of what is asked for is a status, and
-// damage later cuts the answer. Neither ever ends cleanly.
-func TestDamage(t *testing.T) {
-	for name, c := range map[string]struct {
-		at    int64
-		early bool
-	}{"first block": {100, true}, "last block": {9<<20 + 5, false}} {
-		t.Run(name, func(t *testing.T) {
-			o := startOspd(t)
-			content := noise(10 << 20)
-			f := o.upload("a", content)
-			o.damage(int64(len(content)), func(path string) error { return flip(path, c.at) })
-			a := o.do(http.MethodGet, contentPath(f.UID), "")
-			if c.early {
-				a.problem(t, protocol.KindContentCorrupt)
-				return
-			}
-			if a.StatusCode != http.StatusOK || !errors.Is(a.err, io.ErrUnexpectedEOF) || !bytes.HasPrefix(content, a.body) {
-				t.Errorf("answered %s and %d bytes, then %v", a.Status, len(a.body), a.err)
-			}
-		})
-	}
-	for name, c := range map[string]struct {
-		harm func(path string) error
-	}{
-		"cut off": {func(path string) error { return os.Truncate(path, 100) }}, "gone": {os.Remove},
-	} {
-		t.Run(name, func(t *testing.T) {
-			o := startOspd(t)
-			f := o.upload("a", noise(5<<20))
-			o.damage(5<<20, c.harm)
-			if a := o.do(http.MethodGet, contentPath(f.UID), ""); a.StatusCode < 500 {
-				t.Errorf("answered %s and %d bytes, then %v", a.Status, len(a.body), a.err)
-			}
-		})
-	}
-}
-
-// damage does harm to the one object of that size.
-func (o *ospd) damage(size int64, harm func(path string) error) {
-	o.t.Helper()
-	done := 0
-	err := filepath.WalkDir(o.blobs, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		if info, err := d.Info(); err != nil || info.Size() != size {
-			return err
-		}
-		done++
-		return harm(path)
-	})
-	if err != nil || done != 1 {
-		o.t.Fatalf("did harm to %d objects, %v", done, err)
-	}
-}
-
-func flip(path string, at int64) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	var b [1]byte
-	if _, err := f.ReadAt(b[:], at); err != nil {
-		return err
-	}
-	b[0] ^= 1
-	_, err = f.WriteAt(b[:], at)
-	return err
-}
-
 // TestManyAtOnce: parts of many uploads in parallel, each read back while
 // others are written.
 func TestManyAtOnce(t *testing.T) {
@@ -503,51 +321,4 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-// TestOneShotMemoryIsBounded: bodies beyond the bound wait, and a waiting one
-// ends with the server.
-func TestOneShotMemoryIsBounded(t *testing.T) {
-	f := start(t, Config{Limits: Limits{OneShots: 1}}, nil)
-	held := f.dial().send("POST /v1/files?name=a HTTP/1.1\r\nHost: HOST\r\nContent-Length: 5\r\n\r\nhe")
-	for len(f.oneShots) > 0 {
-		time.Sleep(time.Millisecond)
-	}
-	waits := make(chan error, 1)
-	go func() {
-		p := f.dial().send("POST /v1/files?name=b HTTP/1.1\r\nHost: HOST\r\nContent-Length: 5\r\n\r\nhello")
-		_, err := io.ReadAll(p)
-		waits <- err
-	}()
-	for {
-		f.active.mu.Lock()
-		n := f.active.n
-		f.active.mu.Unlock()
-		if n == 2 {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
-	if err := f.Close(); err != nil {
-		t.Error(err)
-	}
-	<-waits
-	_, _ = io.ReadAll(held)
-	if buf := <-f.oneShots; cap(buf) != protocol.OneShotMax {
-		t.Errorf("the buffer has %d bytes", cap(buf))
-	}
-}
-
-// TestReady: what is wrong is said, and Retry-After with it.
-func TestReady(t *testing.T) {
-	var reasons []string
-	f := start(t, Config{Ready: func(context.Context) []string { return reasons }}, nil)
-	if a := f.do(http.MethodGet, "/readyz", ""); a.StatusCode != http.StatusOK {
-		t.Errorf("answered %s %s", a.Status, a.body)
-	}
-	reasons = []string{"the database does not answer"}
-	a := f.do(http.MethodGet, "/readyz", "")
-	if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || !strings.Contains(string(a.body), reasons[0]) {
-		t.Errorf("answered %s %s", a.Status, a.body)
-	}
 }

@@ -4,100 +4,16 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/osproxy/osproxy/protocol"
 )
-
-func TestRoutes(t *testing.T) {
-	for _, c := range []struct {
-		method, path string
-		kind         protocol.Kind
-		allow        string
-	}{
-		{"GET", "/", protocol.KindNotFound, ""},
-		{"GET", "/v1", protocol.KindNotFound, ""},
-		{"GET", "/v1/files/", protocol.KindNotFound, ""},
-		{"GET", "/v1/files/1/", protocol.KindNotFound, ""},
-		{"GET", "/v1/Files/1", protocol.KindNotFound, ""},
-		{"GET", "/v1/uploads/1/parts/1/x", protocol.KindNotFound, ""},
-		{"PUT", "/v1/files/1", protocol.KindMethodNotAllowed, "DELETE, GET, HEAD, PATCH"},
-		{"OPTIONS", "/v1/files", protocol.KindMethodNotAllowed, "GET, HEAD, POST"},
-		{"POST", "/healthz", protocol.KindMethodNotAllowed, "GET, HEAD"},
-		{"DELETE", "/v1/uploads/1/commit", protocol.KindMethodNotAllowed, "POST"},
-		{"PUT", "/v1/files/1/content", protocol.KindMethodNotAllowed, "GET, HEAD"},
-		{"GET", "//v1/files", protocol.KindBadRequest, ""},
-		{"GET", "/v1//files", protocol.KindBadRequest, ""},
-		{"GET", "/v1/./files", protocol.KindBadRequest, ""},
-		{"GET", "/v1/x/../files", protocol.KindBadRequest, ""},
-		{"GET", "/v1/files%2f1", protocol.KindBadRequest, ""},
-		{"GET", "/v1/files/1%00", protocol.KindBadRequest, ""},
-		{"GET", "/v1/f%69les", protocol.KindBadRequest, ""},
-		{"GET", `/v1\files`, protocol.KindBadRequest, ""},
-		{"GET", "*", protocol.KindBadRequest, ""},
-		{"GET", "/v1/files/01", protocol.KindBadUID, ""},
-		{"GET", "/v1/files/0", protocol.KindBadUID, ""},
-		{"GET", "/v1/files/-1", protocol.KindBadUID, ""},
-		{"GET", "/v1/files/x", protocol.KindBadUID, ""},
-		{"GET", "/v1/files/9223372036854775808", protocol.KindBadUID, ""},
-		{"GET", "/v1/files/12345678901234567890", protocol.KindBadUID, ""},
-		{"GET", "/v1/files?limt=3", protocol.KindUnknownField, ""},
-		{"GET", "/v1/files?meta.a=3", protocol.KindUnknownField, ""},
-		{"GET", "/v1/files?limit=3&limit=4", protocol.KindBadRequest, ""},
-		{"GET", "/v1/files?limit=%zz", protocol.KindBadRequest, ""},
-		{"GET", "/v1/files?limit=-3", protocol.KindBadRequest, ""},
-		{"GET", "/v1/files?digest=abc", protocol.KindBadRequest, ""},
-		{"GET", "/v1/uploads?limit=x", protocol.KindBadRequest, ""},
-		{"GET", "/v1/files/1?x=y", protocol.KindUnknownField, ""},
-		{"GET", "/v1/files/1/content?disposition=both", protocol.KindBadRequest, ""},
-	} {
-		t.Run(c.method+" "+c.path, func(t *testing.T) {
-			f := start(t, Config{}, nil)
-			a := f.dial().send(c.method + " " + c.path + " HTTP/1.1\r\nHost: HOST\r\n\r\n").read(c.method)
-			a.problem(t, c.kind)
-			if got := a.Header.Get("Allow"); got != c.allow {
-				t.Errorf("Allow is %q, want %q", got, c.allow)
-			}
-		})
-	}
-}
-
-// TestBodies are the bodies a route refuses from the header alone.
-func TestBodies(t *testing.T) {
-	for name, c := range map[string]struct {
-		head string
-		kind protocol.Kind
-	}{
-		"GET with a body":         {"GET /v1/files HTTP/1.1\r\nHost: HOST\r\nContent-Length: 5\r\n\r\nhello", protocol.KindBadRequest},
-		"part without length":     {"PUT /v1/uploads/1/parts/1 HTTP/1.1\r\nHost: HOST\r\n\r\n", protocol.KindLengthRequired},
-		"file without length":     {"POST /v1/files?name=a HTTP/1.1\r\nHost: HOST\r\n\r\n", protocol.KindLengthRequired},
-		"part encoded":            {"PUT /v1/uploads/1/parts/1 HTTP/1.1\r\nHost: HOST\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello", protocol.KindUnsupportedMediaType},
-		"JSON too long":           {"POST /v1/uploads HTTP/1.1\r\nHost: HOST\r\nContent-Length: 1048577\r\n\r\nhello", protocol.KindTooLarge},
-		"JSON of another type":    {"POST /v1/uploads HTTP/1.1\r\nHost: HOST\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", protocol.KindUnsupportedMediaType},
-		"no JSON":                 {"POST /v1/uploads HTTP/1.1\r\nHost: HOST\r\nContent-Length: 2\r\n\r\n{]", protocol.KindBadRequest},
-		"empty JSON":              {"POST /v1/uploads HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n\r\n", protocol.KindBadRequest},
-		"unknown field":           {"POST /v1/uploads HTTP/1.1\r\nHost: HOST\r\nContent-Length: 9\r\n\r\n{\"nam\":1}", protocol.KindUnknownField},
-		"file too large":          {"POST /v1/files?name=a HTTP/1.1\r\nHost: HOST\r\nContent-Length: 1048577\r\n\r\nhello", protocol.KindTooLarge},
-		"bad XXH3":                {"PUT /v1/uploads/1/parts/1 HTTP/1.1\r\nHost: HOST\r\nOsp-Xxh3: ABC\r\nContent-Length: 5\r\n\r\nhello", protocol.KindBadRequest},
-		"bad Content-Digest":      {"PUT /v1/uploads/1/parts/1 HTTP/1.1\r\nHost: HOST\r\nContent-Digest: sha-256=:AAAA:\r\nContent-Length: 5\r\n\r\nhello", protocol.KindBadRequest},
-		"bad part number":         {"PUT /v1/uploads/1/parts/01 HTTP/1.1\r\nHost: HOST\r\nContent-Length: 5\r\n\r\nhello", protocol.KindBadPart},
-		"bad Idempotency-Key":     {"POST /v1/uploads HTTP/1.1\r\nHost: HOST\r\nIdempotency-Key: a b\r\nContent-Length: 12\r\n\r\n{\"name\":\"a\"}", protocol.KindBadRequest},
-		"bad expires_at":          {"POST /v1/files?name=a&expires_at=soon HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n\r\n", protocol.KindBadRequest},
-		"header too large":        {"GET /v1/files HTTP/1.1\r\nHost: HOST\r\nX-A: " + strings.Repeat("a", 40<<10) + "\r\n\r\n", protocol.KindHeadersTooLarge},
-		"request line too large":  {"GET /v1/files?name=" + strings.Repeat("a", 40<<10) + " HTTP/1.1\r\nHost: HOST\r\n\r\n", protocol.KindHeadersTooLarge},
-		"no HTTP":                 {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", protocol.KindBadRequest},
-		"another version of HTTP": {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", protocol.KindBadRequest},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := start(t, Config{}, nil)
-			f.dial().send(c.head).read(http.MethodGet).problem(t, c.kind)
-		})
-	}
-}
 
 func TestSites(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -221,6 +137,63 @@ func TestLogLine(t *testing.T) {
 	}
 	if strings.Contains(log, "token-in") {
 		t.Errorf("the log tells: %s", log)
+	}
+}
+
+// labels notes what a Server counts.
+type labels struct {
+	mu       sync.Mutex
+	seen     map[string]int
+	inFlight int
+}
+
+func (l *labels) note(label string, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.seen == nil {
+		l.seen = map[string]int{}
+	}
+	l.seen[label] += n
+}
+
+func (l *labels) InFlight(delta int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inFlight += delta
+}
+func (l *labels) Request(method, route string, status int, _ time.Duration) {
+	l.note(method+" "+route+" "+strconv.Itoa(status), 1)
+}
+func (l *labels) Failed(kind protocol.Kind) { l.note(string(kind), 1) }
+func (l *labels) Received(n int64)          { l.note("received", int(n)) }
+func (l *labels) Sent(n int64)              { l.note("sent", int(n)) }
+
+// TestMetrics: what a caller makes up never becomes a label, and all that
+// began has ended.
+func TestMetrics(t *testing.T) {
+	var l labels
+	var k counting
+	f := start(t, Config{Metrics: &l}, map[protocol.RouteName]endpoint{
+		protocol.RoutePutPart: {serve: k.serve}, protocol.RouteGetContent: fixed(noise(1000), `"a"`),
+		protocol.RouteGetFile: {serve: func(*call) error { panic("a mistake") }},
+	})
+	f.do(http.MethodPut, "/v1/uploads/12345/parts/7", "hello", "Expect", "100-continue")
+	f.do(http.MethodGet, "/v1/files/12345/content", "", "Range", "bytes=0-9")
+	f.do(http.MethodGet, "/v1/files/12345", "")
+	f.do(http.MethodGet, "/made/up", "")
+	f.do("MADEUP", "/v1/files", "")
+	f.do(http.MethodPut, "/v1/uploads/x/parts/7", "hello", "Expect", "100-continue")
+	f.dial().send("rubbish\r\n\r\n").read(http.MethodGet)
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	want := map[string]int{
+		"PUT put_part 200": 1, "GET get_content 206": 1, "GET get_file 500": 1, "GET none 404": 1, "other none 405": 1, "PUT put_part 400": 1, "GET none 400": 1,
+		"internal": 1, "not_found": 1, "method_not_allowed": 1, "bad_uid": 1, "bad_request": 1, "received": 5,
+	}
+	delete(l.seen, "sent")
+	if !maps.Equal(l.seen, want) || l.inFlight != 0 {
+		t.Errorf("counted %v (%d in flight), want %v", l.seen, l.inFlight, want)
 	}
 }
 
@@ -366,6 +339,31 @@ func TestExpect(t *testing.T) {
 	}
 }
 
+// TestSpellings are requests that look unusual and mean something all the same.
+func TestSpellings(t *testing.T) {
+	f := start(t, Config{}, nil)
+	for name, c := range map[string]struct {
+		raw    string
+		status int
+	}{
+		"absolute form":                {"GET http://HOST/healthz HTTP/1.1\r\nHost: HOST\r\n\r\n", 200},
+		"absolute form without path":   {"GET http://HOST HTTP/1.1\r\nHost: HOST\r\n\r\n", 404},
+		"absolute form with a query":   {"GET http://HOST/v1/files?x=1 HTTP/1.1\r\nHost: HOST\r\n\r\n", 400},
+		"a URL in the query":           {"GET /v1/files?x=http://a/ HTTP/1.1\r\nHost: HOST\r\n\r\n", 400},
+		"HTTP/1.0":                     {"GET /healthz HTTP/1.0\r\nHost: HOST\r\n\r\n", 200},
+		"names in capitals":            {"GET /healthz HTTP/1.1\r\nHOST: localhost:PORT\r\n\r\n", 200},
+		"an empty line before":         {"\r\nGET /healthz HTTP/1.1\r\nHost: HOST\r\n\r\n", 200},
+		"Expect in capitals":           {"PUT /v1/uploads/1/parts/0 HTTP/1.1\r\nHost: HOST\r\nExpect: 100-Continue\r\nContent-Length: 5\r\n\r\n", 400},
+		"GET that says it has nothing": {"GET /healthz HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n\r\n", 200},
+	} {
+		port := f.addr[strings.LastIndexByte(f.addr, ':')+1:]
+		raw := strings.ReplaceAll(strings.Replace(c.raw, "HOST: localhost:PORT", "hOST: localhost:"+port, 1), "hOST", "HoSt")
+		if a := f.dial().send(raw).read(http.MethodGet); a.StatusCode != c.status {
+			t.Errorf("%s: answered %s %s", name, a.Status, a.body)
+		}
+	}
+}
+
 // TestPipelining: requests sent at once are answered in order, also after a
 // refused one whose body was short.
 func TestPipelining(t *testing.T) {
@@ -382,68 +380,4 @@ func TestPipelining(t *testing.T) {
 			t.Errorf("answered %s, want %d", a.Status, want)
 		}
 	}
-}
-
-// TestDrain: what runs goes on to its end, what comes is refused, and the
-// health routes tell the two kinds of supervisors what each has to know.
-func TestDrain(t *testing.T) {
-	began, goOn := make(chan struct{}), make(chan struct{})
-	var k counting
-	f := start(t, Config{}, map[protocol.RouteName]endpoint{protocol.RoutePutPart: {serve: func(c *call) error {
-		close(began)
-		<-goOn
-		return k.serve(c)
-	}}})
-	waiting, idle := f.dial(), f.dial()
-	idle.send("GET /healthz HTTP/1.1\r\nHost: HOST\r\n\r\n").read(http.MethodGet)
-	unused := f.dial()
-	waiting.send("PUT /v1/uploads/1/parts/1 HTTP/1.1\r\nHost: HOST\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("a", 50000))
-	<-began
-	drained := make(chan error, 1)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	go func() { drained <- f.Drain(ctx) }()
-	for !f.active.isDraining() {
-		time.Sleep(time.Millisecond)
-	}
-	f.do(http.MethodGet, "/v1/capabilities", "").problem(t, protocol.KindDraining)
-	if a := f.do(http.MethodGet, "/healthz", ""); a.StatusCode != http.StatusOK {
-		t.Errorf("healthz answers %s", a.Status)
-	}
-	if a := f.do(http.MethodGet, "/readyz", ""); a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(a.body), "draining") {
-		t.Errorf("readyz answers %s %s", a.Status, a.body)
-	}
-	close(goOn)
-	waiting.send(strings.Repeat("a", 50000))
-	if a := waiting.read(http.MethodPut); a.StatusCode != http.StatusOK || !a.Close {
-		t.Errorf("the request in flight was answered %s (close %v)", a.Status, a.Close)
-	}
-	if err := <-drained; err != nil {
-		t.Error(err)
-	}
-	waiting.ended()
-	idle.ended()
-	unused.ended()
-}
-
-// TestDrainRunsOut: a drain that takes too long says so, and Close ends what
-// runs.
-func TestDrainRunsOut(t *testing.T) {
-	began := make(chan struct{})
-	f := start(t, Config{}, map[protocol.RouteName]endpoint{protocol.RoutePutPart: {serve: func(c *call) error {
-		close(began)
-		<-c.ctx.Done()
-		return context.Cause(c.ctx)
-	}}})
-	p := f.dial().send("PUT /v1/uploads/1/parts/1 HTTP/1.1\r\nHost: HOST\r\nContent-Length: 5\r\n\r\nhello")
-	<-began
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := f.Drain(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("drain: %v", err)
-	}
-	if err := f.Close(); err != nil {
-		t.Error(err)
-	}
-	_, _ = io.ReadAll(p)
 }
