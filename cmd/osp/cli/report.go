@@ -106,11 +106,8 @@ func (r *report) close(now time.Time) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	code := fold(r.codes)
-	if r.con.lost() != nil {
+	if r.con.lost() != nil && code == exitDone {
 		code = exitOther
-		if r.sum.Failed > 0 {
-			code = exitPartial
-		}
 	}
 	r.sum.V, r.sum.Type = 1, "summary"
 	r.sum.OK, r.sum.Exit = code == exitDone, code

@@ -187,6 +187,17 @@ func TestSummaryInWords(t *testing.T) {
 	}
 }
 
+func TestLostResultsAreAFailure(t *testing.T) {
+	for _, json := range []bool{false, true} {
+		p := newPrinted(opPut, json)
+		p.con.out = failing{}
+		p.add(0, put(1, "a", 1))
+		if code := p.end(); code != exitOther {
+			t.Errorf("json %v: exit %d although the result could not be printed, want 1", json, code)
+		}
+	}
+}
+
 func TestVerboseTellsHowEachWasDone(t *testing.T) {
 	p := newPrinted(opPut, false)
 	p.verbose = true
