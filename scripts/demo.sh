@@ -61,19 +61,20 @@ echo "identical"
 
 say "Put another file, and kill osp in the middle of it."
 run dd if=/dev/urandom of=other.bin bs=1048576 count=512 status=none
-echo '$ osp put other.bin & sleep ...; kill -9 $!'
-delay=0.4
-for attempt in 1 2 3 4 5; do
+echo '$ osp put other.bin &'
+kept() { du -sk data | cut -f1; }
+for attempt in 1 2 3; do
+	enough=$(($(kept) + 160 * 1024))
 	osp put other.bin >put.out 2>put.err &
 	put=$!
-	sleep "$delay"
+	while kill -0 "$put" 2>/dev/null && [ "$(kept)" -lt "$enough" ]; do sleep 0.02; done
 	kill -9 "$put" 2>/dev/null || true
 	wait "$put" 2>/dev/null || true
 	[ -s put.out ] || break
-	# This machine finished the put before the kill: kill sooner, on new bytes.
+	# It finished before the kill: once more, with new bytes.
 	dd if=/dev/urandom of=other.bin bs=1048576 count=512 status=none
-	case $attempt in 1) delay=0.2 ;; 2) delay=0.1 ;; *) delay=0.05 ;; esac
 done
+echo "$ kill -9 $put"
 [ ! -s put.out ] || { echo "the put was never caught in the middle" >&2; exit 1; }
 run osp transfers list
 
@@ -83,7 +84,7 @@ osp put --json other.bin >put.json
 cat put.json
 field() { sed -n "s/.*\"type\":\"result\".*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" put.json; }
 uid=$(field uid)
-printf 'held by the daemon: %s bytes; sent again: %s of %s bytes\n' \
+printf 'found held: %s bytes; sent now: %s bytes; size: %s bytes\n' \
 	"$(field resumed_bytes)" "$(field sent_bytes)" "$(wc -c <other.bin | tr -d ' ')"
 
 say "Get it back and compare."
