@@ -94,7 +94,8 @@ func (c *call) answerWith(r representation) (*stream, error) {
 // may keep them and has to ask.
 func (c *call) setValidators(r representation) {
 	h := &c.http.Response.Header
-	h.Set("ETag", r.etag)
+	// Set would spell it Etag, which people who search for it do not.
+	h.SetCanonical([]byte("ETag"), []byte(r.etag))
 	h.Set("Last-Modified", r.modified.UTC().Format(http.TimeFormat))
 	h.Set("Cache-Control", "private, no-cache")
 }

@@ -64,9 +64,9 @@ func (c *call) header(name string) string { return string(c.http.Request.Header.
 // readJSON reads the body of a JSON route.
 func (c *call) readJSON() ([]byte, error) {
 	mediaType, _, _ := strings.Cut(c.header("Content-Type"), ";")
-	switch strings.ToLower(strings.TrimSpace(mediaType)) {
-	case "", "application/json", "application/merge-patch+json":
-	default:
+	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
+	patch := c.http.IsPatch() && mediaType == "application/merge-patch+json" // RFC 7396
+	if mediaType != "" && mediaType != "application/json" && !patch {
 		return nil, &protocol.Error{Kind: protocol.KindUnsupportedMediaType, Message: "the body of this request is JSON",
 			Hint: "Send Content-Type: application/json."}
 	}
