@@ -388,9 +388,34 @@ func TestPutGivesUpOnPartsThatNeverAgree(t *testing.T) {
 	})
 	_, err := r.Put(t.Context(), PutRequest{Path: path})
 	wantKind(t, err, protocol.KindPartsDiffer)
-	if n := r.d.count("POST /v1/uploads/"); n != maxRounds+1 {
+	if n := r.d.count("POST /v1/uploads/"); n != 2*(maxRounds+1) {
 		t.Errorf("%d commits", n)
 	}
+}
+
+// Two runs of different files of one name, size and fingerprint were given the
+// same upload: each ends with its own File.
+func TestPutBesideAWriterOfTheSameUpload(t *testing.T) {
+	r := newRig(t)
+	path, data := r.write(t, "a.bin", 2*testPart)
+	var first atomic.Uint64
+	r.d.on(func(w http.ResponseWriter, q *http.Request, serve http.HandlerFunc) {
+		if strings.HasSuffix(q.URL.Path, "/commit") {
+			r.d.mu.Lock()
+			for uid, u := range r.d.uploads {
+				if first.CompareAndSwap(0, uint64(uid)) || first.Load() == uint64(uid) {
+					u.data[2] = random(testPart, 3)
+				}
+			}
+			r.d.mu.Unlock()
+		}
+		serve(w, q)
+	})
+	res, err := r.Put(t.Context(), PutRequest{Path: path})
+	if err != nil || uint64(res.UID) == first.Load() || len(r.warned) != 1 {
+		t.Fatal(res, err, r.warned)
+	}
+	r.d.stored(t, res.UID, data)
 }
 
 func TestPutWhileTheFileChanges(t *testing.T) {

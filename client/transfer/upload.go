@@ -15,36 +15,44 @@ const (
 	maxRounds = 3
 )
 
-// errForeign: the upload was committed by another writer, with other content.
-var errForeign = errors.New("the upload became another writer's file")
+var (
+	// errForeign: the upload was committed by another writer, with other
+	// content.
+	errForeign = errors.New("the upload became another writer's file")
+	// errContended: another writer keeps replacing the parts that this one
+	// sends, which can be while begin found the same upload for both.
+	errContended = errors.New("another writer keeps replacing the parts")
+)
 
 // upload brings the parts to the daemon and commits them, on an upload that
 // attach found or that begin makes. When the upload turns out to be gone, or
-// to have become another writer's File, it begins anew.
+// another writer's, it begins anew.
 func (p *put) upload(ctx context.Context) error {
 	for restarts := 0; ; restarts++ {
 		err := p.attempt(ctx)
-		gone := isKind(err, protocol.KindNotFound)
-		if err == nil || ctx.Err() != nil || restarts == maxRestarts || p.up.UID == 0 || !gone && !errors.Is(err, errForeign) {
-			return err
+		if err == nil || ctx.Err() != nil || restarts == maxRestarts || p.up.UID == 0 || p.fixed {
+			return p.fixedEnd(err)
 		}
-		uid := p.up.UID
-		if p.fixed {
-			return p.fixedGone(gone, err)
-		}
-		if gone {
-			p.e.cfg.Warn(fmt.Sprintf("the daemon no longer has upload %s of %s; it is sent from the beginning", uid, p.req.Path))
+		switch {
+		case isKind(err, protocol.KindNotFound):
+			p.e.cfg.Warn(fmt.Sprintf("the daemon no longer has upload %s of %s; it is sent from the beginning", p.up.UID, p.req.Path))
 			p.beginAnew(Restarted)
-		} else {
-			p.e.cfg.Warn(fmt.Sprintf("%s was committed by another writer with other content; %s is sent as a file of its own", uid, p.req.Path))
+		case errors.Is(err, errForeign):
+			p.e.cfg.Warn(fmt.Sprintf("%s was committed by another writer with other content; %s is sent as a file of its own", p.up.UID, p.req.Path))
 			p.beginAnew(Uploaded)
+		case errors.Is(err, errContended) && !p.fresh:
+			p.e.cfg.Warn(fmt.Sprintf("another writer sends other content to upload %s; %s is sent as a file of its own", p.up.UID, p.req.Path))
+			p.beginAnew(Uploaded)
+		default:
+			return err
 		}
 	}
 }
 
-// fixedGone is the end of a put that was to continue one certain upload.
-func (p *put) fixedGone(gone bool, err error) error {
-	if gone {
+// fixedEnd words that the upload is another writer's where no other may be
+// begun.
+func (p *put) fixedEnd(err error) error {
+	if !errors.Is(err, errForeign) {
 		return err
 	}
 	return &protocol.Error{Kind: protocol.KindConflict, UID: p.up.UID,
@@ -229,8 +237,10 @@ func (p *put) commit(ctx context.Context) error {
 		case err == nil:
 			p.committed(f)
 			return p.forget()
-		case round == maxRounds || !isKind(err, protocol.KindPartsDiffer, protocol.KindPartsMissing):
+		case !isKind(err, protocol.KindPartsDiffer, protocol.KindPartsMissing):
 			return err
+		case round == maxRounds:
+			return fmt.Errorf("%w: %w", errContended, err)
 		}
 		if err := p.mend(ctx); err != nil {
 			return err
