@@ -183,6 +183,9 @@ func (b *bench) read(uid protocol.UID, off, n int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n > 0 && n <= c.Size() {
+		got.Grow(int(n) + bytes.MinRead)
+	}
 	err = c.WriteRange(context.Background(), &got, off, n)
 	return got.Bytes(), errors.Join(err, c.Close())
 }
