@@ -138,8 +138,12 @@ func (d *Daemon) Close() error {
 	var errs []error
 	if d.api != nil {
 		errs = append(errs, d.api.Close())
-	} else if d.l != nil {
-		errs = append(errs, d.l.Close())
+	}
+	if d.l != nil {
+		// Serve closes it too, where it ran.
+		if err := d.l.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
 	}
 	if d.admin != nil {
 		errs = append(errs, d.admin.close())

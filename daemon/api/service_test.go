@@ -56,10 +56,7 @@ func startOspd(t *testing.T) *ospd {
 		t.Fatal(err)
 	}
 	stores := map[string]*store.Store{"disk": st}
-	// The write side is a minute ahead, so that no upload is too fresh to be
-	// resumed.
-	ahead := func() time.Time { return time.Now().Add(time.Minute) }
-	uploads := upload.New(upload.Config{Meta: db, Minter: minter, Store: st, Stores: stores, BootID: "boot", Logger: quiet, Clock: ahead})
+	uploads := upload.New(upload.Config{Meta: db, Minter: minter, Store: st, Stores: stores, BootID: "boot", Logger: quiet})
 	closeLater(t, uploads)
 	files := file.New(file.Config{Meta: db, Stores: stores, Logger: quiet, Verify: file.VerifyAlways})
 	return &ospd{start(t, Config{Uploads: uploads, Files: files}, nil), filepath.Join(root, "blobs")}

@@ -67,7 +67,7 @@ func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (
 			blob = &id
 		}
 		if _, err := t.exec(`INSERT INTO uploads (uid, size, part_size, fingerprint, blob_id, touched_at) VALUES (?, ?, ?, ?, ?, ?)`,
-			int64(n.UID), n.Size, n.PartSize, encodeHash(n.Fingerprint), (*int64)(blob), t.now); err != nil {
+			int64(n.UID), n.Size, n.PartSize, encodeHash(n.Fingerprint), (*int64)(blob), ms(n.CreatedAt)); err != nil {
 			return err
 		}
 		if err := t.saveAnswer(n.Owner, idem); err != nil {

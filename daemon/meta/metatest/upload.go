@@ -24,7 +24,7 @@ var uploadTests = map[string]func(*env){
 			e.same("fingerprint", *g.Fingerprint, fp)
 			e.same("expires", *g.ExpiresAt, expires)
 			e.same("created", g.CreatedAt, n.CreatedAt)
-			e.same("touched", g.TouchedAt, e.clock.Now())
+			e.same("touched", g.TouchedAt, g.CreatedAt)
 			e.same("meta", g.Meta, n.Meta)
 			e.same("gen", g.Gen, 0)
 			e.same("in place", *g.InPlace, *n.InPlace)
