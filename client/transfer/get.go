@@ -24,6 +24,7 @@ type get struct {
 	record *Transfer
 	part   string
 	f      *os.File
+	blank  bool // the part file was made by this run
 }
 
 // Get downloads one File into a part file beside its target, verifies each
@@ -179,6 +180,8 @@ func (g *get) download(ctx context.Context) error {
 // open makes the part file, or opens the one of an earlier run, and gives it
 // its full length.
 func (g *get) open() (err error) {
+	_, err = os.Lstat(g.part)
+	g.blank = errors.Is(err, fs.ErrNotExist)
 	if g.f, err = os.OpenFile(g.part, os.O_RDWR|os.O_CREATE, 0o666); err != nil {
 		return localError("make "+g.part, err)
 	}
@@ -189,11 +192,11 @@ func (g *get) open() (err error) {
 	return nil
 }
 
-// missing are the blocks the part file does not hold. Without digests none
-// can be told to be there.
+// missing are the blocks the part file does not hold. In a blank one none is
+// looked for, and without digests none can be told to be there.
 func (g *get) missing(ctx context.Context) ([]int, error) {
 	size := g.fetch.file.Size
-	if g.fetch.sums == nil {
+	if g.blank || g.fetch.sums == nil {
 		all := make([]int, protocol.BlockCount(size))
 		for i := range all {
 			all[i] = i

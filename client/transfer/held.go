@@ -5,26 +5,31 @@ import (
 	"context"
 	"crypto/sha256"
 	"hash"
-	"io"
+	"os"
 
 	"github.com/osproxy/osproxy/protocol"
 )
 
 // missingBlocks are the blocks of a part file of size bytes that do not match
 // their digests in sums, checked on all cores.
-func missingBlocks(ctx context.Context, r io.ReaderAt, size int64, sums []byte) ([]int, error) {
+func missingBlocks(ctx context.Context, f *os.File, size int64, sums []byte) ([]int, error) {
 	count := len(sums) / sha256.Size
 	held := make([]bool, count)
 	zeros := sha256.Sum256(make([]byte, protocol.BlockSize))
 	err := parallel(ctx, workers(), count, func(ctx context.Context, buf []byte, i int) error {
 		off, n := blockRange(size, i)
+		want := sums[i*sha256.Size:][:sha256.Size]
+		full := n == protocol.BlockSize
+		if full && isHole(f, off, n) {
+			held[i] = bytes.Equal(want, zeros[:])
+			return nil
+		}
 		h := &holeHash{sha: sha256.New()}
-		if err := feed(ctx, h, r, off, n, buf); err != nil {
+		if err := feed(ctx, h, f, off, n, buf); err != nil {
 			return err
 		}
-		want := sums[i*sha256.Size:][:sha256.Size]
-		hole := !h.solid && n == protocol.BlockSize
-		held[i] = hole && bytes.Equal(want, zeros[:]) || !hole && bytes.Equal(want, h.sum())
+		empty := full && !h.solid
+		held[i] = empty && bytes.Equal(want, zeros[:]) || !empty && bytes.Equal(want, h.sum())
 		return nil
 	})
 	if err != nil {
@@ -40,7 +45,8 @@ func missingBlocks(ctx context.Context, r io.ReaderAt, size int64, sums []byte) 
 }
 
 // holeHash is a SHA-256 that puts hashing off while all is zero. A part file
-// is mostly holes, which are zeros, and telling them takes memory speed.
+// may be mostly holes, which read as zeros, and telling those takes memory
+// speed only.
 type holeHash struct {
 	sha   hash.Hash
 	zeros int64 // leading zero bytes not hashed yet

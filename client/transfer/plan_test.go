@@ -3,6 +3,7 @@ package transfer
 import (
 	"bytes"
 	"crypto/sha256"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -72,11 +73,38 @@ func TestMissingBlocks(t *testing.T) {
 	} {
 		part := bytes.Clone(data)
 		c.harm(part)
-		got, err := missingBlocks(t.Context(), bytes.NewReader(part), int64(len(part)), sums)
-		if err != nil || !slices.Equal(got, c.want) {
-			t.Errorf("%s: missing %v, want %v, %v", name, got, c.want, err)
+		for _, sparse := range []bool{false, true} {
+			f := partFile(t, part, sparse)
+			got, err := missingBlocks(t.Context(), f, int64(len(part)), sums)
+			if err != nil || !slices.Equal(got, c.want) {
+				t.Errorf("%s, sparse %v: missing %v, want %v, %v", name, sparse, got, c.want, err)
+			}
+			f.Close()
 		}
 	}
+}
+
+// partFile is a file of these bytes, with holes where they are zero if sparse.
+func partFile(t *testing.T, data []byte, sparse bool) *os.File {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "part"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Truncate(int64(len(data))); err != nil {
+		t.Fatal(err)
+	}
+	const page = 4096
+	for off := 0; off < len(data); off += page {
+		p := data[off:min(off+page, len(data))]
+		if sparse && allZero(p) {
+			continue
+		}
+		if _, err := f.WriteAt(p, int64(off)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
 }
 
 func TestHoleHash(t *testing.T) {
