@@ -25,9 +25,11 @@ const (
 // giving the same bytes while they are moved to other blobs, and while the
 // File is being deleted as long as its blobs are in their grace period.
 type Content struct {
-	s     *Service
-	file  protocol.File
-	id    meta.ContentID
+	s    *Service
+	file protocol.File
+	id   meta.ContentID
+	// gen is that of the content at which where was read.
+	gen   int64
 	where layout.Layout
 	open  descriptors
 	// records are those of the blocks from firstRecord.
@@ -65,7 +67,7 @@ func (s *Service) Open(ctx context.Context, owner protocol.Owner, uid protocol.U
 		return nil, protocol.Errorf(protocol.KindInternal,
 			"the digest of this File is not computed yet and this version cannot serve it unchecked; its bytes are kept")
 	}
-	c := &Content{s: s, file: f, id: mc.ID, passed: -1}
+	c := &Content{s: s, file: f, id: mc.ID, gen: mc.Gen, passed: -1}
 	c.where, err = layout.New(f.Size, mc.Extents)
 	if err != nil {
 		return nil, c.corrupt(ctx, &damage{err: err})
@@ -188,10 +190,11 @@ func (c *Content) settle(ctx context.Context, f func() error) error {
 // relocate asks the metadata where the content lies now, and reports whether
 // that is elsewhere than before.
 func (c *Content) relocate(ctx context.Context) (bool, error) {
-	extents, err := c.s.cfg.Meta.Extents(ctx, c.id)
+	extents, gen, err := c.s.cfg.Meta.Extents(ctx, c.id)
 	if err != nil {
 		return false, err
 	}
+	c.gen = gen
 	where, err := layout.New(c.Size(), extents)
 	if err != nil {
 		return false, c.corrupt(ctx, &damage{err: err})
@@ -211,7 +214,7 @@ func (c *Content) corrupt(ctx context.Context, d *damage) error {
 	log := c.s.cfg.Logger.With(slog.String("uid", c.file.UID.String()), slog.Int64("block", d.block))
 	log.ErrorContext(ctx, "content is corrupt; it is served no more until the same file is put again", slog.Any("error", d.err))
 	c.s.cfg.Corrupt(Corruption{UID: c.file.UID, Block: d.block, Err: d.err})
-	if err := c.s.cfg.Meta.MarkDamaged(ctx, c.id); err != nil {
+	if err := c.s.cfg.Meta.MarkDamaged(ctx, c.id, c.gen); err != nil {
 		log.ErrorContext(ctx, "damage could not be recorded; the next read will meet it again", slog.Any("error", err))
 	}
 	return corruptError(d.err)

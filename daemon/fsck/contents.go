@@ -77,6 +77,9 @@ func (c *checker) records(ctx context.Context, mc meta.ContentRefs) ([]protocol.
 	if d := protocol.DigestOf(records); d != *mc.Digest {
 		return nil, fmt.Errorf("the block digests recorded give the digest %s, recorded is %s", d, mc.Digest)
 	}
+	if mc.Fingerprint != nil && *mc.Fingerprint != protocol.FingerprintOf(mc.Size, records) {
+		return nil, errors.New("the block digests recorded give another fingerprint than the one recorded")
+	}
 	return records, nil
 }
 

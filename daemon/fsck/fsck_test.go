@@ -129,11 +129,16 @@ var damages = map[string]struct {
 		w.sql(`UPDATE block_digests SET triples = zeroblob(128) WHERE content_id = (SELECT content_id FROM files WHERE uid = ?)`, int64(uid))
 		return []fsck.Finding{{Kind: fsck.KindRecords, UIDs: []protocol.UID{uid}, Detail: "digest"}}
 	}},
+	"fingerprint changed": {do: func(w *world) []fsck.Finding {
+		uid := w.put(noise(9, 10))
+		w.sql(`UPDATE contents SET fingerprint = zeroblob(16) WHERE id = (SELECT content_id FROM files WHERE uid = ?)`, int64(uid))
+		return []fsck.Finding{{Kind: fsck.KindRecords, UIDs: []protocol.UID{uid}, Detail: "fingerprint"}}
+	}},
 	"marked damaged": {do: func(w *world) []fsck.Finding {
 		uid := w.put(noise(9, 10))
 		_, c, err := w.db.Content(w.t.Context(), owner, uid)
 		must(w.t, err)
-		must(w.t, w.db.MarkDamaged(w.t.Context(), c.ID))
+		must(w.t, w.db.MarkDamaged(w.t.Context(), c.ID, c.Gen))
 		return []fsck.Finding{{Kind: fsck.KindDamaged, UIDs: []protocol.UID{uid}}}
 	}},
 	"blob doomed in use": {do: func(w *world) []fsck.Finding {

@@ -7,8 +7,8 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// The states of a content. A damaged one is served as far as its blocks match,
-// and healed by the next equal bytes; doomed is terminal.
+// The states of a content. A damaged one is not served, and is healed by the
+// next equal bytes; doomed is terminal.
 const (
 	ContentLive    = "live"
 	ContentDamaged = "damaged"
@@ -189,13 +189,13 @@ func (db *DB) Content(ctx context.Context, owner protocol.Owner, uid protocol.UI
 // Extents gives where a content's bytes lie now, in order. A reader that
 // misses a blob asks again and goes on at its offset. A content that is doomed
 // or unknown is KindNotFound.
-func (db *DB) Extents(ctx context.Context, id ContentID) (list []Extent, err error) {
+func (db *DB) Extents(ctx context.Context, id ContentID) (list []Extent, gen int64, err error) {
 	err = db.view(ctx, "read extents", func(q query) error {
 		c, err := q.content(id)
-		list = c.Extents
+		list, gen = c.Extents, c.Gen
 		return err
 	})
-	return list, err
+	return list, gen, err
 }
 
 func noContent() error {
@@ -269,15 +269,13 @@ func (q query) blocks(id ContentID, first, n int64) (list []protocol.Block, err 
 	return list[lo:min(lo+n, int64(len(list)))], err
 }
 
-// MarkDamaged notes that a block of the content was found damaged. It stays
-// so until equal bytes are received. Repeating it is no error; a content that
-// is doomed or unknown is KindNotFound.
-func (db *DB) MarkDamaged(ctx context.Context, id ContentID) error {
+// MarkDamaged notes that a block of the content was found damaged where its
+// bytes lay at gen. It is served no more until the same bytes are put again.
+// When its extents have changed since (it was healed, or moved), what was found
+// says nothing about it and nothing is noted.
+func (db *DB) MarkDamaged(ctx context.Context, id ContentID, gen int64) error {
 	return db.update(ctx, full, "mark a content damaged", func(t *tx) error {
-		n, err := t.exec(`UPDATE contents SET state = 'damaged' WHERE id = ? AND state IN ('live', 'damaged')`, id)
-		if err == nil && n == 0 {
-			err = noContent()
-		}
+		_, err := t.exec(`UPDATE contents SET state = 'damaged' WHERE id = ? AND gen = ? AND state = 'live'`, id, gen)
 		return err
 	})
 }

@@ -101,6 +101,8 @@ func (q query) references(b *BlobRefs) error {
 // ContentRefs is a content and what points to it.
 type ContentRefs struct {
 	Content
+	// Fingerprint is nil while unknown.
+	Fingerprint *protocol.Fingerprint
 	// Files are the committed files on it, ascending.
 	Files []protocol.UID
 	// BlockRows is how many blocks are recorded; Blocks reads them.
@@ -129,12 +131,15 @@ func (db *DB) EachContent(ctx context.Context, fn func(ContentRefs) error) error
 }
 
 func (q query) contentPage(after ContentID) (page []ContentRefs, err error) {
-	err = q.each(`SELECT id, size, digest, state, gen FROM contents WHERE id > ? ORDER BY id LIMIT ?`, []any{after, fsckPage}, func(scan scanFunc) error {
+	err = q.each(`SELECT id, size, digest, fingerprint, state, gen FROM contents WHERE id > ? ORDER BY id LIMIT ?`, []any{after, fsckPage}, func(scan scanFunc) error {
 		var c ContentRefs
-		var digest []byte
-		err := scan(&c.ID, &c.Size, &digest, &c.State, &c.Gen)
+		var digest, fingerprint []byte
+		err := scan(&c.ID, &c.Size, &digest, &fingerprint, &c.State, &c.Gen)
 		if err == nil {
 			c.Digest, err = decodeHash[protocol.Digest](digest)
+		}
+		if err == nil {
+			c.Fingerprint, err = decodeHash[protocol.Fingerprint](fingerprint)
 		}
 		page = append(page, c)
 		return err

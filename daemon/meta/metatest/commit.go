@@ -122,8 +122,9 @@ var commitTests = map[string]func(*env){
 		second, _ := e.put("y", 1, 5)
 		_, c, err := e.db.Content(e.ctx, alice, first.UID)
 		e.ok(err)
-		e.ok(e.db.MarkDamaged(e.ctx, c.ID))
-		e.ok(e.db.MarkDamaged(e.ctx, c.ID))
+		stale := c.Gen
+		e.ok(e.db.MarkDamaged(e.ctx, c.ID, c.Gen))
+		e.ok(e.db.MarkDamaged(e.ctx, c.ID, c.Gen))
 		_, c, err = e.db.Content(e.ctx, alice, second.UID)
 		e.ok(err)
 		e.same("state", c.State, meta.ContentDamaged)
@@ -134,6 +135,11 @@ var commitTests = map[string]func(*env){
 			e.ok(err)
 			e.same("state", []any{got.ID, got.State, got.Gen}, []any{c.ID, meta.ContentLive, c.Gen + 1})
 		}
+		// What a reader found before the healing says nothing any more.
+		e.ok(e.db.MarkDamaged(e.ctx, c.ID, stale))
+		_, c, err = e.db.Content(e.ctx, alice, first.UID)
+		e.ok(err)
+		e.same("state after a late mark", c.State, meta.ContentLive)
 	},
 	"an unknown digest": func(e *env) {
 		u := e.begin(e.newUpload("x"))

@@ -20,10 +20,11 @@ var contentTests = map[string]func(*env){
 		_, c, err := e.db.Content(e.ctx, alice, u.UID)
 		e.ok(err)
 		e.same("extents", c.Extents, want)
-		again, err := e.db.Extents(e.ctx, c.ID)
+		again, gen2, err := e.db.Extents(e.ctx, c.ID)
 		e.ok(err)
+		e.same("gen", gen2, c.Gen)
 		e.same("extents again", again, want)
-		_, err = e.db.Extents(e.ctx, 7777)
+		_, _, err = e.db.Extents(e.ctx, 7777)
 		e.kind(err, protocol.KindNotFound)
 	},
 	"blocks over the edges of their rows": func(e *env) {
@@ -48,6 +49,6 @@ var contentTests = map[string]func(*env){
 		}
 		_, err = e.db.Blocks(e.ctx, 7777, 0, 1)
 		e.kind(err, protocol.KindNotFound)
-		e.kind(e.db.MarkDamaged(e.ctx, 7777), protocol.KindNotFound)
+		e.ok(e.db.MarkDamaged(e.ctx, 7777, 0))
 	},
 }
