@@ -111,7 +111,7 @@ func (c *Client) build(ctx context.Context, r request) (*http.Request, error) {
 	for k, v := range r.header {
 		req.Header[k] = v
 	}
-	if r.body != nil {
+	if r.body != nil && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("User-Agent", c.agent)

@@ -91,6 +91,9 @@ func TestRequests(t *testing.T) {
 			if len(r.TransferEncoding) > 0 || r.ContentLength != int64(len(body)) || r.UserAgent() != "osp" {
 				t.Errorf("%s: length %d, encoding %q, agent %q", got, r.ContentLength, r.TransferEncoding, r.UserAgent())
 			}
+			if want, ct := "application/merge-patch+json", r.Header.Get("Content-Type"); (r.Method == http.MethodPatch) != (ct == want) {
+				t.Errorf("%s: Content-Type %q", got, ct)
+			}
 			if r.Method == http.MethodDelete {
 				w.WriteHeader(http.StatusNoContent)
 				return

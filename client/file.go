@@ -76,7 +76,8 @@ func (c *Client) Files(ctx context.Context, q FileQuery) (list protocol.FileList
 // PatchFile is PATCH /v1/files/{uid} with a JSON merge patch (RFC 7396) of
 // name, media_type, meta and expires_at.
 func (c *Client) PatchFile(ctx context.Context, uid protocol.UID, patch json.RawMessage) (f protocol.File, err error) {
-	_, err = c.call(ctx, request{op: "change file " + uid.String(), method: http.MethodPatch, path: filePath(uid), body: patch}, &f)
+	_, err = c.call(ctx, request{op: "change file " + uid.String(), method: http.MethodPatch, path: filePath(uid),
+		header: http.Header{"Content-Type": {"application/merge-patch+json"}}, body: patch}, &f)
 	return f, err
 }
 

@@ -56,6 +56,7 @@ func (p *put) continueRecord(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
+	p.taken = true
 	return p.adopt(up)
 }
 
@@ -75,7 +76,7 @@ func (p *put) abandon(ctx context.Context) error {
 // beginAnew forgets the upload in hand, but not the transfer: its id goes on
 // to name this put.
 func (p *put) beginAnew(outcome Outcome) {
-	p.up, p.sums, p.fresh, p.warned = protocol.Upload{}, nil, true, false
+	p.up, p.taken, p.sums, p.fresh, p.warned = protocol.Upload{}, false, nil, true, false
 	p.useful.Store(0)
 	p.item.restart()
 	p.res.Outcome, p.res.ResumedBytes = outcome, 0
@@ -124,10 +125,11 @@ func (p *put) begin(ctx context.Context) error {
 	if p.req.MediaType != "" {
 		b.MediaType = &p.req.MediaType
 	}
-	up, err := p.e.begin(ctx, &p.tries, b)
+	up, found, err := p.e.begin(ctx, &p.tries, b)
 	if err != nil {
 		return err
 	}
+	p.taken = found
 	if err := p.adopt(up); err != nil {
 		return err
 	}
@@ -135,13 +137,13 @@ func (p *put) begin(ctx context.Context) error {
 }
 
 // begin is POST /v1/uploads, with one idempotency key for all tries.
-func (e *Engine) begin(ctx context.Context, t *tries, b protocol.BeginUpload) (up protocol.Upload, err error) {
+func (e *Engine) begin(ctx context.Context, t *tries, b protocol.BeginUpload) (up protocol.Upload, found bool, err error) {
 	key := string(newID())
 	err = e.retry(ctx, t, func(ctx context.Context) (err error) {
-		up, _, err = e.cfg.Client.BeginUpload(ctx, b, key)
+		up, found, err = e.cfg.Client.BeginUpload(ctx, b, key)
 		return err
 	})
-	return up, err
+	return up, found, err
 }
 
 // remember writes the transfer to disk before the first part is sent.

@@ -114,6 +114,7 @@ func (d *fakeDaemon) serve(w http.ResponseWriter, r *http.Request) {
 	mux.HandleFunc("PUT /v1/uploads/{uid}/parts/{n}", func(w http.ResponseWriter, r *http.Request) { d.putPart(w, r, body) })
 	mux.HandleFunc("POST /v1/uploads/{uid}/commit", func(w http.ResponseWriter, r *http.Request) { d.commit(w, r, body) })
 	mux.HandleFunc("GET /v1/files/{uid}", d.getFile)
+	mux.HandleFunc("PATCH /v1/files/{uid}", func(w http.ResponseWriter, r *http.Request) { d.patch(w, r, body) })
 	mux.HandleFunc("DELETE /v1/files/{uid}", d.deleteFile)
 	mux.HandleFunc("GET /v1/files/{uid}/blocks", d.blocks)
 	mux.HandleFunc("GET /v1/files/{uid}/content", d.content)
@@ -272,7 +273,9 @@ func (d *fakeDaemon) commit(w http.ResponseWriter, r *http.Request, body []byte)
 		writeProblem(w, protocol.KindPartsDiffer, func(p *protocol.Problem) { p.Parts = d.show(u).Parts })
 		return
 	}
-	f := d.store(u.up.UID, u.up.Name, data)
+	d.store(u.up.UID, u.up.Name, data)
+	f := &d.files[u.up.UID].file
+	f.MediaType, f.Meta = u.up.MediaType, u.up.Meta
 	if c.Digest != nil && *c.Digest != *f.Digest {
 		d.t.Errorf("commit with digest %s of content with digest %s", c.Digest, f.Digest)
 	}
@@ -321,6 +324,35 @@ func (d *fakeDaemon) getFile(w http.ResponseWriter, r *http.Request) {
 	if f := d.file(w, r); f != nil {
 		writeJSON(w, 200, f.file)
 	}
+}
+
+func (d *fakeDaemon) patch(w http.ResponseWriter, r *http.Request, body []byte) {
+	var p struct {
+		MediaType *string        `json:"media_type"`
+		ExpiresAt *protocol.Time `json:"expires_at"`
+		Meta      map[string]any `json:"meta"`
+	}
+	if err := protocol.DecodeRequest(body, &p); err != nil {
+		d.t.Errorf("patch: %v", err)
+	}
+	f := d.file(w, r)
+	if f == nil {
+		return
+	}
+	if p.MediaType != nil {
+		f.file.MediaType = p.MediaType
+	}
+	if p.ExpiresAt != nil {
+		f.file.ExpiresAt = p.ExpiresAt
+	}
+	for k, v := range p.Meta {
+		if s, ok := v.(string); ok {
+			f.file.Meta[k] = s
+		} else {
+			delete(f.file.Meta, k)
+		}
+	}
+	writeJSON(w, 200, f.file)
 }
 
 func (d *fakeDaemon) deleteFile(w http.ResponseWriter, r *http.Request) {

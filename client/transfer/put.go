@@ -36,6 +36,7 @@ type put struct {
 	// there is to be no other upload: the caller named this one.
 	fresh, fixed bool
 	up           protocol.Upload // UID 0: not begun
+	taken        bool            // up was begun by an earlier run
 	// sums are the XXH3 of the parts as this machine has them, by number.
 	sums   []protocol.XXH3
 	warned bool

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,7 +11,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/osproxy/osproxy/client"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -104,6 +109,59 @@ func TestPutResumes(t *testing.T) {
 	r.transfers(t, 0)
 	if len(r.warned) > 0 {
 		t.Errorf("warned %q", r.warned)
+	}
+}
+
+// The command was given again with other metadata: the bytes are resumed, the
+// metadata is the last command's.
+func TestPutResumesWithOtherMetadata(t *testing.T) {
+	r := newRig(t)
+	path, _ := r.write(t, "a.bin", 3*testPart)
+	first := interrupt(t, r, path, 2)
+	r.d.upload(first.UID).up.Meta = map[string]string{"old": "1", "same": "2"}
+	at := protocol.TimeOf(time.Now().Add(time.Hour))
+	res, err := r.Put(t.Context(), PutRequest{Path: path, MediaType: "text/plain", ExpiresAt: &at, Meta: map[string]string{"same": "2", "new": "3"}})
+	if err != nil || res.UID != first.UID || res.Outcome != Resumed {
+		t.Fatal(res, err)
+	}
+	f := r.d.files[res.UID].file
+	if *f.MediaType != "text/plain" || !f.ExpiresAt.Equal(at.Time) || !maps.Equal(f.Meta, map[string]string{"same": "2", "new": "3"}) {
+		t.Errorf("%+v", f)
+	}
+	r.transfers(t, 0)
+}
+
+// inFlight counts the requests that wait for their answers.
+type inFlight struct {
+	http.RoundTripper
+	now, most atomic.Int64
+}
+
+func (f *inFlight) RoundTrip(q *http.Request) (*http.Response, error) {
+	n := f.now.Add(1)
+	defer f.now.Add(-1)
+	for old := f.most.Load(); n > old && !f.most.CompareAndSwap(old, n); old = f.most.Load() {
+	}
+	return f.RoundTripper.RoundTrip(q)
+}
+
+// Over all files of an engine no more requests are in flight than connections.
+func TestPutsShareTheConnections(t *testing.T) {
+	r := newRig(t)
+	f := &inFlight{RoundTripper: client.NewTransport()}
+	c, err := client.New(client.Config{Server: r.d.srv.URL, Transport: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.RoundTripper.(*http.Transport).CloseIdleConnections()
+	e := New(Config{Client: c, State: r.state, Connections: 3})
+	var g errgroup.Group
+	for _, name := range []string{"a", "b", "c", "d"} {
+		path, _ := r.write(t, name, 5*testPart)
+		g.Go(func() error { _, err := e.Put(t.Context(), PutRequest{Path: path}); return err })
+	}
+	if err := g.Wait(); err != nil || f.most.Load() > 3 || len(r.d.files) != 4 {
+		t.Errorf("%d requests at once, %d files, %v", f.most.Load(), len(r.d.files), err)
 	}
 }
 

@@ -2,8 +2,10 @@ package transfer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -235,8 +237,7 @@ func (p *put) commit(ctx context.Context) error {
 		case err == nil && repeated:
 			return p.settle(ctx, f)
 		case err == nil:
-			p.committed(f)
-			return p.forget()
+			return p.keep(ctx, f)
 		case !isKind(err, protocol.KindPartsDiffer, protocol.KindPartsMissing):
 			return err
 		case round == maxRounds:
@@ -311,20 +312,63 @@ func (p *put) settle(ctx context.Context, f protocol.File) error {
 			return err
 		}
 		if digest == *f.Digest {
-			return p.settled(f)
+			return p.settled(ctx, f)
 		}
 	}
 	return errForeign
 }
 
 // settled counts all that this run did not send as found held.
-func (p *put) settled(f protocol.File) error {
+func (p *put) settled(ctx context.Context, f protocol.File) error {
 	held := p.size - p.useful.Load() - p.res.ResumedBytes
 	p.item.held(held)
 	p.res.ResumedBytes += held
 	if p.res.ResumedBytes > 0 && p.res.Outcome == Uploaded {
 		p.res.Outcome = Resumed
 	}
+	return p.keep(ctx, f)
+}
+
+// keep ends the put with its File. An upload that an earlier run began has
+// that run's metadata; what this one was given, and only that, is put in its
+// place.
+func (p *put) keep(ctx context.Context, f protocol.File) error {
+	patch := patchFor(f, p.req)
+	if p.taken && len(patch) > 0 {
+		data, err := json.Marshal(patch)
+		if err != nil {
+			return err
+		}
+		err = p.e.retry(ctx, &p.tries, func(ctx context.Context) (err error) {
+			f, err = p.e.cfg.Client.PatchFile(ctx, f.UID, data)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
 	p.committed(f)
 	return p.forget()
+}
+
+// patchFor is the merge patch (RFC 7396) that gives f what req names.
+func patchFor(f protocol.File, req PutRequest) map[string]any {
+	patch := map[string]any{}
+	if req.MediaType != "" && (f.MediaType == nil || *f.MediaType != req.MediaType) {
+		patch["media_type"] = req.MediaType
+	}
+	if req.ExpiresAt != nil && (f.ExpiresAt == nil || !f.ExpiresAt.Equal(protocol.TimeOf(req.ExpiresAt.Time).Time)) {
+		patch["expires_at"] = req.ExpiresAt
+	}
+	if req.Meta != nil && !maps.Equal(f.Meta, req.Meta) {
+		meta := map[string]any{}
+		for k := range f.Meta {
+			meta[k] = nil
+		}
+		for k, v := range req.Meta {
+			meta[k] = v
+		}
+		patch["meta"] = meta
+	}
+	return patch
 }
