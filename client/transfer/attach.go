@@ -126,6 +126,12 @@ func (p *put) begin(ctx context.Context) error {
 		b.MediaType = &p.req.MediaType
 	}
 	up, found, err := p.e.begin(ctx, &p.tries, b)
+	if err == nil && found && up.State == protocol.UploadOpen && len(up.Parts) == 0 {
+		// Nothing to gain, and it may be of a run that began this moment,
+		// with which this one would end up sharing a File.
+		b.Resume = false
+		up, found, err = p.e.begin(ctx, &p.tries, b)
+	}
 	if err != nil {
 		return err
 	}

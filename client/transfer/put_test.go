@@ -235,6 +235,22 @@ func TestPutWithoutStateIsFoundByTheDaemon(t *testing.T) {
 	r.d.stored(t, res.UID, data)
 }
 
+// Runs of one command at the same time are given Files of their own: an upload
+// that has no parts yet may be another's that has just begun.
+func TestPutLeavesAnEmptyUploadAlone(t *testing.T) {
+	r := newRig(t)
+	path, data := r.write(t, "a.bin", 2*testPart)
+	first := interrupt(t, r, path, 0)
+	if err := r.state.Remove(first.Transfer); err != nil {
+		t.Fatal(err)
+	}
+	res, err := r.Put(t.Context(), PutRequest{Path: path})
+	if err != nil || res.UID == first.UID || res.Outcome != Uploaded {
+		t.Fatal(res, err)
+	}
+	r.d.stored(t, res.UID, data)
+}
+
 func TestResumeUID(t *testing.T) {
 	r := newRig(t)
 	path, data := r.write(t, "a.bin", 3*testPart)
