@@ -79,8 +79,17 @@ type Capabilities struct {
 	MaxParts   int      `json:"max_parts"`
 	OneShotMax int64    `json:"one_shot_max"`
 	MaxSize    int64    `json:"max_size"`
-	Features   []string `json:"features"`
+	// Features are words of the Feature constants; others are to be ignored.
+	Features []string `json:"features"`
 }
+
+// What a daemon may say among its features.
+const (
+	// FeatureInstant: a begin may answer maybe, and claims are heard.
+	FeatureInstant = "instant"
+	// FeatureTokens: requests need a token, but for those of public routes.
+	FeatureTokens = "tokens"
+)
 
 // Problem is the body of every error answer: application/problem+json (RFC
 // 9457) with the members of WIRE 9.

@@ -33,6 +33,7 @@ func messages() []message {
 		MediaType: to("text/plain"), Meta: meta, CreatedAt: at, CommittedAt: at, ExpiresAt: &at}
 	upload := UploadSummary{UID: 7, State: UploadCommitted, Name: "a/b", Size: to[int64](3), PartSize: MinPartSize, MediaType: to("text/plain"),
 		Meta: meta, CreatedAt: at, AbandonedAt: at, Maybe: true, File: &file}
+	token := Token{"i", "o", Scopes{ScopeLinkCreate}, to("n"), at, &at, &at, &at}
 
 	const (
 		timeJSON = `"2026-11-22T10:00:00.005Z"`
@@ -47,6 +48,9 @@ func messages() []message {
 			`"created_at":` + timeJSON + `,"abandoned_at":` + timeJSON + `,"maybe":true`
 		zeroHead = `{"uid":"0","state":"","name":"","size":null,"part_size":0,"media_type":null,"meta":null,` +
 			`"created_at":` + zeroTime + `,"abandoned_at":` + zeroTime + `,"maybe":false`
+		tokenJSON = `{"id":"i","owner":"o","scopes":["link:create"],"note":"n","created_at":` + timeJSON + `,"used_at":` + timeJSON +
+			`,"expires_at":` + timeJSON + `,"revoked_at":` + timeJSON + `}`
+		zeroToken = `"id":"","owner":"","scopes":[],"note":null,"created_at":` + zeroTime + `,"used_at":null,"expires_at":null,"revoked_at":null`
 	)
 	return []message{
 		{
@@ -97,6 +101,14 @@ func messages() []message {
 				`"one_shot_max":1048576,"max_size":42949672960000,"features":["claim"]}`,
 			`{"server_id":"","version":"","api":[],"block_size":0,"part_size":0,"max_parts":0,"one_shot_max":0,"max_size":0,"features":[]}`,
 		},
+		{token, tokenJSON, `{` + zeroToken + `}`},
+		{
+			CreateToken{"o", Scopes{ScopeFileRead, ScopeAdmin}, to("n"), &at},
+			`{"owner":"o","scopes":["file:read","admin"],"note":"n","expires_at":` + timeJSON + `}`,
+			`{"owner":"","scopes":[],"note":null,"expires_at":null}`,
+		},
+		{CreatedToken{"osp_x", token}, `{"token":"osp_x",` + tokenJSON[1:], `{"token":"",` + zeroToken + `}`},
+		{TokenList{[]Token{token}}, `{"tokens":[` + tokenJSON + `]}`, `{"tokens":[]}`},
 		{
 			Problem{"about:blank", "T", 409, "D", KindPartsMissing, to("H"), "r", true, [][2]PartNumber{{1, 2}}, []Part{part}},
 			`{"type":"about:blank","title":"T","status":409,"detail":"D","code":"parts_missing","hint":"H","request_id":"r","retryable":true,` +
@@ -137,7 +149,7 @@ func TestEveryMessageIsTested(t *testing.T) {
 	for _, m := range messages() {
 		tested = append(tested, reflect.TypeOf(m.full).Name())
 	}
-	for _, name := range []string{"message.go", "protocol.go"} {
+	for _, name := range []string{"message.go", "protocol.go", "token.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {
 			t.Fatal(err)

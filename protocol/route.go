@@ -19,6 +19,7 @@ const (
 	RouteAbortUpload  RouteName = "abort_upload"
 	RoutePutPart      RouteName = "put_part"
 	RouteCommit       RouteName = "commit"
+	RouteClaim        RouteName = "claim"
 	RoutePutFile      RouteName = "put_file"
 	RouteListFiles    RouteName = "list_files"
 	RouteGetFile      RouteName = "get_file"
@@ -27,10 +28,13 @@ const (
 	RouteGetContent   RouteName = "get_content"
 	RouteHeadContent  RouteName = "head_content"
 	RouteGetBlocks    RouteName = "get_blocks"
+	RouteListTokens   RouteName = "list_tokens"
+	RouteCreateToken  RouteName = "create_token"
+	RouteRevokeToken  RouteName = "revoke_token"
 )
 
-// Route is one method on one path. {uid} and {number} stand for a UID and a
-// PartNumber; a path segment matches whole.
+// Route is one method on one path. {uid}, {number} and {id} stand for a UID, a
+// PartNumber and the id of a Token; a path segment matches whole.
 type Route struct {
 	Name   RouteName
 	Method string
@@ -47,6 +51,7 @@ var routes = [...]Route{
 	{RouteAbortUpload, "DELETE", "/v1/uploads/{uid}"},
 	{RoutePutPart, "PUT", "/v1/uploads/{uid}/parts/{number}"},
 	{RouteCommit, "POST", "/v1/uploads/{uid}/commit"},
+	{RouteClaim, "POST", "/v1/uploads/{uid}/claim"},
 	{RoutePutFile, "POST", "/v1/files"},
 	{RouteListFiles, "GET", "/v1/files"},
 	{RouteGetFile, "GET", "/v1/files/{uid}"},
@@ -55,6 +60,9 @@ var routes = [...]Route{
 	{RouteGetContent, "GET", "/v1/files/{uid}/content"},
 	{RouteHeadContent, "HEAD", "/v1/files/{uid}/content"},
 	{RouteGetBlocks, "GET", "/v1/files/{uid}/blocks"},
+	{RouteListTokens, "GET", "/v1/tokens"},
+	{RouteCreateToken, "POST", "/v1/tokens"},
+	{RouteRevokeToken, "DELETE", "/v1/tokens/{id}"},
 }
 
 // Routes returns the table, in order. The caller must not change it.
@@ -72,11 +80,14 @@ func RouteOf(name RouteName) Route {
 }
 
 // Expand is the path with uid and n in their places; what has no place in it
-// is not used.
+// is not used. Paths with {id} are ExpandID's.
 func (r Route) Expand(uid UID, n PartNumber) string {
 	path := strings.Replace(r.Path, "{uid}", uid.String(), 1)
 	return strings.Replace(path, "{number}", strconv.Itoa(int(n)), 1)
 }
+
+// ExpandID is the path with id in its place.
+func (r Route) ExpandID(id string) string { return strings.Replace(r.Path, "{id}", id, 1) }
 
 // The headers of ours.
 const (

@@ -16,8 +16,9 @@ func TestRoutesAreTotal(t *testing.T) {
 		if RouteOf(r.Name) != r {
 			t.Errorf("RouteOf(%s) = %+v", r.Name, RouteOf(r.Name))
 		}
-		if got := r.Expand(1, 2); strings.ContainsAny(got, "{}") {
-			t.Errorf("%s is expanded to %s", r.Path, got)
+		r.Path = r.Expand(1, 2)
+		if got := r.ExpandID("a"); strings.ContainsAny(got, "{}") {
+			t.Errorf("%s is expanded to %s", r.Name, got)
 		}
 		if !slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}, r.Method) {
 			t.Errorf("%s has the method %q", r.Name, r.Method)
@@ -42,6 +43,12 @@ func TestExpand(t *testing.T) {
 		if got := RouteOf(name).Expand(12, 34); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
+	}
+}
+
+func TestExpandID(t *testing.T) {
+	if got := RouteOf(RouteRevokeToken).ExpandID("0aZ"); got != "/v1/tokens/0aZ" {
+		t.Errorf("expanded to %s", got)
 	}
 }
 
