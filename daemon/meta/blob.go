@@ -115,29 +115,42 @@ func (t *tx) offer(blobs []BlobID) error {
 // first and its references are counted in later statements: whoever adopts a
 // blob locks the row too, so that the count cannot miss him.
 func (t *tx) doom(blobs []BlobID) error {
+	_, err := t.doomIf(blobs, func(BlobID, BlobState) (bool, error) { return true, nil })
+	return err
+}
+
+// doomIf is doom for those of which may holds once their row is locked; n is
+// how many were doomed.
+func (t *tx) doomIf(blobs []BlobID, may func(BlobID, BlobState) (bool, error)) (n int, err error) {
 	for _, id := range inOrder(blobs) {
 		var state BlobState
 		if _, err := t.one(`SELECT state FROM blobs WHERE id = ? FOR UPDATE`, []any{id}, &state); err != nil {
-			return err
+			return n, err
 		}
 		if state != BlobWriting && state != BlobLive {
 			continue
 		}
-		used, err := t.blobUsed(id)
-		if err != nil {
-			return err
+		if ok, err := may(id, state); err != nil || !ok {
+			if err != nil {
+				return n, err
+			}
+			continue
 		}
-		if used {
+		if used, err := t.blobUsed(id); err != nil || used {
+			if err != nil {
+				return n, err
+			}
 			continue
 		}
 		if _, err := t.exec(`UPDATE blobs SET state = 'doomed', doomed_at = ? WHERE id = ?`, t.now, id); err != nil {
-			return err
+			return n, err
 		}
 		if _, err := t.exec(`DELETE FROM sweep_candidates WHERE blob_id = ?`, id); err != nil {
-			return err
+			return n, err
 		}
+		n++
 	}
-	return nil
+	return n, nil
 }
 
 // blobUsed reports whether an extent, a part or an open upload refers to the

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 
@@ -36,6 +37,26 @@ func decodeBlocks(list []protocol.Block, b []byte) ([]protocol.Block, error) {
 		list = append(list, k)
 	}
 	return list, nil
+}
+
+// encodeRanges stores the [offset, length] ranges of a challenge.
+func encodeRanges(ranges [][2]int64) []byte {
+	b := make([]byte, 0, 16*len(ranges))
+	for _, r := range ranges {
+		b = binary.BigEndian.AppendUint64(b, uint64(r[0]))
+		b = binary.BigEndian.AppendUint64(b, uint64(r[1]))
+	}
+	return b
+}
+
+func decodeRanges(b []byte) (ranges [][2]int64, err error) {
+	if len(b)%16 != 0 {
+		return nil, broken(fmt.Sprintf("the ranges of a challenge have %d bytes", len(b)), nil)
+	}
+	for ; len(b) > 0; b = b[16:] {
+		ranges = append(ranges, [2]int64{int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint64(b[8:]))})
+	}
+	return ranges, nil
 }
 
 // encodeMeta stores a file's own labels as JSON text, none as NULL.

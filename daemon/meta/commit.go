@@ -11,7 +11,8 @@ import (
 // forgets its parts, and offers those of its blobs that the content does not
 // use to the sweep. It is ErrGenChanged when the parts are not those of c.Gen,
 // KindCommitted when the upload is committed already, KindNotFound when it is
-// not open for another reason.
+// not open for another reason, KindQuotaExceeded when a size that was unknown
+// so far is too much for the owner.
 func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error) {
 	err = db.update(ctx, full, "commit", func(t *tx) error {
 		u, err := t.lockOpen(c.Owner, c.UID)
@@ -29,13 +30,20 @@ func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error)
 		if err != nil {
 			return err
 		}
-		if err := t.endUpload(u, c); err != nil {
+		if err := t.endUpload(u, c.Size, nil); err != nil {
+			return err
+		}
+		if err := t.cutBlob(u.blob, c.Extents); err != nil {
 			return err
 		}
 		if err := t.point(c.UID, content, c.ETag, ms(c.CommittedAt)); err != nil {
 			return err
 		}
 		if err := t.offer(unused(blobs, c.Extents)); err != nil {
+			return err
+		}
+		// The size was reserved if it was known.
+		if err := t.reserve(c.Owner, Usage{Bytes: c.Size - u.size.V, Uploads: -1}, db.cfg.DefaultQuota); err != nil {
 			return err
 		}
 		f, _, err = t.file(c.Owner, c.UID)
@@ -51,22 +59,32 @@ func (t *tx) point(uid protocol.UID, content ContentID, etag string, at int64) e
 	return err
 }
 
-// endUpload forgets the parts and lets go of the blob they were assembled in,
-// which is now exactly as long as the extents say.
-func (t *tx) endUpload(u openUpload, c Commit) error {
+// endUpload forgets the parts and the challenge of an upload whose file
+// becomes committed, lets go of the blob they were assembled in, and remembers
+// the claim that did it, if one did.
+func (t *tx) endUpload(u openUpload, size int64, by *claimant) error {
 	if _, err := t.exec(`DELETE FROM parts WHERE uid = ?`, int64(u.uid)); err != nil {
 		return err
 	}
-	if _, err := t.exec(`UPDATE uploads SET blob_id = NULL, size = ? WHERE uid = ?`, c.Size, int64(u.uid)); err != nil {
-		return err
+	var nonce, proof []byte
+	if by != nil {
+		nonce, proof = by.nonce[:], by.proof[:]
 	}
+	_, err := t.exec(`UPDATE uploads SET open = 0, blob_id = NULL, size = ?, claimed_nonce = ?, claimed_proof = ?,
+		nonce = NULL, nonce_digest = NULL, nonce_ranges = NULL, nonce_expires_at = NULL WHERE uid = ?`, size, nonce, proof, int64(u.uid))
+	return err
+}
+
+// cutBlob notes that the blob the parts were assembled in is exactly as long
+// as the extents say.
+func (t *tx) cutBlob(blob BlobID, extents []Extent) error {
 	var end int64
-	for _, e := range c.Extents {
-		if e.Blob == u.blob {
+	for _, e := range extents {
+		if e.Blob == blob {
 			end = max(end, e.Offset+e.Length)
 		}
 	}
-	_, err := t.exec(`UPDATE blobs SET size = ? WHERE id = ?`, end, u.blob)
+	_, err := t.exec(`UPDATE blobs SET size = ? WHERE id = ?`, end, blob)
 	return err
 }
 
@@ -82,7 +100,7 @@ func unused(blobs []BlobID, extents []Extent) []BlobID {
 // PutFile makes a committed file whose bytes lie durably in n.Blob already,
 // its content (place says which), and the kept answer, in one durable
 // transaction. The blob may have a row that AddBlob made for a request. Errors
-// about the key are those of BeginUpload; nothing is changed on any.
+// about the key and the quota are those of BeginUpload; nothing is changed on any.
 func (db *DB) PutFile(ctx context.Context, n NewFile, idem *Idempotency) (f protocol.File, err error) {
 	err = db.update(ctx, full, "put a file", func(t *tx) error {
 		if err := t.saveAnswer(n.Owner, idem); err != nil {
@@ -107,6 +125,9 @@ func (db *DB) PutFile(ctx context.Context, n NewFile, idem *Idempotency) (f prot
 			return err
 		}
 		if err := t.point(n.UID, content, n.ETag, ms(n.CommittedAt)); err != nil {
+			return err
+		}
+		if err := t.reserve(n.Owner, Usage{Bytes: n.Size, Files: 1}, db.cfg.DefaultQuota); err != nil {
 			return err
 		}
 		f, err = t.patched(n.Owner, n.UID)

@@ -81,7 +81,7 @@ func (t *tx) switchExtents(r received) (ContentID, error) {
 	var id ContentID
 	var gen int64
 	found, err := t.one(`SELECT id, gen FROM contents WHERE digest = ? AND size = ? AND state IN ('live', 'damaged')
-		ORDER BY CASE state WHEN 'live' THEN 0 ELSE 1 END LIMIT 1 FOR UPDATE`, []any{r.digest[:], r.size}, &id, &gen)
+		ORDER BY CASE state WHEN 'live' THEN 0 ELSE 1 END, id LIMIT 1 FOR UPDATE`, []any{r.digest[:], r.size}, &id, &gen)
 	if err != nil || !found {
 		return 0, err
 	}
@@ -97,11 +97,33 @@ func (t *tx) switchExtents(r received) (ContentID, error) {
 	if err := t.clearContent(id); err != nil {
 		return 0, err
 	}
-	keep := map[BlobID]bool{}
-	for _, e := range r.extents {
-		keep[e.Blob] = true
+	folded, err := t.foldDamaged(id, r)
+	if err != nil {
+		return 0, err
 	}
-	return id, t.offer(slices.DeleteFunc(old, func(b BlobID) bool { return keep[b] }))
+	return id, t.offer(unused(append(old, folded...), r.extents))
+}
+
+// foldDamaged lets the files of other contents of equal bytes, which are all
+// damaged since one live one can exist, point to the one just healed. It gives
+// the blobs that those used.
+func (t *tx) foldDamaged(into ContentID, r received) (blobs []BlobID, err error) {
+	others, err := ids[ContentID](t.query, `SELECT id FROM contents WHERE digest = ? AND size = ? AND state = 'damaged' AND id <> ?
+		ORDER BY id FOR UPDATE`, r.digest[:], r.size, into)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range others {
+		if _, err := t.exec(`UPDATE files SET content_id = ? WHERE content_id = ?`, into, id); err != nil {
+			return nil, err
+		}
+		dropped, err := t.doomContent(id)
+		if err != nil {
+			return nil, err
+		}
+		blobs = append(blobs, dropped...)
+	}
+	return blobs, nil
 }
 
 // newContent makes the row; 0 where an equal one appeared meanwhile.
@@ -148,28 +170,41 @@ func (t *tx) clearContent(id ContentID) error {
 	return err
 }
 
-// dropContent dooms a content to which no file points any more, and its
-// blobs. The row is locked before the files are counted.
-func (t *tx) dropContent(id ContentID) error {
-	var state string
-	if _, err := t.one(`SELECT state FROM contents WHERE id = ? FOR UPDATE`, []any{id}, &state); err != nil {
-		return err
+// dropContents dooms those contents to which no file points any more, and
+// gives the blobs they used. Each row is locked before its files are counted:
+// whoever adopts a content locks the row too.
+func (t *tx) dropContents(contents []ContentID) (blobs []BlobID, err error) {
+	slices.Sort(contents)
+	for _, id := range slices.Compact(contents) {
+		var state string
+		if _, err := t.one(`SELECT state FROM contents WHERE id = ? FOR UPDATE`, []any{id}, &state); err != nil {
+			return nil, err
+		}
+		used, err := t.one(`SELECT 1 FROM files WHERE content_id = ? LIMIT 1`, []any{id}, new(int))
+		if err != nil {
+			return nil, err
+		}
+		if used {
+			continue
+		}
+		dropped, err := t.doomContent(id)
+		if err != nil {
+			return nil, err
+		}
+		blobs = append(blobs, dropped...)
 	}
-	used, err := t.one(`SELECT 1 FROM files WHERE content_id = ? LIMIT 1`, []any{id}, new(int))
-	if used || err != nil {
-		return err
+	return blobs, nil
+}
+
+// doomContent ends a locked content and gives the blobs it used.
+func (t *tx) doomContent(id ContentID) (blobs []BlobID, err error) {
+	if blobs, err = ids[BlobID](t.query, `SELECT blob_id FROM extents WHERE content_id = ?`, id); err != nil {
+		return nil, err
 	}
-	blobs, err := ids[BlobID](t.query, `SELECT blob_id FROM extents WHERE content_id = ?`, id)
-	if err != nil {
-		return err
+	if _, err := t.exec(`UPDATE contents SET state = 'doomed', doomed_at = ?, gen = gen + 1 WHERE id = ?`, t.now, id); err != nil {
+		return nil, err
 	}
-	if _, err := t.exec(`UPDATE contents SET state = 'doomed', gen = gen + 1 WHERE id = ?`, id); err != nil {
-		return err
-	}
-	if err := t.clearContent(id); err != nil {
-		return err
-	}
-	return t.doom(blobs)
+	return blobs, t.clearContent(id)
 }
 
 // Content gives a committed file, its content and where the bytes lie, all of

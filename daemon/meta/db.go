@@ -25,6 +25,8 @@ type Config struct {
 	Clock func() time.Time
 	// Logger is slog.Default() unless given.
 	Logger *slog.Logger
+	// DefaultQuota limits the owners to whom SetQuota gave no limits.
+	DefaultQuota Quota
 }
 
 // DB is an open database. All methods are safe for concurrent use. Every

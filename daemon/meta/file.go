@@ -15,6 +15,7 @@ type fileState string
 const (
 	fileOpen      fileState = "open"
 	fileCommitted fileState = "committed"
+	fileAborted   fileState = "aborted"
 	fileDeleted   fileState = "deleted"
 )
 
@@ -29,19 +30,30 @@ func (t *tx) insertFile(f FileFields, uid protocol.UID, state fileState, created
 	return err
 }
 
+// fileRow is what of a file's row decides what may happen to it.
+type fileRow struct {
+	owner   protocol.Owner
+	state   fileState
+	expires *int64
+}
+
+// lockRow locks the row of a file; one that is unknown has no state.
+func (t *tx) lockRow(uid protocol.UID) (f fileRow, err error) {
+	_, err = t.one(`SELECT owner, state, expires_at FROM files WHERE uid = ? FOR UPDATE`, []any{int64(uid)}, &f.owner, &f.state, &f.expires)
+	return f, err
+}
+
 // lockFile locks the row of a file and gives its state. An unknown, expired or
 // another owner's file is KindNotFound.
 func (t *tx) lockFile(owner protocol.Owner, uid protocol.UID) (state fileState, err error) {
-	var of string
-	var expires *int64
-	found, err := t.one(`SELECT owner, state, expires_at FROM files WHERE uid = ? FOR UPDATE`, []any{int64(uid)}, &of, &state, &expires)
+	f, err := t.lockRow(uid)
 	if err != nil {
 		return "", err
 	}
-	if !found || owner != anyOwner && owner != protocol.Owner(of) || expires != nil && *expires <= t.now {
+	if f.state == "" || owner != anyOwner && owner != f.owner || f.expires != nil && *f.expires <= t.now {
 		return "", notFound(uid)
 	}
-	return state, nil
+	return f.state, nil
 }
 
 // lockCommitted locks a file that must be committed; else KindNotFound.
@@ -204,17 +216,10 @@ func (db *DB) DeleteFile(ctx context.Context, owner protocol.Owner, uid protocol
 		if err := t.lockCommitted(owner, uid); err != nil {
 			return err
 		}
-		var content ContentID
-		if _, err := t.one(`SELECT content_id FROM files WHERE uid = ?`, []any{int64(uid)}, &content); err != nil {
+		var e ending
+		if err := t.endCommitted(owner, uid, &e); err != nil {
 			return err
 		}
-		if _, err := t.exec(`UPDATE files SET state = ?, content_id = NULL, deleted_at = ? WHERE uid = ?`,
-			string(fileDeleted), t.now, int64(uid)); err != nil {
-			return err
-		}
-		if _, err := t.exec(`DELETE FROM uploads WHERE uid = ?`, int64(uid)); err != nil {
-			return err
-		}
-		return t.dropContent(content)
+		return t.finish(e)
 	})
 }

@@ -54,13 +54,13 @@ func (db *DB) EachBlob(ctx context.Context, fn func(BlobRefs) error) error {
 }
 
 func (q query) blobPage(after BlobID) (page []BlobRefs, err error) {
-	err = q.each(`SELECT b.id, b.store, b.key, b.size, b.node, b.state, b.doomed_at, s.blob_id IS NOT NULL
+	err = q.each(`SELECT b.id, b.store, b.key, b.size, b.node, b.state, b.doomed_at, b.gone_at, s.blob_id IS NOT NULL
 		FROM blobs b LEFT JOIN sweep_candidates s ON s.blob_id = b.id WHERE b.id > ? ORDER BY b.id LIMIT ?`,
 		[]any{after, fsckPage}, func(scan scanFunc) error {
 			var b BlobRefs
-			var doomed *int64
-			err := scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.Node, &b.State, &doomed, &b.Offered)
-			b.DoomedAt = timePtr(doomed)
+			var doomed, gone *int64
+			err := scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.Node, &b.State, &doomed, &gone, &b.Offered)
+			b.DoomedAt, b.GoneAt = timePtr(doomed), timePtr(gone)
 			page = append(page, b)
 			return err
 		})

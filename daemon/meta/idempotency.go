@@ -51,12 +51,8 @@ func (t *tx) saveAnswer(owner protocol.Owner, idem *Idempotency) error {
 	if answer == nil {
 		answer = []byte{}
 	}
-	created := 0
-	if idem.Created {
-		created = 1
-	}
 	n, err := t.exec(`INSERT INTO idempotency (owner, key, request, answer, created, uid, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (owner, key) DO NOTHING`, string(owner), idem.Key, idem.Request[:], answer, created, int64(idem.UID), t.now)
+		ON CONFLICT (owner, key) DO NOTHING`, string(owner), idem.Key, idem.Request[:], answer, flag(idem.Created), int64(idem.UID), t.now)
 	if err != nil || n == 1 {
 		return err
 	}

@@ -78,6 +78,14 @@ func ids[T ~int64 | ~uint64](q query, text string, args ...any) (list []T, err e
 	return list, err
 }
 
+// flag is how a yes or no is stored.
+func flag(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
 // ms is how times are stored.
 func ms(t time.Time) int64 { return t.UnixMilli() }
 

@@ -39,6 +39,7 @@ type Blob struct {
 	NewBlob
 	State    BlobState
 	DoomedAt *time.Time
+	GoneAt   *time.Time
 }
 
 // Extent is a piece of a blob; a content is an ordered list of them.
@@ -68,6 +69,8 @@ type NewUpload struct {
 	Size        *int64
 	PartSize    int64
 	Fingerprint *protocol.Fingerprint
+	// Maybe says that the caller was told that a claim may succeed.
+	Maybe bool
 	// InPlace is the blob the parts are assembled in, nil where the store
 	// cannot assemble.
 	InPlace *NewBlob

@@ -18,6 +18,9 @@ type openUpload struct {
 	gen int64
 	// blob is the one the parts are assembled in, 0 without one.
 	blob BlobID
+	// size is not valid while unknown.
+	size    sql.Null[int64]
+	touched int64
 }
 
 // lockOpen locks an upload that must be open: KindCommitted if it is
@@ -33,9 +36,14 @@ func (t *tx) lockOpen(owner protocol.Owner, uid protocol.UID) (u openUpload, err
 	case state != fileOpen:
 		return u, notFound(uid)
 	}
+	return t.lockUpload(uid)
+}
+
+// lockUpload locks the record of an upload whose file is locked, and open.
+func (t *tx) lockUpload(uid protocol.UID) (u openUpload, err error) {
 	u.uid = uid
 	var blob sql.Null[BlobID]
-	found, err := t.one(`SELECT gen, blob_id FROM uploads WHERE uid = ? FOR UPDATE`, []any{int64(uid)}, &u.gen, &blob)
+	found, err := t.one(`SELECT gen, blob_id, size, touched_at FROM uploads WHERE uid = ? FOR UPDATE`, []any{int64(uid)}, &u.gen, &blob, &u.size, &u.touched)
 	if err == nil && !found {
 		err = broken("upload "+uid.String()+" is open and has no record", nil)
 	}
@@ -52,7 +60,8 @@ func (t *tx) change(u openUpload) (int64, error) {
 // BeginUpload makes the file's row (open), the upload's and, with InPlace, the
 // blob's (writing), and keeps idem, if given, in one durable transaction. A key
 // that was used in the last 24 h is KindIdempotencyMismatch for another
-// request, KindConflict for the same (Answer has it); then nothing is made.
+// request, KindConflict for the same (Answer has it). What the upload will need
+// is reserved, or it is KindQuotaExceeded. Nothing is made on any error.
 func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (u Upload, err error) {
 	err = db.update(ctx, full, "begin an upload", func(t *tx) error {
 		if err := t.insertFile(n.FileFields, n.UID, fileOpen, n.CreatedAt); err != nil {
@@ -66,11 +75,18 @@ func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (
 			}
 			blob = &id
 		}
-		if _, err := t.exec(`INSERT INTO uploads (uid, size, part_size, fingerprint, blob_id, touched_at) VALUES (?, ?, ?, ?, ?, ?)`,
-			int64(n.UID), n.Size, n.PartSize, encodeHash(n.Fingerprint), (*int64)(blob), ms(n.CreatedAt)); err != nil {
+		if _, err := t.exec(`INSERT INTO uploads (uid, size, part_size, fingerprint, maybe, blob_id, touched_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			int64(n.UID), n.Size, n.PartSize, encodeHash(n.Fingerprint), flag(n.Maybe), (*int64)(blob), ms(n.CreatedAt)); err != nil {
 			return err
 		}
 		if err := t.saveAnswer(n.Owner, idem); err != nil {
+			return err
+		}
+		wanted := Usage{Files: 1, Uploads: 1}
+		if n.Size != nil {
+			wanted.Bytes = *n.Size
+		}
+		if err := t.reserve(n.Owner, wanted, db.cfg.DefaultQuota); err != nil {
 			return err
 		}
 		u, err = t.upload(n.Owner, n.UID)
@@ -81,7 +97,7 @@ func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (
 
 const (
 	uploadColumns = `SELECT f.uid, f.owner, f.name, f.media_type, f.meta, f.state, f.created_at, f.expires_at,
-		u.size, u.part_size, u.fingerprint, u.gen, u.touched_at, u.blob_id, b.store, b.key, b.size, b.node
+		u.size, u.part_size, u.fingerprint, u.maybe, u.gen, u.touched_at, u.blob_id, b.store, b.key, b.size, b.node
 		FROM files f JOIN uploads u ON u.uid = f.uid LEFT JOIN blobs b ON b.id = u.blob_id `
 	unexpired = ` AND (f.expires_at IS NULL OR f.expires_at > ?) `
 )
@@ -95,7 +111,7 @@ func scanUpload(scan scanFunc) (u Upload, err error) {
 	var blobSize *int64
 	var blob sql.Null[BlobID]
 	err = scan(&u.UID, &u.Owner, &u.Name, &u.MediaType, &labels, &state, &created, &expires,
-		&u.Size, &u.PartSize, &fp, &u.Gen, &touched, &blob, &store, &key, &blobSize, &node)
+		&u.Size, &u.PartSize, &fp, &u.Maybe, &u.Gen, &touched, &blob, &store, &key, &blobSize, &node)
 	if err != nil {
 		return u, err
 	}
@@ -202,20 +218,11 @@ func (db *DB) AbortUpload(ctx context.Context, owner protocol.Owner, uid protoco
 		if err != nil {
 			return err
 		}
-		blobs, err := t.blobsOf(u)
-		if err != nil {
+		var e ending
+		if err := t.endOpen(owner, u, &e); err != nil {
 			return err
 		}
-		for _, text := range [...]string{
-			`DELETE FROM parts WHERE uid = ?`,
-			`DELETE FROM uploads WHERE uid = ?`,
-			`UPDATE files SET state = 'aborted' WHERE uid = ?`,
-		} {
-			if _, err := t.exec(text, int64(uid)); err != nil {
-				return err
-			}
-		}
-		return t.doom(blobs)
+		return t.finish(e)
 	})
 }
 
