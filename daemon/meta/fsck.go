@@ -3,14 +3,25 @@ package meta
 import (
 	"context"
 	"database/sql"
+	"fmt"
 
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// CheckDatabase reads the whole database file and reports damage, and rows
-// that refer to missing rows.
+// CheckDatabase reads the whole database file and reports damage, rows that
+// refer to missing rows, and the first owner whose usage is recorded wrong.
 func (db *DB) CheckDatabase(ctx context.Context) error {
-	return db.view(ctx, "check the database", db.dialect.check)
+	if err := db.view(ctx, "check the database", db.dialect.check); err != nil {
+		return err
+	}
+	drifts, err := db.CheckQuotas(ctx)
+	if err != nil || len(drifts) == 0 {
+		return err
+	}
+	d := drifts[0]
+	return &protocol.Error{Kind: protocol.KindInternal, Op: "check the quotas",
+		Message: fmt.Sprintf("the usage of owner %q is recorded as %+v, its files and uploads add up to %+v", d.Owner, d.Recorded, d.Counted),
+		Hint:    "No file is affected; the limits of this owner's quota count wrong."}
 }
 
 // BlobRefs is a blob and what refers to it. While no daemon runs, a writing

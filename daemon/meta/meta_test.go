@@ -1,6 +1,7 @@
 package meta_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +14,16 @@ import (
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(childDatabase); path != "" {
+		if err := child(path, os.Args[1]); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestSQLite(t *testing.T) {
 	var texts meta.Texts

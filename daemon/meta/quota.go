@@ -37,17 +37,26 @@ func (u Usage) plus(d Usage) Usage {
 // What the owner has already stays, also beyond them. A negative limit is
 // KindBadRequest.
 func (db *DB) SetQuota(ctx context.Context, owner protocol.Owner, limit Quota) error {
-	for _, v := range []*int64{limit.Bytes, limit.Files, limit.Uploads} {
+	if err := limit.check(); err != nil {
+		return err
+	}
+	return db.update(ctx, full, "set a quota", func(t *tx) error { return t.setQuota(owner, limit) })
+}
+
+func (l Quota) check() error {
+	for _, v := range []*int64{l.Bytes, l.Files, l.Uploads} {
 		if v != nil && *v < 0 {
 			return protocol.Errorf(protocol.KindBadRequest, "a quota of %d is negative, nothing was changed", *v)
 		}
 	}
-	return db.update(ctx, full, "set a quota", func(t *tx) error {
-		_, err := t.exec(`INSERT INTO quotas (owner, max_bytes, max_files, max_uploads, own) VALUES (?, ?, ?, ?, 1)
-			ON CONFLICT (owner) DO UPDATE SET max_bytes = excluded.max_bytes, max_files = excluded.max_files,
-				max_uploads = excluded.max_uploads, own = 1`, string(owner), limit.Bytes, limit.Files, limit.Uploads)
-		return err
-	})
+	return nil
+}
+
+func (t *tx) setQuota(owner protocol.Owner, limit Quota) error {
+	_, err := t.exec(`INSERT INTO quotas (owner, max_bytes, max_files, max_uploads, own) VALUES (?, ?, ?, ?, 1)
+		ON CONFLICT (owner) DO UPDATE SET max_bytes = excluded.max_bytes, max_files = excluded.max_files,
+			max_uploads = excluded.max_uploads, own = 1`, string(owner), limit.Bytes, limit.Files, limit.Uploads)
+	return err
 }
 
 // account is an owner's row.

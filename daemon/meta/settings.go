@@ -30,7 +30,17 @@ func (db *DB) ServerID(ctx context.Context) (id string, err error) {
 	return id, err
 }
 
+// makeServerID writes only where there is none: another process that opens the
+// database need not wait for the one that writes.
 func (db *DB) makeServerID(ctx context.Context) error {
+	var made bool
+	err := db.view(ctx, "look for the server id", func(q query) (err error) {
+		made, err = q.one(`SELECT value FROM settings WHERE name = ?`, []any{settingServerID}, new(string))
+		return err
+	})
+	if made || err != nil {
+		return err
+	}
 	var b [16]byte
 	rand.Read(b[:])
 	return db.update(ctx, full, "make the server id", func(t *tx) error {

@@ -58,7 +58,7 @@ func sqliteAddress(path, settings string) string {
 func createPrivate(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return os.Chmod(path, 0o600)
+		return makePrivate(path)
 	}
 	if err != nil {
 		return err
@@ -71,6 +71,17 @@ func createPrivate(path string) error {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// makePrivate takes a database that others can read away from them. One that
+// is private is not touched: it may belong to another user whose daemon is at
+// work on it.
+func makePrivate(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() == 0o600 {
+		return err
+	}
+	return os.Chmod(path, 0o600)
 }
 
 // sqliteClassify reads the primary result code. FULL and BUSY pass by
