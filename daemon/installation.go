@@ -70,8 +70,8 @@ func OpenInstallation(ctx context.Context, cfg Config, create bool, log *slog.Lo
 		if err := cfg.makeData(); err != nil {
 			return nil, at(StageDatabase, err)
 		}
-	} else if _, err := os.Stat(cfg.databasePath()); err != nil {
-		return nil, at(StageDatabase, fmt.Errorf("no ospd has used %s yet: %w", cfg.Data, err))
+	} else if err := cfg.isUsed(); err != nil {
+		return nil, err
 	}
 	in := &Installation{Stores: map[string]*store.Store{}}
 	defer func() {
@@ -82,7 +82,7 @@ func OpenInstallation(ctx context.Context, cfg Config, create bool, log *slog.Lo
 	if in.lock, err = lockData(cfg.Data); err != nil {
 		return nil, at(StageLock, err)
 	}
-	if in.DB, err = meta.Open(ctx, meta.Config{Path: cfg.databasePath(), Logger: log}); err != nil {
+	if in.DB, err = meta.Open(ctx, meta.Config{Path: cfg.databasePath(), Logger: log, DefaultQuota: cfg.Quotas.Default.meta()}); err != nil {
 		return nil, at(StageDatabase, err)
 	}
 	if in.ServerID, err = in.DB.ServerID(ctx); err != nil {

@@ -3,7 +3,6 @@ package daemon
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
@@ -34,7 +33,8 @@ func LoadConfig(path string, environ []string, flags map[string]any) (Config, er
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(name, value string) (string, any) {
 			key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, envPrefix)), "__", ".")
-			if top, _, nested := strings.Cut(key, "."); !slices.Contains(known, top) || nested != (top == "stores") {
+			top, _, nested := strings.Cut(key, ".")
+			if holdsKeys, ok := known[top]; !ok || nested != holdsKeys {
 				return "", nil
 			}
 			return key, value
@@ -58,11 +58,12 @@ func LoadConfig(path string, environ []string, flags map[string]any) (Config, er
 	return cfg, cfg.Complete()
 }
 
-// knownKeys are the top-level keys of a Config.
-func knownKeys() []string {
-	var keys []string
+// knownKeys are the top-level keys of a Config, and whether there are keys
+// below them.
+func knownKeys() map[string]bool {
+	keys := map[string]bool{}
 	for f := range reflect.TypeFor[Config]().Fields() {
-		keys = append(keys, f.Tag.Get("koanf"))
+		keys[f.Tag.Get("koanf")] = f.Type.Kind() == reflect.Map || f.Type.Kind() == reflect.Struct
 	}
 	return keys
 }

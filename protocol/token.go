@@ -107,7 +107,7 @@ type Token struct {
 	Note   *string `json:"note"`
 
 	CreatedAt Time `json:"created_at"`
-	// UsedAt is about when it was last used: within an hour.
+	// UsedAt is when it was last used, to some minutes.
 	UsedAt    *Time `json:"used_at"`
 	ExpiresAt *Time `json:"expires_at"`
 	// RevokedAt is set for good once the token was revoked.

@@ -2,8 +2,9 @@
 //
 // A request's way: the connection is accepted in conn.go, its request goes
 // through the wrapper Server.serve (serve.go: request id, log line, guards,
-// drain-or-close), is routed (route.go), and reaches a handler (uploads.go,
-// files.go, content.go, system.go). A handler decodes, calls a service and
+// drain-or-close), is routed (route.go), let in or not by the one table of
+// access.go, and reaches a handler (uploads.go, files.go, content.go,
+// tokens.go, system.go). A handler decodes, calls a service and
 // encodes; what it returns as an error is written by call.fail (problem.go).
 // A handler hands down a context, a reader that never ends early without an
 // error (body.go) and typed values, never anything of fasthttp. Bodies of
@@ -21,6 +22,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -35,6 +37,9 @@ type Metrics interface {
 	Request(method, route string, status int, took time.Duration)
 	// Failed is one request answered with an error, or cut while answering.
 	Failed(kind protocol.Kind)
+	// AuthFailed is one request that was not let in: "missing" (it had no
+	// token), "refused" (its token is not valid) or "scope".
+	AuthFailed(reason string)
 	// Received and Sent count bytes of bodies.
 	Received(n int64)
 	Sent(n int64)
@@ -90,12 +95,13 @@ type Config struct {
 	Ready func(ctx context.Context) []string
 	// Metrics may be nil.
 	Metrics Metrics
-	// Hosts are the values of the Host header that a daemon without tokens
-	// answers to, with port where it is not 80: see LoopbackHosts.
+	// Tokens says who calls. It is required.
+	Tokens *token.Service
+	// Hosts are the values of the Host header that a daemon answers to while
+	// it is open (has no tokens), with port where it is not 80: see
+	// LoopbackHosts. Nil asks nothing of Host and Origin: the operator vouched
+	// for the network.
 	Hosts []string
-	// Open says that there are no tokens: whoever reaches the listener is
-	// protocol.OwnerLocal, so Host and Origin are what keeps web pages out.
-	Open bool
 }
 
 // Server serves version 1 of the API. It is safe for concurrent use.
@@ -177,5 +183,6 @@ type noMetrics struct{}
 func (noMetrics) InFlight(int)                               {}
 func (noMetrics) Request(string, string, int, time.Duration) {}
 func (noMetrics) Failed(protocol.Kind)                       {}
+func (noMetrics) AuthFailed(string)                          {}
 func (noMetrics) Received(int64)                             {}
 func (noMetrics) Sent(int64)                                 {}

@@ -41,7 +41,7 @@ func (c *call) putFile() error {
 	if err != nil {
 		return err
 	}
-	reply, err := c.srv.cfg.Uploads.PutFile(c.ctx, c.owner, f, once)
+	reply, err := c.srv.cfg.Uploads.PutFile(c.ctx, c.caller.Owner, f, once)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (c *call) newFile() (f upload.NewFile, err error) {
 }
 
 func (c *call) getFile() error {
-	f, err := c.srv.cfg.Files.File(c.ctx, c.owner, c.uid)
+	f, err := c.srv.cfg.Files.File(c.ctx, c.caller.Owner, c.uid)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (c *call) listFiles() error {
 		}
 		q.Digest = &d
 	}
-	list, err := c.srv.cfg.Files.Files(c.ctx, c.owner, q)
+	list, err := c.srv.cfg.Files.Files(c.ctx, c.caller.Owner, q)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (c *call) patchFile() error {
 	if err != nil {
 		return err
 	}
-	f, err := c.srv.cfg.Files.Patch(c.ctx, c.owner, c.uid, patch)
+	f, err := c.srv.cfg.Files.Patch(c.ctx, c.caller.Owner, c.uid, patch)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (c *call) patchFile() error {
 }
 
 func (c *call) deleteFile() error {
-	if err := c.srv.cfg.Files.Delete(c.ctx, c.owner, c.uid); err != nil {
+	if err := c.srv.cfg.Files.Delete(c.ctx, c.caller.Owner, c.uid); err != nil {
 		return err
 	}
 	c.writeNothing()
@@ -135,7 +135,7 @@ func (c *call) getContent() error {
 	default:
 		return protocol.Errorf(protocol.KindBadRequest, "the disposition is attachment or inline")
 	}
-	content, err := c.srv.cfg.Files.Open(c.ctx, c.owner, c.uid)
+	content, err := c.srv.cfg.Files.Open(c.ctx, c.caller.Owner, c.uid)
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (c *call) getContent() error {
 // getBlocks answers with the digests of a File's blocks. They are as immutable
 // as the content and have a validator of their own.
 func (c *call) getBlocks() error {
-	blocks, err := c.srv.cfg.Files.Blocks(c.ctx, c.owner, c.uid)
+	blocks, err := c.srv.cfg.Files.Blocks(c.ctx, c.caller.Owner, c.uid)
 	if err != nil {
 		return err
 	}

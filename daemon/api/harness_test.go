@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -38,7 +39,10 @@ func start(t *testing.T, cfg Config, replace map[protocol.RouteName]endpoint) *f
 		t.Fatal(err)
 	}
 	log := &logBuffer{}
-	cfg.Open, cfg.Hosts = true, LoopbackHosts(l.Addr())
+	cfg.Hosts = LoopbackHosts(l.Addr())
+	if cfg.Tokens == nil {
+		cfg.Tokens = token.NewService(token.Config{Records: noTokens{}})
+	}
 	cfg.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s := New(cfg)
 	endpoints := s.endpoints()
@@ -60,6 +64,11 @@ func start(t *testing.T, cfg Config, replace map[protocol.RouteName]endpoint) *f
 	})
 	return &fixture{s, t, l.Addr().String(), log}
 }
+
+// noTokens are the records of a daemon that is open.
+type noTokens struct{ token.Records }
+
+func (noTokens) HasTokens(context.Context) (bool, error) { return false, nil }
 
 type logBuffer struct {
 	mu sync.Mutex

@@ -35,8 +35,10 @@ type endpoint struct {
 type match struct {
 	name     protocol.RouteName
 	endpoint endpoint
+	guard    guard
 	uid      string
 	number   string
+	id       string
 }
 
 // router finds routes of protocol.Routes. A path that is not spelled as the
@@ -47,13 +49,15 @@ type compiled struct {
 	protocol.Route
 	segments []string
 	endpoint endpoint
+	guard    guard
 }
 
 func newRouter(endpoints map[protocol.RouteName]endpoint) router {
 	var r router
+	guards := guards()
 	for _, route := range protocol.Routes() {
 		if e, ok := endpoints[route.Name]; ok {
-			r.routes = append(r.routes, compiled{route, strings.Split(route.Path, "/"), e})
+			r.routes = append(r.routes, compiled{route, strings.Split(route.Path, "/"), e, guards[route.Name]})
 		}
 	}
 	return r
@@ -99,7 +103,7 @@ func (c *compiled) match(segments []string) (match, bool) {
 	if len(segments) != len(c.segments) {
 		return match{}, false
 	}
-	m := match{name: c.Name, endpoint: c.endpoint}
+	m := match{name: c.Name, endpoint: c.endpoint, guard: c.guard}
 	for i, want := range c.segments {
 		got := segments[i]
 		switch {
@@ -107,6 +111,8 @@ func (c *compiled) match(segments []string) (match, bool) {
 			m.uid = got
 		case want == "{number}" && got != "":
 			m.number = got
+		case want == "{id}" && got != "":
+			m.id = got
 		case got != want:
 			return match{}, false
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -24,7 +25,7 @@ type call struct {
 	cancel context.CancelCauseFunc
 	start  time.Time
 	id     string
-	owner  protocol.Owner
+	caller token.Caller // nobody, until authenticate says who
 
 	match  match
 	uid    protocol.UID        // where the route has one
@@ -96,7 +97,7 @@ func (s *Server) newCall(http *fasthttp.RequestCtx) *call {
 	s.active.begin()
 	s.conns.busy(http.Conn())
 	s.met.InFlight(1)
-	c := &call{srv: s, http: http, start: time.Now(), id: requestID(http.Request.Header.Peek(protocol.HeaderRequestID)), owner: protocol.OwnerLocal}
+	c := &call{srv: s, http: http, start: time.Now(), id: requestID(http.Request.Header.Peek(protocol.HeaderRequestID))}
 	c.ctx, c.cancel = context.WithCancelCause(s.base)
 	c.body = &body{conn: http.Conn(), limits: s.limits, cancel: c.cancel}
 	if src := http.RequestBodyStream(); src != nil {
@@ -136,7 +137,7 @@ func (c *call) admit() error {
 		return closing{err}
 	}
 	stripPeer(h)
-	if err := c.srv.checkSite(h); err != nil {
+	if err := c.srv.checkSite(c.ctx, h); err != nil {
 		return err
 	}
 	if c.match, err = c.srv.router.find(string(h.Method()), c.rawURL.path); err != nil {
@@ -147,6 +148,9 @@ func (c *call) admit() error {
 		if !c.match.endpoint.health {
 			return &protocol.Error{Kind: protocol.KindDraining, Message: "the daemon is stopping; nothing was done"}
 		}
+	}
+	if err := c.authenticate(); err != nil {
+		return err
 	}
 	if err := checkBody(c.match.endpoint.body, f, h); err != nil {
 		return err
@@ -211,7 +215,8 @@ func (c *call) abandon() {
 }
 
 // finish ends the call: its context, its log line, its metrics. The line holds
-// the route, never the query: that may hold a capability.
+// the route, never the query, which may hold a capability, and of a token the
+// id alone.
 func (c *call) finish() {
 	took := time.Since(c.start)
 	h := &c.http.Request.Header
@@ -225,6 +230,12 @@ func (c *call) finish() {
 		slog.Int64("bytes_in", c.body.got), slog.Int64("bytes_out", c.sent),
 		slog.Float64("dur_ms", float64(took.Microseconds())/1000),
 		slog.String("request_id", c.id), slog.String("remote", c.http.RemoteAddr().String()),
+	}
+	if c.caller.Owner != "" {
+		attrs = append(attrs, slog.String("owner", string(c.caller.Owner)))
+	}
+	if c.caller.TokenID != "" {
+		attrs = append(attrs, slog.String("token", c.caller.TokenID))
 	}
 	if c.uid != 0 {
 		attrs = append(attrs, slog.String("uid", c.uid.String()))

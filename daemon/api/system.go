@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -20,6 +21,7 @@ func (s *Server) endpoints() map[protocol.RouteName]endpoint {
 		protocol.RouteAbortUpload:  {serve: (*call).abortUpload},
 		protocol.RoutePutPart:      {serve: (*call).putPart, body: bodyBytes},
 		protocol.RouteCommit:       {serve: (*call).commit, body: bodyJSON},
+		protocol.RouteClaim:        {serve: (*call).claim, body: bodyJSON},
 		protocol.RoutePutFile:      {serve: (*call).putFile, body: bodyBytes, query: []string{"name", "expires_at", "meta."}},
 		protocol.RouteListFiles:    {serve: (*call).listFiles, query: []string{"limit", "cursor", "name", "prefix", "digest"}},
 		protocol.RouteGetFile:      {serve: (*call).getFile},
@@ -28,11 +30,22 @@ func (s *Server) endpoints() map[protocol.RouteName]endpoint {
 		protocol.RouteGetContent:   {serve: (*call).getContent, query: content},
 		protocol.RouteHeadContent:  {serve: (*call).getContent, query: content},
 		protocol.RouteGetBlocks:    {serve: (*call).getBlocks},
+		protocol.RouteListTokens:   {serve: (*call).listTokens, query: []string{"owner"}},
+		protocol.RouteCreateToken:  {serve: (*call).createToken, body: bodyJSON},
+		protocol.RouteRevokeToken:  {serve: (*call).revokeToken},
 	}
 }
 
 func (c *call) capabilities() error {
-	c.writeJSON(http.StatusOK, c.srv.cfg.Capabilities)
+	open, err := c.srv.cfg.Tokens.Open(c.ctx)
+	if err != nil {
+		return err
+	}
+	caps := c.srv.cfg.Capabilities
+	if !open {
+		caps.Features = append(slices.Clone(caps.Features), protocol.FeatureTokens)
+	}
+	c.writeJSON(http.StatusOK, caps)
 	return nil
 }
 

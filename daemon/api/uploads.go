@@ -20,7 +20,7 @@ func (c *call) beginUpload() error {
 	if err != nil {
 		return err
 	}
-	reply, err := c.srv.cfg.Uploads.Begin(c.ctx, c.owner, begin, once)
+	reply, err := c.srv.cfg.Uploads.Begin(c.ctx, c.caller.Owner, begin, once)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (c *call) putPart() error {
 	if err != nil {
 		return err
 	}
-	part, err := c.srv.cfg.Uploads.PutPart(c.ctx, c.owner, c.uid, c.number,
+	part, err := c.srv.cfg.Uploads.PutPart(c.ctx, c.caller.Owner, c.uid, c.number,
 		upload.Body{Reader: c.body, Length: c.body.want, XXH3: xxh3, SHA256: sum})
 	if err != nil {
 		return err
@@ -63,7 +63,7 @@ func (c *call) commit() error {
 			return err
 		}
 	}
-	f, repeated, err := c.srv.cfg.Uploads.Commit(c.ctx, c.owner, c.uid, commit)
+	f, repeated, err := c.srv.cfg.Uploads.Commit(c.ctx, c.caller.Owner, c.uid, commit)
 	if err != nil {
 		return err
 	}
@@ -74,8 +74,37 @@ func (c *call) commit() error {
 	return nil
 }
 
+// claim is either round: which one, the fields say.
+func (c *call) claim() error {
+	b, err := c.readJSON()
+	if err != nil {
+		return err
+	}
+	var claim protocol.Claim
+	if err := protocol.DecodeRequest(b, &claim); err != nil {
+		return err
+	}
+	switch {
+	case claim.Digest != nil && claim.Nonce == nil && claim.Proof == nil:
+		challenge, err := c.srv.cfg.Uploads.StartClaim(c.ctx, c.caller.Owner, c.uid, *claim.Digest, subject(c.caller))
+		if err != nil {
+			return err
+		}
+		c.writeJSON(http.StatusOK, challenge)
+		return nil
+	case claim.Digest == nil && claim.Nonce != nil && claim.Proof != nil:
+		f, err := c.srv.cfg.Uploads.FinishClaim(c.ctx, c.caller.Owner, c.uid, *claim.Nonce, *claim.Proof, subject(c.caller))
+		if err != nil {
+			return err
+		}
+		c.writeJSON(http.StatusOK, f)
+		return nil
+	}
+	return protocol.Errorf(protocol.KindBadRequest, "a claim has a digest alone, and then a nonce and a proof")
+}
+
 func (c *call) getUpload() error {
-	u, err := c.srv.cfg.Uploads.Upload(c.ctx, c.owner, c.uid)
+	u, err := c.srv.cfg.Uploads.Upload(c.ctx, c.caller.Owner, c.uid)
 	if err != nil {
 		return err
 	}
@@ -88,7 +117,7 @@ func (c *call) listUploads() error {
 	if err != nil {
 		return err
 	}
-	list, err := c.srv.cfg.Uploads.Uploads(c.ctx, c.owner, limit, c.query["cursor"])
+	list, err := c.srv.cfg.Uploads.Uploads(c.ctx, c.caller.Owner, limit, c.query["cursor"])
 	if err != nil {
 		return err
 	}
@@ -97,7 +126,7 @@ func (c *call) listUploads() error {
 }
 
 func (c *call) abortUpload() error {
-	if err := c.srv.cfg.Uploads.Abort(c.ctx, c.owner, c.uid); err != nil {
+	if err := c.srv.cfg.Uploads.Abort(c.ctx, c.caller.Owner, c.uid); err != nil {
 		return err
 	}
 	c.writeNothing()

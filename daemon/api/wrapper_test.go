@@ -165,6 +165,7 @@ func (l *labels) Request(method, route string, status int, _ time.Duration) {
 	l.note(method+" "+route+" "+strconv.Itoa(status), 1)
 }
 func (l *labels) Failed(kind protocol.Kind) { l.note(string(kind), 1) }
+func (l *labels) AuthFailed(reason string)  { l.note("auth "+reason, 1) }
 func (l *labels) Received(n int64)          { l.note("received", int(n)) }
 func (l *labels) Sent(n int64)              { l.note("sent", int(n)) }
 

@@ -19,6 +19,7 @@ type Metrics struct {
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 	errors   *prometheus.CounterVec
+	auth     *prometheus.CounterVec
 	received prometheus.Counter
 	sent     prometheus.Counter
 	uploads  *prometheus.CounterVec
@@ -39,6 +40,8 @@ func New(reg prometheus.Registerer) *Metrics {
 			Help: "Requests being served now."}),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ospd_errors_total",
 			Help: "Requests answered with an error, or cut, by the code of the error."}, []string{"code"}),
+		auth: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ospd_auth_failures_total",
+			Help: "Requests that were not let in: without a token, with one that is not valid, or without the scope."}, []string{"reason"}),
 		received: prometheus.NewCounter(prometheus.CounterOpts{Name: "ospd_upload_bytes_total",
 			Help: "Bytes received in bodies of requests."}),
 		sent: prometheus.NewCounter(prometheus.CounterOpts{Name: "ospd_download_bytes_total",
@@ -51,7 +54,7 @@ func New(reg prometheus.Registerer) *Metrics {
 			Help:    "Operations of stores, by store, operation and result.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10)}, []string{"store", "op", "result"}),
 	}
-	reg.MustRegister(m.requests, m.duration, m.inFlight, m.errors, m.received, m.sent, m.uploads, m.corrupt, m.storeOps)
+	reg.MustRegister(m.requests, m.duration, m.inFlight, m.errors, m.auth, m.received, m.sent, m.uploads, m.corrupt, m.storeOps)
 	return m
 }
 
@@ -66,6 +69,10 @@ func (m *Metrics) Request(method, route string, status int, took time.Duration) 
 
 // Failed counts one request that ended with an error.
 func (m *Metrics) Failed(kind protocol.Kind) { m.errors.WithLabelValues(string(kind)).Inc() }
+
+// AuthFailed counts one request that was not let in: "missing", "refused" or
+// "scope".
+func (m *Metrics) AuthFailed(reason string) { m.auth.WithLabelValues(reason).Inc() }
 
 // Received counts n bytes of requests.
 func (m *Metrics) Received(n int64) { m.received.Add(float64(n)) }

@@ -1,0 +1,109 @@
+package api
+
+import (
+	"github.com/osproxy/osproxy/daemon/token"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// access is who may use a route.
+type access int
+
+const (
+	// nobody is what a route without a row in guards has.
+	nobody access = iota
+	// public: everybody, and nothing is done for an owner.
+	public
+	// byToken: who sends a token with the guard's scope. The request is its
+	// owner's.
+	byToken
+)
+
+// guard is what a route asks of its caller.
+type guard struct {
+	access access
+	scope  protocol.Scope // of byToken
+}
+
+// guards is the one place that says who may do what.
+func guards() map[protocol.RouteName]guard {
+	everybody := guard{access: public}
+	read := guard{byToken, protocol.ScopeFileRead}
+	write := guard{byToken, protocol.ScopeFileWrite}
+	remove := guard{byToken, protocol.ScopeFileDelete}
+	admin := guard{byToken, protocol.ScopeAdmin}
+	return map[protocol.RouteName]guard{
+		protocol.RouteCapabilities: everybody,
+		protocol.RouteHealthz:      everybody,
+		protocol.RouteReadyz:       everybody,
+
+		// An upload is its writer's until it is committed: who may begin one
+		// may look at it and give it up.
+		protocol.RouteBeginUpload: write,
+		protocol.RouteListUploads: write,
+		protocol.RouteGetUpload:   write,
+		protocol.RouteAbortUpload: write,
+		protocol.RoutePutPart:     write,
+		protocol.RouteCommit:      write,
+		protocol.RouteClaim:       write,
+
+		protocol.RoutePutFile:     write,
+		protocol.RouteListFiles:   read,
+		protocol.RouteGetFile:     read,
+		protocol.RoutePatchFile:   write,
+		protocol.RouteDeleteFile:  remove,
+		protocol.RouteGetContent:  read,
+		protocol.RouteHeadContent: read,
+		protocol.RouteGetBlocks:   read,
+
+		protocol.RouteListTokens:  admin,
+		protocol.RouteCreateToken: admin,
+		protocol.RouteRevokeToken: admin,
+	}
+}
+
+// The reasons of Metrics.AuthFailed.
+const (
+	authMissing = "missing"
+	authRefused = "refused"
+	authScope   = "scope"
+)
+
+// authenticate finds out who calls and whether the route is theirs. Until then
+// the call has no owner, and without one no service does anything.
+func (c *call) authenticate() error {
+	g := c.match.guard
+	if g.access == public {
+		return nil
+	}
+	authorization := c.header("Authorization")
+	caller, err := c.srv.cfg.Tokens.Caller(c.ctx, authorization)
+	if protocol.KindOf(err) == protocol.KindUnauthenticated {
+		reason := authRefused
+		if authorization == "" {
+			reason = authMissing
+		}
+		c.srv.met.AuthFailed(reason)
+		return withHeader("WWW-Authenticate", "Bearer", err)
+	}
+	if err != nil {
+		return err
+	}
+	c.caller = caller
+	if g.access != byToken {
+		return protocol.Errorf(protocol.KindForbidden, "nobody may use this route")
+	}
+	if err := caller.Require(g.scope); err != nil {
+		c.srv.met.AuthFailed(authScope)
+		return err
+	}
+	return nil
+}
+
+// subject is who is held to a limit: the token, or the owner where there are
+// no tokens.
+func subject(c token.Caller) string {
+	if c.TokenID != "" {
+		return "token " + c.TokenID
+	}
+	return "owner " + string(c.Owner)
+}

@@ -1,0 +1,68 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/token"
+)
+
+// Tokens makes and revokes the tokens of an installation, whether its daemon
+// runs or not: it opens the database beside it, and takes no lock.
+type Tokens struct {
+	*token.Service
+	db *meta.DB
+}
+
+// OpenTokens opens the database of an installation, and makes one where create
+// is true and there is none: whoever listens off loopback needs a token before
+// the first start. Close ends it.
+func OpenTokens(ctx context.Context, cfg Config, create bool, log *slog.Logger) (*Tokens, error) {
+	if create {
+		if err := cfg.makeData(); err != nil {
+			return nil, at(StageDatabase, err)
+		}
+	} else if err := cfg.isUsed(); err != nil {
+		return nil, err
+	}
+	db, err := meta.Open(ctx, meta.Config{Path: cfg.databasePath(), Logger: log})
+	if err != nil {
+		return nil, at(StageDatabase, err)
+	}
+	return &Tokens{token.NewService(token.Config{Records: db, Logger: log}), db}, nil
+}
+
+// Close gives the database back.
+func (t *Tokens) Close() error { return t.db.Close() }
+
+// isUsed is nil where an ospd has used the data folder.
+func (c *Config) isUsed() error {
+	if _, err := os.Stat(c.databasePath()); err != nil {
+		return at(StageDatabase, fmt.Errorf("no ospd has used %s yet: %w", c.Data, err))
+	}
+	return nil
+}
+
+// mayBeReached refuses to serve other machines while nobody needs a token.
+// tokens is nil where there is no database yet.
+func (c *Config) mayBeReached(ctx context.Context, tokens *token.Service) error {
+	local, err := isLoopback(c.Listen)
+	if err != nil || local || c.Insecure {
+		return at(StageConfig, err)
+	}
+	open := true
+	if tokens != nil {
+		if open, err = tokens.Open(ctx); err != nil {
+			return at(StageDatabase, err)
+		}
+	}
+	if !open {
+		return nil
+	}
+	return at(StageConfig, errors.New("listen: "+c.Listen+" can be reached from other machines, and this daemon has no tokens: everybody could read and delete everything; "+
+		"make one first (ospd token create), listen on 127.0.0.1, or say --insecure if the network itself keeps strangers out"))
+}
