@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -115,7 +116,31 @@ func (c *Client) build(ctx context.Context, r request) (*http.Request, error) {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("User-Agent", c.agent)
-	return req, nil
+	return req, c.authorize(ctx, r.op, req.Header)
+}
+
+// authorize adds the token. What it says of one that cannot be sent does not
+// repeat it.
+func (c *Client) authorize(ctx context.Context, op string, h http.Header) error {
+	text, err := c.token(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return contextError(ctx, op)
+		}
+		if _, ok := errors.AsType[*protocol.Error](err); ok {
+			return err
+		}
+		return &protocol.Error{Kind: protocol.KindUnauthenticated, Op: op, Message: "the token could not be read; nothing was sent", Err: err}
+	}
+	if text == "" {
+		return nil
+	}
+	if strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return &protocol.Error{Kind: protocol.KindUnauthenticated, Op: op, Message: "the token has characters that no token has; nothing was sent",
+			Hint: "Look for spaces and line ends where the token is kept."}
+	}
+	h.Set("Authorization", "Bearer "+text)
+	return nil
 }
 
 // discard reads what little may be left of an answer, so that its connection

@@ -26,6 +26,11 @@ type Config struct {
 	Server string
 	// UserAgent is sent with every request; "" means "osp".
 	UserAgent string
+	// Token gives the token that each request carries, "" for none; nil means
+	// none ever. It is called for every request, so that a token can change,
+	// and by several goroutines at once. An error of it is the request's, which
+	// is not sent.
+	Token func(ctx context.Context) (string, error)
 	// Transport carries the requests; nil means NewTransport().
 	Transport http.RoundTripper
 }
@@ -34,6 +39,7 @@ type Config struct {
 type Client struct {
 	base  *url.URL
 	agent string
+	token func(ctx context.Context) (string, error)
 	http  http.Client
 }
 
@@ -54,10 +60,13 @@ func New(cfg Config) (*Client, error) {
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = "osp"
 	}
+	if cfg.Token == nil {
+		cfg.Token = func(context.Context) (string, error) { return "", nil }
+	}
 	if cfg.Transport == nil {
 		cfg.Transport = NewTransport()
 	}
-	return &Client{base: base, agent: cfg.UserAgent, http: http.Client{
+	return &Client{base: base, agent: cfg.UserAgent, token: cfg.Token, http: http.Client{
 		Transport: cfg.Transport,
 		// A redirect is no answer of a daemon: following one could send a
 		// body, or a token, to another host.

@@ -62,6 +62,21 @@ func TestRequests(t *testing.T) {
 			_, _, err := c.Commit(t.Context(), 5, protocol.CommitUpload{PartsXXH3: &sum})
 			return err
 		},
+		"POST /v1/uploads/5/claim {\"digest\":\"" + protocol.Digest{}.String() + "\",\"nonce\":null,\"proof\":null}": func(c *Client) error {
+			_, err := c.StartClaim(t.Context(), 5, protocol.Digest{})
+			return err
+		},
+		"POST /v1/uploads/5/claim {\"digest\":null,\"nonce\":\"n\",\"proof\":\"" + protocol.Digest{}.String() + "\"}": func(c *Client) error {
+			_, err := c.FinishClaim(t.Context(), 5, "n", [32]byte{})
+			return err
+		},
+		"GET /v1/tokens ":             func(c *Client) error { _, err := c.Tokens(t.Context(), ""); return err },
+		"GET /v1/tokens?owner=a%40b ": func(c *Client) error { _, err := c.Tokens(t.Context(), "a@b"); return err },
+		"POST /v1/tokens {\"owner\":\"o\",\"scopes\":[\"admin\"],\"note\":null,\"expires_at\":null}": func(c *Client) error {
+			_, err := c.CreateToken(t.Context(), protocol.CreateToken{Owner: "o", Scopes: protocol.Scopes{protocol.ScopeAdmin}})
+			return err
+		},
+		"DELETE /v1/tokens/0aZ ": func(c *Client) error { return c.RevokeToken(t.Context(), "0aZ") },
 		"POST /v1/files?expires_at=2026-11-22T10%3A00%3A00.000Z&meta.k=v+w&name=a%2Fb Idempotency-Key=k Osp-Xxh3=" + sum.String() + " abc": func(c *Client) error {
 			_, err := c.PutFile(t.Context(), NewFile{Name: "a/b", MediaType: "text/plain", Meta: map[string]string{"k": "v w"}, ExpiresAt: &at},
 				strings.NewReader("abc"), 3, sum, "k")

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -65,6 +66,26 @@ func (c *Client) Commit(ctx context.Context, uid protocol.UID, commit protocol.C
 		return protocol.File{}, false, err
 	}
 	return f, resp.Header.Get(protocol.HeaderRepeated) == "true", nil
+}
+
+// StartClaim is the first round of POST /v1/uploads/{uid}/claim: it says which
+// content the upload is of. KindClaimRefused: send the parts.
+func (c *Client) StartClaim(ctx context.Context, uid protocol.UID, digest protocol.Digest) (ch protocol.Challenge, err error) {
+	_, err = c.call(ctx, claim(uid, protocol.Claim{Digest: &digest}), &ch)
+	return ch, err
+}
+
+// FinishClaim is the second round: the nonce of the challenge as it came, and
+// the proof (protocol.Proof) that the content is at hand. A repetition after a
+// success gives the same File. KindClaimRefused: send the parts.
+func (c *Client) FinishClaim(ctx context.Context, uid protocol.UID, nonce string, proof [32]byte) (f protocol.File, err error) {
+	text := hex.EncodeToString(proof[:])
+	_, err = c.call(ctx, claim(uid, protocol.Claim{Nonce: &nonce, Proof: &text}), &f)
+	return f, err
+}
+
+func claim(uid protocol.UID, body protocol.Claim) request {
+	return request{op: "claim the content of upload " + uid.String(), method: http.MethodPost, path: uploadPath(uid) + "/claim", body: body}
 }
 
 func uploadPath(uid protocol.UID) string { return "/v1/uploads/" + uid.String() }
