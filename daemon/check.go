@@ -9,9 +9,6 @@ import (
 	"github.com/osproxy/osproxy/daemon/fsck"
 )
 
-// grace is how long the object of a doomed blob stays.
-const grace = time.Hour
-
 // Check takes the data folder of a daemon that does not run and checks what is
 // in it; with readData every byte. It changes nothing but what opening the
 // database changes.
@@ -23,6 +20,6 @@ func Check(ctx context.Context, cfg Config, readData bool, log *slog.Logger) (_ 
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
 	return fsck.Run(ctx, fsck.Config{
-		Meta: in.DB, Stores: in.Stores, ServerID: in.ServerID, BootID: bootID(), ReadData: readData, Grace: grace,
+		Meta: in.DB, Stores: in.Stores, ServerID: in.ServerID, BootID: bootID(), ReadData: readData, Grace: cfg.Grace,
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/adrg/xdg"
 
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/store/open"
 )
 
@@ -39,6 +40,18 @@ type Config struct {
 	Insecure bool `koanf:"insecure"`
 	// Quotas bound what owners may have.
 	Quotas QuotaConfig `koanf:"quotas"`
+	// Instant is whose contents a claim reaches.
+	Instant meta.Scope `koanf:"instant"`
+	// ClaimFailures is how many proofs of one token, or owner while there are
+	// no tokens, may fail within an hour.
+	ClaimFailures int `koanf:"claim_failures_per_hour"`
+	// SweepInterval is from one round of the sweep to the next.
+	SweepInterval time.Duration `koanf:"sweep_interval"`
+	// Grace is how long the object of a blob stays that nothing refers to any
+	// more: readers that began before then end well.
+	Grace time.Duration `koanf:"grace"`
+	// AbandonAfter is how long an upload lives after its last part began.
+	AbandonAfter time.Duration `koanf:"abandon_after"`
 	// MaxSize is the largest file in bytes; 0 means the protocol's limit.
 	MaxSize int64 `koanf:"max_size"`
 	// DrainTimeout is how long requests in flight may take to finish after
@@ -62,6 +75,9 @@ func DefaultConfig() Config {
 		DB:           "sqlite",
 		VerifyReads:  file.VerifyFirst,
 		DrainTimeout: 60 * time.Second,
+
+		Instant: meta.ScopeOwner, ClaimFailures: 10,
+		SweepInterval: time.Minute, Grace: time.Hour, AbandonAfter: 7 * 24 * time.Hour,
 	}
 }
 
@@ -81,7 +97,7 @@ func (c *Config) Complete() error {
 			c.DefaultStore = name
 		}
 	}
-	return errors.Join(c.checkListeners(), c.checkDatabase(), c.checkStores(), c.checkReads(), c.checkTimes(), c.checkQuotas())
+	return errors.Join(c.checkListeners(), c.checkDatabase(), c.checkStores(), c.checkReads(), c.checkClaims(), c.checkTimes(), c.checkQuotas())
 }
 
 func (c *Config) checkListeners() error {
@@ -157,9 +173,31 @@ func (c *Config) checkReads() error {
 	return fmt.Errorf("verify_reads: %q is not always, first or off", c.VerifyReads)
 }
 
+func (c *Config) checkClaims() error {
+	var errs []error
+	switch c.Instant {
+	case meta.ScopeOwner, meta.ScopeGlobal, meta.ScopeOff:
+	default:
+		errs = append(errs, fmt.Errorf("instant: %q is not owner, global or off", c.Instant))
+	}
+	if c.ClaimFailures < 1 {
+		errs = append(errs, fmt.Errorf("claim_failures_per_hour: %d is not at least 1; instant: off ends claims", c.ClaimFailures))
+	}
+	return errors.Join(errs...)
+}
+
 func (c *Config) checkTimes() error {
 	if c.DrainTimeout <= 0 {
 		return fmt.Errorf("drain_timeout: %s is not a time to wait", c.DrainTimeout)
+	}
+	if c.SweepInterval <= 0 {
+		return fmt.Errorf("sweep_interval: %s is not a time to wait", c.SweepInterval)
+	}
+	if c.Grace < 0 {
+		return fmt.Errorf("grace: %s is negative", c.Grace)
+	}
+	if c.AbandonAfter <= 0 {
+		return fmt.Errorf("abandon_after: %s is not a time to wait", c.AbandonAfter)
 	}
 	if c.MaxSize < 0 {
 		return fmt.Errorf("max_size: %d is negative", c.MaxSize)

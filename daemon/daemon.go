@@ -20,6 +20,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/metrics"
+	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
@@ -31,9 +32,12 @@ type Daemon struct {
 	log     *slog.Logger
 	in      *Installation
 	uploads *upload.Service
-	api     *api.Server
-	admin   *admin
-	l       net.Listener
+	sweep   *sweep.Loop
+	// stopSweep ends the sweep and waits for it; nil while it does not run.
+	stopSweep func()
+	api       *api.Server
+	admin     *admin
+	l         net.Listener
 }
 
 // New opens the installation, settles what a crash left, and listens. Errors
@@ -77,10 +81,20 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	if err != nil {
 		return nil, at(StageDatabase, err)
 	}
+	if cfg.Instant == meta.ScopeGlobal {
+		log.Warn("instant: global lets every owner learn by a fingerprint whether somebody else has a file; instant: owner does not")
+	}
+	files := file.New(file.Config{
+		Meta: in.DB, Stores: in.Stores, Verify: cfg.VerifyReads, Logger: log,
+		Corrupt: func(file.Corruption) { met.Corrupt() },
+	})
+	d.sweep = sweep.New(cfg.sweeping(in, files, log))
 	d.uploads = upload.New(upload.Config{
 		Meta: in.DB, Minter: minter,
 		Store: in.Stores[cfg.DefaultStore], Stores: in.Stores,
-		BootID: bootID(), MaxSize: cfg.MaxSize, Logger: log, Observe: met.Upload,
+		BootID: bootID(), MaxSize: cfg.MaxSize, AbandonAfter: cfg.AbandonAfter,
+		Instant: cfg.Instant, Sample: files.Sample, ClaimFailures: cfg.ClaimFailures, Scrub: d.sweep.Wake,
+		Logger: log, Observe: met.Upload, Saved: met.Saved,
 	})
 	removed, err := d.uploads.Settle(ctx)
 	if err != nil {
@@ -89,10 +103,6 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	if removed > 0 {
 		log.Info("removed what a crash left: objects that no file was recorded for", "objects", removed)
 	}
-	files := file.New(file.Config{
-		Meta: in.DB, Stores: in.Stores, Verify: cfg.VerifyReads, Logger: log,
-		Corrupt: func(file.Corruption) { met.Corrupt() },
-	})
 	if d.l, err = net.Listen("tcp", cfg.Listen); err != nil {
 		return nil, at(StageListener, err)
 	}
@@ -134,6 +144,7 @@ func (d *Daemon) URL() string { return "http://" + d.l.Addr().String() }
 func (d *Daemon) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- d.api.Serve(d.l) }()
+	d.startSweep()
 	if d.admin != nil {
 		d.admin.serve()
 	}
@@ -151,6 +162,20 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return errors.Join(err, d.Close())
 }
 
+// startSweep runs the sweep until Close.
+func (d *Daemon) startSweep() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.sweep.Run(ctx)
+	}()
+	d.stopSweep = func() {
+		cancel()
+		<-done
+	}
+}
+
 // Close ends a Daemon that does not run. It returns everything that failed.
 func (d *Daemon) Close() error {
 	var errs []error
@@ -166,6 +191,9 @@ func (d *Daemon) Close() error {
 	if d.admin != nil {
 		errs = append(errs, d.admin.close())
 	}
+	if d.stopSweep != nil {
+		d.stopSweep()
+	}
 	if d.uploads != nil {
 		errs = append(errs, d.uploads.Close())
 	}
@@ -178,6 +206,9 @@ func (d *Daemon) notReady(ctx context.Context) []string {
 	if err := d.in.DB.Ping(ctx); err != nil {
 		d.log.Error("the database does not answer", "err", err)
 		why = append(why, "the database does not answer")
+	}
+	if held := d.sweep.Held(); held != "" {
+		why = append(why, held)
 	}
 	for name, st := range d.in.Stores {
 		if err := st.Claim(ctx, d.in.ServerID, true); err != nil {

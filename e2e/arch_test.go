@@ -42,6 +42,7 @@ var rules = []rule{
 	{"daemon/file", []string{"protocol", "store", "daemon/meta", "daemon/layout", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
 	// Tokens are made and checked without HTTP: ospd token does it beside a running daemon.
 	{"daemon/token", []string{"protocol", "daemon/meta"}, nil},
+	{"daemon/sweep", []string{"protocol", "store", "daemon/meta"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/fsck", []string{"protocol", "store", "daemon/meta", "daemon/layout"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/api", []string{"protocol", "daemon/upload", "daemon/file", "daemon/token", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
 	{"daemon", []string{"protocol", "store", "store/open", "daemon/..."}, []string{
@@ -61,7 +62,7 @@ var rules = []rule{
 		"github.com/gabriel-vasile/mimetype", "github.com/mattn/go-isatty", "golang.org/x/term", "golang.org/x/text/...",
 	}},
 	{"cmd/ospd", []string{"cmd/ospd/cli"}, nil},
-	{"cmd/ospd/cli", []string{"protocol", "store", "store/open", "store/storetest/...", "daemon", "daemon/crashpoint", "daemon/fsck"}, []string{
+	{"cmd/ospd/cli", []string{"protocol", "store", "store/open", "store/storetest/...", "daemon", "daemon/crashpoint", "daemon/fsck", "daemon/sweep"}, []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/dustin/go-humanize", "github.com/mattn/go-isatty",
 		"golang.org/x/term", "github.com/adrg/xdg",
 	}},
@@ -81,6 +82,7 @@ var forbidden = []struct {
 	{"daemon/upload", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/file", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/token", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
+	{"daemon/sweep", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/fsck", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/meta", []string{"net/http"}, "a database knows no HTTP"},
 }

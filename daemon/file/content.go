@@ -67,7 +67,13 @@ func (s *Service) Open(ctx context.Context, owner protocol.Owner, uid protocol.U
 		return nil, protocol.Errorf(protocol.KindInternal,
 			"the digest of this File is not computed yet and this version cannot serve it unchecked; its bytes are kept")
 	}
+	return s.content(ctx, f, mc)
+}
+
+// content makes the Content that reads mc for the File f.
+func (s *Service) content(ctx context.Context, f protocol.File, mc meta.Content) (*Content, error) {
 	c := &Content{s: s, file: f, id: mc.ID, gen: mc.Gen, passed: -1}
+	var err error
 	c.where, err = layout.New(f.Size, mc.Extents)
 	if err != nil {
 		return nil, c.corrupt(ctx, &damage{err: err})
@@ -181,7 +187,7 @@ func (c *Content) settle(ctx context.Context, f func() error) error {
 			return c.corrupt(ctx, d)
 		case !moved:
 			c.s.cfg.Logger.WarnContext(ctx, "a block did not read as recorded and is read again",
-				slog.String("uid", c.file.UID.String()), slog.Int64("block", d.block), slog.Any("error", d.err))
+				c.name(), slog.Int64("block", d.block), slog.Any("error", d.err))
 			doubted = d.block
 		}
 	}
@@ -211,13 +217,21 @@ func (c *Content) relocate(ctx context.Context) (bool, error) {
 func (c *Content) corrupt(ctx context.Context, d *damage) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markTimeout)
 	defer cancel()
-	log := c.s.cfg.Logger.With(slog.String("uid", c.file.UID.String()), slog.Int64("block", d.block))
+	log := c.s.cfg.Logger.With(c.name(), slog.Int64("block", d.block))
 	log.ErrorContext(ctx, "content is corrupt; it is served no more until the same file is put again", slog.Any("error", d.err))
 	c.s.cfg.Corrupt(Corruption{UID: c.file.UID, Block: d.block, Err: d.err})
 	if err := c.s.cfg.Meta.MarkDamaged(ctx, c.id, c.gen); err != nil {
 		log.ErrorContext(ctx, "damage could not be recorded; the next read will meet it again", slog.Any("error", err))
 	}
 	return corruptError(d.err)
+}
+
+// name is what logs call the Content.
+func (c *Content) name() slog.Attr {
+	if c.file.UID == 0 {
+		return slog.Int64("content", int64(c.id))
+	}
+	return slog.String("uid", c.file.UID.String())
 }
 
 func corruptError(cause error) error {

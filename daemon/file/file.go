@@ -3,7 +3,8 @@
 // It answers for every block: before the first byte of a block leaves, the
 // block matched what was recorded of it when it came in. Service is the front
 // door; Content (content.go) is a File's bytes for one request, verify.go how
-// a block is checked, and BlockList (blocks.go) its block digests.
+// a block is checked, BlockList (blocks.go) its block digests, and sample.go
+// what is read of a content for no File: for a claim, and by a scrub.
 package file
 
 import (
@@ -32,6 +33,7 @@ const (
 
 // Corruption is told to whoever counts them, and is never sent to a caller.
 type Corruption struct {
+	// UID is the File that was read, 0 where a content was read for none.
 	UID   protocol.UID
 	Block int64
 	// Err is what was found.

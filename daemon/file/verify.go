@@ -22,29 +22,41 @@ func (c *Content) verify(ctx context.Context, block int64) error {
 	if known, err := c.known(ctx, block); known || err != nil {
 		return err
 	}
-	rec, err := c.record(ctx, block)
+	at := c.s.cfg.Clock()
+	lies, err := c.compare(ctx, block, func([]byte) {})
 	if err != nil {
 		return err
 	}
+	if c.s.cfg.Verify == VerifyFirst {
+		c.s.seen.add(lies, at)
+	}
+	c.passed = block
+	return nil
+}
+
+// compare reads the block, shows tap its bytes in order, some at a time, and
+// compares them with the record; only after nil may what tap saw be used. It
+// says where the block lay. A block that does not match is a *damage.
+func (c *Content) compare(ctx context.Context, block int64, tap func([]byte)) (place, error) {
+	rec, err := c.record(ctx, block)
+	if err != nil {
+		return place{}, err
+	}
 	ps := c.blockPieces(block)
-	at := c.s.cfg.Clock()
 	var h protocol.XXH3Hasher
 	for _, p := range ps {
 		if err := c.read(ctx, block, p, func(b []byte) error {
 			_, _ = h.Write(b) // hashes do not fail
+			tap(b)
 			return nil
 		}); err != nil {
-			return err
+			return place{}, err
 		}
 	}
 	if h.Sum() != rec.XXH3 {
-		return mismatch(block, h.Sum(), rec.XXH3)
+		return place{}, mismatch(block, h.Sum(), rec.XXH3)
 	}
-	if c.s.cfg.Verify == VerifyFirst {
-		c.s.seen.add(placeOf(ps, rec.XXH3), at)
-	}
-	c.passed = block
-	return nil
+	return placeOf(ps, rec.XXH3), nil
 }
 
 // known reports whether the block needs no check now.

@@ -23,6 +23,7 @@ type Metrics struct {
 	received prometheus.Counter
 	sent     prometheus.Counter
 	uploads  *prometheus.CounterVec
+	saved    prometheus.Counter
 	corrupt  prometheus.Counter
 	storeOps *prometheus.HistogramVec
 }
@@ -47,14 +48,16 @@ func New(reg prometheus.Registerer) *Metrics {
 		sent: prometheus.NewCounter(prometheus.CounterOpts{Name: "ospd_download_bytes_total",
 			Help: "Bytes sent in bodies of answers."}),
 		uploads: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ospd_uploads_total",
-			Help: "What became of uploads: begun, committed, aborted, or put in one request."}, []string{"outcome"}),
+			Help: "What became of uploads: begun, committed, instant, aborted, or put in one request."}, []string{"outcome"}),
+		saved: prometheus.NewCounter(prometheus.CounterOpts{Name: "ospd_instant_saved_bytes_total",
+			Help: "Bytes of files that did not have to be sent, since their content was here."}),
 		corrupt: prometheus.NewCounter(prometheus.CounterOpts{Name: "ospd_corrupt_blocks_total",
 			Help: "Blocks found damaged when they were read. Any is worth an alarm."}),
 		storeOps: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ospd_store_operation_duration_seconds",
 			Help:    "Operations of stores, by store, operation and result.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10)}, []string{"store", "op", "result"}),
 	}
-	reg.MustRegister(m.requests, m.duration, m.inFlight, m.errors, m.auth, m.received, m.sent, m.uploads, m.corrupt, m.storeOps)
+	reg.MustRegister(m.requests, m.duration, m.inFlight, m.errors, m.auth, m.received, m.sent, m.uploads, m.saved, m.corrupt, m.storeOps)
 	return m
 }
 
@@ -80,9 +83,13 @@ func (m *Metrics) Received(n int64) { m.received.Add(float64(n)) }
 // Sent counts n bytes of answers.
 func (m *Metrics) Sent(n int64) { m.sent.Add(float64(n)) }
 
-// Upload counts what became of an upload: "begun", "committed", "aborted" or
-// "put". It fits upload.Config.Observe.
+// Upload counts what became of an upload: "begun", "committed", "instant",
+// "aborted" or "put". It fits upload.Config.Observe.
 func (m *Metrics) Upload(outcome string) { m.uploads.WithLabelValues(outcome).Inc() }
+
+// Saved counts n bytes that an instant upload did not send. It fits
+// upload.Config.Saved.
+func (m *Metrics) Saved(n int64) { m.saved.Add(float64(n)) }
 
 // Corrupt counts one damaged block.
 func (m *Metrics) Corrupt() { m.corrupt.Inc() }

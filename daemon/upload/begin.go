@@ -114,6 +114,9 @@ func (s *Service) begin(ctx context.Context, owner protocol.Owner, b protocol.Be
 		}
 		up.InPlace = &meta.NewBlob{Store: s.store.Name(), Key: string(key), Node: s.cfg.Node}
 	}
+	if up.Maybe, err = s.maybe(ctx, owner, b.Size, b.Fingerprint); err != nil {
+		return Reply{}, err
+	}
 	r, err := reply(true, uid, s.wire(meta.Upload{NewUpload: up, State: protocol.UploadOpen, TouchedAt: up.CreatedAt}))
 	if err != nil {
 		return Reply{}, err

@@ -88,6 +88,35 @@ func (se *session) dropPart(ctx context.Context, p meta.Part) error {
 	return nil
 }
 
+// SettleParts does for all open uploads what each would have done when it was
+// next asked for: parts that another boot left unsynced are verified and
+// synced, or are no longer listed.
+func (s *Service) SettleParts(ctx context.Context) error {
+	left := map[protocol.UID][]meta.Part{}
+	if err := s.db.EachOpenPart(ctx, func(uid protocol.UID, p meta.Part) error {
+		if s.ofOtherBoot(p) {
+			left[uid] = append(left[uid], p)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for uid, parts := range left {
+		if err := s.settleParts(ctx, uid, parts); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) settleParts(ctx context.Context, uid protocol.UID, parts []meta.Part) error {
+	se := s.sessions.enter(uid)
+	defer s.sessions.leave(se)
+	se.verify.Lock()
+	defer se.verify.Unlock()
+	return se.settleOtherBoot(ctx, parts)
+}
+
 // readsBack compares a part's bytes in the store with its XXH3.
 func (s *Service) readsBack(ctx context.Context, p meta.Part) (bool, error) {
 	st, err := s.storeNamed(p.Store)

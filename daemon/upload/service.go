@@ -43,17 +43,31 @@ type Config struct {
 	// IdleAfter is how long the descriptors of an upload nobody writes to are
 	// kept, 30 s by default.
 	IdleAfter time.Duration
-	Clock     func() time.Time
-	Logger    *slog.Logger
+	// Instant is whose contents a claim reaches; ScopeOff by default. Other
+	// scopes need Sample, which reads what a proof is checked against.
+	Instant meta.Scope
+	Sample  Sampler
+	// ClaimFailures is how many proofs of one subject may fail in an hour, 10
+	// by default.
+	ClaimFailures int
+	// Scrub is told that a scrub was recorded as due. It may be nil.
+	Scrub  func()
+	Clock  func() time.Time
+	Logger *slog.Logger
 	// Observe is told what became of each upload: "begun", "committed",
-	// "aborted", "put". It may be nil.
+	// "instant", "aborted", "put". It may be nil.
 	Observe func(outcome string)
+	// Saved is told how many bytes an instant upload did not have to send. It
+	// may be nil.
+	Saved func(bytes int64)
 }
 
 const (
 	defaultUnsynced     = 64 << 20
 	defaultAbandonAfter = 7 * 24 * time.Hour
 	defaultIdleAfter    = 30 * time.Second
+	// defaultClaimFailures bounds guessing at a content by its digest.
+	defaultClaimFailures = 10
 	// busyFor is how long after a part request ended its upload is not given
 	// to another beginner (DESIGN.md section 4).
 	busyFor = 5 * time.Second
@@ -69,6 +83,9 @@ type Service struct {
 	place    *placer
 	sessions *sessions
 	once     *keyedLock
+	// claims keeps the second rounds of one upload's claims apart.
+	claims   *keyedLock
+	failures *failures
 }
 
 // New makes a Service and starts the goroutine that lets idle descriptors go;
@@ -86,6 +103,12 @@ func New(cfg Config) *Service {
 	if cfg.IdleAfter <= 0 {
 		cfg.IdleAfter = defaultIdleAfter
 	}
+	if cfg.Instant == "" {
+		cfg.Instant = meta.ScopeOff
+	}
+	if cfg.ClaimFailures <= 0 {
+		cfg.ClaimFailures = defaultClaimFailures
+	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
@@ -95,10 +118,17 @@ func New(cfg Config) *Service {
 	if cfg.Observe == nil {
 		cfg.Observe = func(string) {}
 	}
+	if cfg.Scrub == nil {
+		cfg.Scrub = func() {}
+	}
+	if cfg.Saved == nil {
+		cfg.Saved = func(int64) {}
+	}
 	s := &Service{
 		cfg: cfg, db: cfg.Meta, store: cfg.Store, log: cfg.Logger, now: cfg.Clock,
 		place: newPlacer(cfg.Meta, cfg.Store),
-		once:  newKeyedLock(),
+		once:  newKeyedLock(), claims: newKeyedLock(),
+		failures: newFailures(cfg.ClaimFailures, cfg.Clock),
 	}
 	s.sessions = newSessions(s)
 	return s
@@ -137,7 +167,7 @@ func (s *Service) wire(up meta.Upload) protocol.Upload {
 	return protocol.Upload{
 		UID: up.UID, State: up.State, Name: up.Name, Size: up.Size, PartSize: up.PartSize,
 		MediaType: up.MediaType, Meta: up.Meta, CreatedAt: protocol.TimeOf(up.CreatedAt),
-		AbandonedAt: protocol.TimeOf(up.TouchedAt.Add(s.cfg.AbandonAfter)), File: up.File,
+		AbandonedAt: protocol.TimeOf(up.TouchedAt.Add(s.cfg.AbandonAfter)), Maybe: up.Maybe, File: up.File,
 	}
 }
 

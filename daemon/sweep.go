@@ -1,0 +1,42 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/sweep"
+	"github.com/osproxy/osproxy/daemon/upload"
+)
+
+// sweeping is how an installation is swept.
+func (c *Config) sweeping(in *Installation, files *file.Service, log *slog.Logger) sweep.Config {
+	return sweep.Config{
+		Meta: in.DB, Stores: in.Stores, Scrub: files.Scrub,
+		Interval: c.SweepInterval, Grace: c.Grace, AbandonAfter: c.AbandonAfter, Logger: log,
+	}
+}
+
+// Collect takes the data folder of a daemon that does not run, settles what a
+// crash left, and runs one round of the sweep, with the grace period of cfg.
+// The error tells of what failed; the report is of what was done all the same.
+func Collect(ctx context.Context, cfg Config, log *slog.Logger) (r sweep.Report, err error) {
+	unobserved := func(string) func(string, error, time.Duration) { return nil }
+	in, err := OpenInstallation(ctx, cfg, false, log, unobserved)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	uploads := upload.New(upload.Config{
+		Meta: in.DB, Store: in.Stores[cfg.DefaultStore], Stores: in.Stores, BootID: bootID(), Logger: log,
+	})
+	defer func() { err = errors.Join(err, uploads.Close()) }()
+	_, settled := uploads.Settle(ctx)
+	parts := uploads.SettleParts(ctx)
+	sc := cfg.sweeping(in, file.New(file.Config{Meta: in.DB, Stores: in.Stores, Verify: cfg.VerifyReads, Logger: log}), log)
+	sc.Alone = true
+	r, err = sweep.New(sc).Round(ctx)
+	return r, errors.Join(at(StageStore, settled), at(StageStore, parts), at(StageDatabase, err))
+}

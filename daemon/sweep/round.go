@@ -1,0 +1,242 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+)
+
+const (
+	// deletesAtOnce bounds the deletes of one page that run together.
+	deletesAtOnce = 4
+	// deleteTimeout bounds one.
+	deleteTimeout = time.Minute
+	// failuresMax is after how many failures a store is left alone until the
+	// next round.
+	failuresMax = 8
+)
+
+// round is one round.
+type round struct {
+	*Loop
+	report Report
+
+	mu sync.Mutex
+	// deleted and failures count objects by store. Guarded by mu.
+	deleted, failures map[string]int
+}
+
+// repeat calls do until it does less than a whole batch, and adds up.
+func repeat(ctx context.Context, total *int, do func(limit int) (int, error)) error {
+	for ctx.Err() == nil {
+		n, err := do(batch)
+		*total += n
+		if err != nil || n < batch {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// restartTimers begins anew what seems to have begun in a time to come: the
+// clock was set back since, and nobody would live to see it end.
+func (r *round) restartTimers(ctx context.Context, _ time.Time) error {
+	var n int
+	return repeat(ctx, &n, func(limit int) (int, error) { return r.cfg.Meta.RestartTimers(ctx, limit) })
+}
+
+func (r *round) expire(ctx context.Context, now time.Time) error {
+	return repeat(ctx, &r.report.Expired, func(limit int) (int, error) { return r.cfg.Meta.ExpireFiles(ctx, now, limit) })
+}
+
+func (r *round) abandon(ctx context.Context, now time.Time) error {
+	before := now.Add(-r.cfg.AbandonAfter)
+	return repeat(ctx, &r.report.Abandoned, func(limit int) (int, error) { return r.cfg.Meta.AbandonUploads(ctx, before, limit) })
+}
+
+// doom ends the blobs that transactions stopped using, and those whose writer
+// is gone.
+func (r *round) doom(ctx context.Context, _ time.Time) error {
+	return errors.Join(
+		repeat(ctx, &r.report.Looked, func(limit int) (int, error) { return r.cfg.Meta.DoomOffered(ctx, limit) }),
+		repeat(ctx, &r.report.Orphans, func(limit int) (int, error) { return r.cfg.Meta.DoomOrphans(ctx, limit) }),
+	)
+}
+
+// delete removes the objects of blobs that were doomed a grace period ago.
+func (r *round) delete(ctx context.Context, now time.Time) error {
+	return r.pages(ctx, now.Add(-r.cfg.Grace), r.cfg.Meta.Doomed, func(page []meta.Blob) error {
+		deleted := r.objects(ctx, page)
+		if err := r.cfg.Meta.MarkGone(ctx, idsOf(deleted)); err != nil {
+			return err
+		}
+		r.report.Deleted += len(deleted)
+		for _, b := range deleted {
+			r.report.Bytes += b.Size
+		}
+		return nil
+	})
+}
+
+// bury deletes once more what is gone since a day, since a writer that was cut
+// off may have made it again, and then forgets it.
+func (r *round) bury(ctx context.Context, now time.Time) error {
+	over := now.Add(-keepRows)
+	until := over
+	if r.cfg.Alone {
+		until = now
+	}
+	return r.pages(ctx, until, r.cfg.Meta.Tombstones, func(page []meta.Blob) error {
+		deleted := r.objects(ctx, page)
+		var old []meta.Blob
+		for _, b := range deleted {
+			if !b.GoneAt.After(over) {
+				old = append(old, b)
+			}
+		}
+		r.report.Forgotten += len(old)
+		return r.cfg.Meta.RemoveTombstones(ctx, idsOf(old))
+	})
+}
+
+// pages calls do with each page that list gives.
+func (r *round) pages(ctx context.Context, before time.Time,
+	list func(context.Context, time.Time, *meta.Blob, int) ([]meta.Blob, error), do func([]meta.Blob) error,
+) error {
+	var last *meta.Blob
+	for ctx.Err() == nil {
+		page, err := list(ctx, before, last, batch)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		if err := do(page); err != nil {
+			return err
+		}
+		last = &page[len(page)-1]
+	}
+	return context.Cause(ctx)
+}
+
+func idsOf(blobs []meta.Blob) []meta.BlobID {
+	ids := make([]meta.BlobID, len(blobs))
+	for i, b := range blobs {
+		ids[i] = b.ID
+	}
+	return ids
+}
+
+// objects deletes the objects of blobs and gives those of which it is done.
+// What fails in a store stays there for the next round, and the other stores
+// go on.
+func (r *round) objects(ctx context.Context, blobs []meta.Blob) (deleted []meta.Blob) {
+	done := make([]bool, len(blobs))
+	var g errgroup.Group
+	g.SetLimit(deletesAtOnce)
+	for i, b := range blobs {
+		g.Go(func() error {
+			done[i] = r.object(ctx, b)
+			return nil
+		})
+	}
+	_ = g.Wait() // what failed is counted
+	for i, b := range blobs {
+		if done[i] {
+			deleted = append(deleted, b)
+		}
+	}
+	r.report.Failed += len(blobs) - len(deleted)
+	return deleted
+}
+
+func (r *round) object(ctx context.Context, b meta.Blob) bool {
+	if ctx.Err() != nil || r.leftAlone(b.Store) {
+		return false
+	}
+	err := fmt.Errorf("store %q is not configured", b.Store)
+	if st := r.cfg.Stores[b.Store]; st != nil {
+		deadline, cancel := context.WithTimeout(ctx, deleteTimeout)
+		defer cancel()
+		err = st.Delete(deadline, store.Key(b.Key))
+	}
+	if ctx.Err() == nil {
+		r.count(b, err)
+	}
+	return err == nil
+}
+
+func (r *round) leftAlone(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failures[name] >= failuresMax
+}
+
+// count notes how a delete ended, and logs the first failure of a store until
+// that works again.
+func (r *round) count(b meta.Blob, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.deleted[b.Store]++
+		return
+	}
+	r.failures[b.Store]++
+	if !r.failing[b.Store] {
+		r.failing[b.Store] = true
+		r.log.Error("a store does not delete; its blobs are tried again in each round", "store", b.Store, "key", b.Key, "err", err)
+	}
+}
+
+// recovered tells which stores delete again.
+func (r *round) recovered() {
+	for name := range r.failing {
+		if r.deleted[name] > 0 && r.failures[name] == 0 {
+			delete(r.failing, name)
+			r.log.Info("a store deletes again", "store", name)
+		}
+	}
+}
+
+func (r *round) prune(ctx context.Context, now time.Time) error {
+	before := now.Add(-keepRows)
+	return repeat(ctx, &r.report.Pruned, func(limit int) (int, error) { return r.cfg.Meta.Prune(ctx, before, limit) })
+}
+
+// scrub reads contents through that are suspected, a few in each round.
+func (r *round) scrub(ctx context.Context) error {
+	if r.cfg.Scrub == nil {
+		return nil
+	}
+	jobs, err := r.cfg.Meta.DueJobs(ctx, meta.JobScrub, scrubsARound)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, j := range jobs {
+		failure := ""
+		id, err := j.Content()
+		if err == nil {
+			err = r.cfg.Scrub(ctx, id)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case protocol.KindOf(err) == protocol.KindContentCorrupt:
+			r.report.Scrubbed++
+			r.report.Damaged++
+		case err != nil:
+			failure = err.Error()
+		default:
+			r.report.Scrubbed++
+		}
+		errs = append(errs, r.cfg.Meta.FinishJob(ctx, j.ID, failure))
+	}
+	return errors.Join(errs...)
+}

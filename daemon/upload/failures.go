@@ -1,0 +1,122 @@
+package upload
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// failures holds each subject to a number of failed proofs in an hour. An
+// attempt that runs counts as one that may fail: as many as could still fail
+// run at once, and those beyond wait for the outcome of one of them. So
+// parallel guesses cannot go over the limit, and parallel honest claims are
+// never refused.
+type failures struct {
+	limit int
+	now   func() time.Time
+
+	mu       sync.Mutex
+	subjects map[string]*failing // guarded by mu
+}
+
+// failing is what is remembered of one subject: nothing once an hour passed
+// without a failure. Guarded by failures.mu.
+type failing struct {
+	at      []time.Time // of the failures, the oldest first
+	running int
+	// ended is closed and replaced whenever an attempt ends.
+	ended chan struct{}
+}
+
+const failureWindow = time.Hour
+
+func newFailures(limit int, now func() time.Time) *failures {
+	return &failures{limit: limit, now: now, subjects: map[string]*failing{}}
+}
+
+// attempt is one proof being checked.
+type attempt struct {
+	f       *failures
+	subject string
+	failed  bool
+}
+
+// check is KindRateLimited where subject may try no more now.
+func (f *failures) check(subject string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.overLocked(f.ofLocked(subject))
+}
+
+// begin admits an attempt, which the caller ends, or is KindRateLimited.
+func (f *failures) begin(ctx context.Context, subject string) (*attempt, error) {
+	for {
+		f.mu.Lock()
+		s := f.ofLocked(subject)
+		if err := f.overLocked(s); err != nil {
+			f.mu.Unlock()
+			return nil, err
+		}
+		if len(s.at)+s.running < f.limit {
+			s.running++
+			f.subjects[subject] = s
+			f.mu.Unlock()
+			return &attempt{f: f, subject: subject}, nil
+		}
+		ended := s.ended
+		f.mu.Unlock()
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// ofLocked is what is remembered of subject now. The caller holds mu.
+func (f *failures) ofLocked(subject string) *failing {
+	s := f.subjects[subject]
+	if s == nil {
+		return &failing{ended: make(chan struct{})}
+	}
+	now := f.now()
+	s.at = slices.DeleteFunc(s.at, func(at time.Time) bool {
+		// A clock that went back makes nothing last longer.
+		age := now.Sub(at)
+		return age >= failureWindow || age < 0
+	})
+	if len(s.at) == 0 && s.running == 0 {
+		delete(f.subjects, subject)
+	}
+	return s
+}
+
+func (f *failures) overLocked(s *failing) error {
+	if len(s.at) < f.limit {
+		return nil
+	}
+	return &protocol.Error{Kind: protocol.KindRateLimited, RetryAfter: s.at[0].Add(failureWindow).Sub(f.now()),
+		Message: "too many proofs failed within an hour; no claim is looked at until then",
+		Hint:    "Go on as a plain upload: send the parts."}
+}
+
+// fail says that the attempt's proof was wrong.
+func (a *attempt) fail() { a.failed = true }
+
+// end makes room for the next attempt.
+func (a *attempt) end() {
+	f := a.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.subjects[a.subject]
+	s.running--
+	if a.failed {
+		s.at = append(s.at, f.now())
+	}
+	close(s.ended)
+	s.ended = make(chan struct{})
+	f.ofLocked(a.subject)
+}
