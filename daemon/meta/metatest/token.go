@@ -1,0 +1,125 @@
+package metatest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+var tokenTests = map[string]func(*env){
+	"a token as it was made": func(e *env) {
+		has, err := e.db.HasTokens(e.ctx)
+		e.ok(err)
+		e.same("none", has, false)
+		expires := e.clock.Now().Add(time.Hour)
+		k := meta.Token{ID: "t1", Owner: alice, Scopes: []string{"file:read", "admin"}, Note: "for CI", ExpiresAt: &expires, Hash: [32]byte{1, 2}}
+		e.ok(e.db.CreateToken(e.ctx, k))
+		e.kind(e.db.CreateToken(e.ctx, k), protocol.KindConflict)
+		got, found, err := e.db.TokenByID(e.ctx, "t1")
+		e.ok(err)
+		e.same("found", found, true)
+		e.same("token", []any{got.ID, got.Owner, got.Scopes, got.Note, got.CreatedAt, *got.ExpiresAt, got.UsedAt == nil, got.RevokedAt == nil, got.Hash},
+			[]any{"t1", alice, k.Scopes, "for CI", e.clock.Now(), expires, true, true, k.Hash})
+		_, found, err = e.db.TokenByID(e.ctx, "t")
+		e.ok(err)
+		e.same("unknown", found, false)
+		bare := meta.Token{ID: "t0", Owner: bob, CreatedAt: expires}
+		e.ok(e.db.CreateToken(e.ctx, bare))
+		got, _, err = e.db.TokenByID(e.ctx, "t0")
+		e.ok(err)
+		e.same("bare", []any{len(got.Scopes), got.CreatedAt}, []any{0, expires})
+		for owner, want := range map[protocol.Owner][]string{"": {"t0", "t1"}, alice: {"t1"}, bob: {"t0"}, "carol": nil} {
+			list, err := e.db.Tokens(e.ctx, owner)
+			e.ok(err)
+			var got []string
+			for _, k := range list {
+				got = append(got, k.ID)
+			}
+			e.same("tokens of "+string(owner), got, want)
+		}
+	},
+	"revocation is for good, and leaves the daemon closed": func(e *env) {
+		e.kind(e.db.RevokeToken(e.ctx, "t"), protocol.KindNotFound)
+		e.ok(e.db.CreateToken(e.ctx, meta.Token{ID: "t", Owner: alice}))
+		at := e.clock.Now()
+		for range 2 {
+			e.ok(e.db.RevokeToken(e.ctx, "t"))
+			got, _, err := e.db.TokenByID(e.ctx, "t")
+			e.ok(err)
+			e.same("revoked", *got.RevokedAt, at)
+			e.clock.Add(time.Second)
+		}
+		has, err := e.db.HasTokens(e.ctx)
+		e.ok(err)
+		e.same("still has tokens", has, true)
+	},
+	"use is noted, coarsely": func(e *env) {
+		e.ok(e.db.TouchToken(e.ctx, "unknown"))
+		e.ok(e.db.CreateToken(e.ctx, meta.Token{ID: "t", Owner: alice}))
+		first := e.clock.Now()
+		for _, w := range []struct{ after, want time.Duration }{{0, 0}, {59 * time.Second, 0}, {time.Minute, time.Minute}} {
+			e.clock.Add(w.after - e.clock.Now().Sub(first))
+			e.ok(e.db.TouchToken(e.ctx, "t"))
+			got, _, err := e.db.TokenByID(e.ctx, "t")
+			e.ok(err)
+			e.same(fmt.Sprint("used after ", w.after), *got.UsedAt, first.Add(w.want))
+		}
+	},
+	"the pepper is made once": func(e *env) {
+		first, err := e.db.TokenPepper(e.ctx)
+		e.ok(err)
+		again, err := e.db.TokenPepper(e.ctx)
+		e.ok(err)
+		if first != again || first == [32]byte{} {
+			e.Fatalf("got %x, then %x", first, again)
+		}
+	},
+}
+
+var jobTests = map[string]func(*env){
+	"a scrub is due once": func(e *env) {
+		e.ok(e.db.EnqueueScrub(e.ctx, 7))
+		e.ok(e.db.EnqueueScrub(e.ctx, 7))
+		e.clock.Add(time.Millisecond)
+		e.ok(e.db.EnqueueScrub(e.ctx, 8))
+		due := e.due(10)
+		e.same("due", len(due), 2)
+		c, err := due[0].Content()
+		e.ok(err)
+		e.same("oldest first", []any{due[0].Kind, c}, []any{meta.JobScrub, 7})
+		e.same("limit", len(e.due(1)), 1)
+		none, err := e.db.DueJobs(e.ctx, "compose", 10)
+		e.ok(err)
+		e.same("of another kind", len(none), 0)
+		e.ok(e.db.FinishJob(e.ctx, due[0].ID, ""))
+		e.kind(e.db.FinishJob(e.ctx, due[0].ID, ""), protocol.KindNotFound)
+		e.same("left", len(e.due(10)), 1)
+		e.ok(e.db.EnqueueScrub(e.ctx, 7))
+		e.same("asked for again", len(e.due(10)), 2)
+		_, err = meta.Job{Subject: "x"}.Content()
+		e.kind(err, protocol.KindInternal)
+	},
+	"a job that fails is tried five times": func(e *env) {
+		e.ok(e.db.EnqueueScrub(e.ctx, 7))
+		for attempt := range 5 {
+			due := e.due(10)
+			e.same("due", len(due), 1)
+			e.same("attempts", due[0].Attempts, attempt)
+			e.ok(e.db.FinishJob(e.ctx, due[0].ID, "the store is away"))
+			e.same("not at once", len(e.due(10)), 0)
+			e.clock.Add(time.Minute)
+		}
+		e.same("dead", len(e.due(10)), 0)
+		e.ok(e.db.EnqueueScrub(e.ctx, 7))
+		e.same("asked for again", len(e.due(10)), 1)
+	},
+}
+
+func (e *env) due(limit int) []meta.Job {
+	e.Helper()
+	list, err := e.db.DueJobs(e.ctx, meta.JobScrub, limit)
+	e.ok(err)
+	return list
+}
