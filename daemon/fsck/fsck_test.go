@@ -150,6 +150,7 @@ var damages = map[string]struct {
 	"content that no file points to": {do: func(w *world) []fsck.Finding {
 		uid := w.put(noise(9, 10))
 		w.sql(`UPDATE files SET state = 'deleted', deleted_at = 1, content_id = NULL WHERE uid = ?`, int64(uid))
+		w.sql(`UPDATE quotas SET bytes = bytes - 10, files = files - 1`)
 		return []fsck.Finding{{Kind: fsck.KindUnreferenced}}
 	}},
 	"blob that nothing refers to": {do: func(w *world) []fsck.Finding {

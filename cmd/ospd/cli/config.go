@@ -32,7 +32,7 @@ func (f *configFlags) load(e *env) (daemon.Config, error) {
 			return
 		}
 		switch key := fl.Name; key {
-		case "data", "db", "listen", "insecure":
+		case "data", "db", "listen", "insecure", "grace":
 			given[key] = fl.Value.String()
 		case "admin-listen":
 			given["admin_listen"] = fl.Value.String()

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/osproxy/osproxy/daemon"
+	"github.com/osproxy/osproxy/daemon/sweep"
+)
+
+type gcOptions struct {
+	config *configFlags
+	json   bool
+}
+
+func newGC(e *env) *cobra.Command {
+	o := &gcOptions{}
+	def := daemon.DefaultConfig()
+	cmd := &cobra.Command{
+		Use:   "gc",
+		Short: "Remove what is not needed any more from a stopped installation",
+		Long: "Remove from a stopped installation what was deleted, has expired or was\n" +
+			"abandoned, and what a crash left. A running daemon does the same by itself\n" +
+			"every sweep_interval; this is one round of it now. With --grace 0 also what was\n" +
+			"deleted just before: nobody reads it while no daemon runs.\n\n" +
+			"Exit: 0 done, 4 some objects could not be deleted (the next round tries again),\n" +
+			"8 a daemon is running.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runGC(cmd.Context(), e, o) },
+	}
+	o.config = addConfigFlags(cmd)
+	cmd.Flags().String("grace", def.Grace.String(), "how long the bytes of what was deleted stay; 0 for no time")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the report as JSON")
+	return cmd
+}
+
+func runGC(ctx context.Context, e *env, o *gcOptions) error {
+	cfg, err := o.config.load(e)
+	if err != nil {
+		return err
+	}
+	ctx, stop := untilSignal(ctx, e.stderr)
+	defer stop()
+	report, err := daemon.Collect(ctx, cfg, newLogger(e.stderr, false))
+	if de, ok := errors.AsType[*daemon.Error](err); ok && de.Stage == daemon.StageLock {
+		return runningError{fmt.Errorf("%w; a running daemon sweeps by itself every %s", err, cfg.SweepInterval)}
+	}
+	if err != nil {
+		return err
+	}
+	if o.json {
+		err = json.NewEncoder(e.stdout).Encode(report)
+	} else {
+		err = writeCollected(e.stdout, report)
+	}
+	if err == nil && report.Failed > 0 {
+		err = &daemon.Error{Stage: daemon.StageStore, Err: fmt.Errorf("%d objects could not be deleted; the next round tries again", report.Failed)}
+	}
+	return err
+}
+
+// writeCollected prints what a round did.
+func writeCollected(w io.Writer, r sweep.Report) error {
+	_, err := fmt.Fprintf(w, "Ended %d expired files and uploads, %d abandoned uploads.\n"+
+		"Deleted %d objects, %d bytes.\nForgot %d tombstones and %d rows of what ended a day ago or earlier.\n"+
+		"Read %d suspected contents, %d of them damaged.\n",
+		r.Expired, r.Abandoned, r.Deleted, r.Bytes, r.Forgotten, r.Pruned, r.Scrubbed, r.Damaged)
+	return err
+}
