@@ -10,7 +10,7 @@
 // order) and is no secret; secret is a number of 256 random bits in 43 digits;
 // crc is the CRC-32 (IEEE) of everything before it in 6 digits, so that a
 // mistyped token, or a word that only looks like one, is known for what it is
-// without a database. Numbers are big-endian with zeros in front. Scanners for
+// without a database; token_test.go has vectors. Numbers are big-endian with zeros in front. Scanners for
 // leaked secrets find tokens by osp_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}.
 //
 // A database keeps the id and HMAC-SHA256(key = its pepper, the 32 bytes of
