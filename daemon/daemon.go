@@ -21,7 +21,6 @@ import (
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/metrics"
 	"github.com/osproxy/osproxy/daemon/sweep"
-	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -53,10 +52,8 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	if err != nil {
 		return nil, at(StageConfig, err)
 	}
-	if cfg.isUsed() != nil {
-		if err := cfg.mayBeReached(ctx, nil); err != nil {
-			return nil, err
-		}
+	if err := cfg.mayStart(ctx); err != nil {
+		return nil, err
 	}
 	reg := prometheus.NewRegistry()
 	met := metrics.New(reg)
@@ -70,12 +67,9 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 			err = errors.Join(err, d.Close())
 		}
 	}()
-	tokens := token.NewService(token.Config{Records: in.DB, Logger: log})
-	if err := cfg.mayBeReached(ctx, tokens); err != nil {
+	tokens, err := cfg.openAccess(ctx, in.DB, log)
+	if err != nil {
 		return nil, err
-	}
-	if err := in.DB.SetQuotas(ctx, cfg.Quotas.owners()); err != nil {
-		return nil, at(StageDatabase, err)
 	}
 	minter, err := meta.NewMinter(in.DB, 0, time.Now)
 	if err != nil {
@@ -128,6 +122,9 @@ func (d *Daemon) capabilities(version string) protocol.Capabilities {
 	}
 	if d.cfg.MaxSize > 0 && d.cfg.MaxSize < c.MaxSize {
 		c.MaxSize = d.cfg.MaxSize
+	}
+	if d.cfg.Instant != meta.ScopeOff {
+		c.Features = append(c.Features, protocol.FeatureInstant)
 	}
 	return c
 }

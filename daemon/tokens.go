@@ -47,6 +47,26 @@ func (c *Config) isUsed() error {
 	return nil
 }
 
+// mayStart refuses to make an installation that would not be served.
+func (c *Config) mayStart(ctx context.Context) error {
+	if c.isUsed() == nil {
+		return nil
+	}
+	return c.mayBeReached(ctx, nil)
+}
+
+// openAccess is who may do what, and how much of it.
+func (c *Config) openAccess(ctx context.Context, db *meta.DB, log *slog.Logger) (*token.Service, error) {
+	tokens := token.NewService(token.Config{Records: db, Logger: log})
+	if err := c.mayBeReached(ctx, tokens); err != nil {
+		return nil, err
+	}
+	if err := db.SetQuotas(ctx, c.Quotas.owners()); err != nil {
+		return nil, at(StageDatabase, err)
+	}
+	return tokens, nil
+}
+
 // mayBeReached refuses to serve other machines while nobody needs a token.
 // tokens is nil where there is no database yet.
 func (c *Config) mayBeReached(ctx context.Context, tokens *token.Service) error {
