@@ -37,7 +37,7 @@ func Run(t *testing.T, open Open) {
 			}
 		})
 	}
-	t.Run("model", func(t *testing.T) { testModel(t, open) })
+	t.Run("model", func(t *testing.T) { Model(t, t, open) })
 }
 
 // Clock is a clock that stands still unless it is moved.

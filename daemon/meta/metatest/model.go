@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -11,31 +12,73 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// model is what the database should hold: uploads with their parts, files with
-// their bytes' digest, and nothing about blobs, of which only the rule is
-// checked.
+// model is what the database should hold for two owners: uploads with their
+// parts, files with the content they point to, and nothing about blobs, of
+// which only the rule is checked.
 type model struct {
 	*env
-	open  map[protocol.UID]*modelUpload
-	files map[protocol.UID]byte
-	// ended is the upload or file that was ended last.
-	ended protocol.UID
+	open     map[protocol.UID]*modelUpload
+	files    map[protocol.UID]modelFile
+	contents map[contentKey]modelContent
+	// claims are the claims that succeeded, ended the uids that must not be
+	// found any more.
+	claims map[protocol.UID]byte
+	ended  []protocol.UID
+	nonces byte
 }
 
 type modelUpload struct {
 	meta.Upload
-	gen   int64
-	parts map[protocol.PartNumber]meta.NewPart
-	// given are blobs made for the upload that no part lies in yet.
+	gen     int64
+	touched time.Time
+	parts   map[protocol.PartNumber]meta.NewPart
+	// given are blobs made for the upload in which no part lies.
 	given []meta.BlobID
+	// nonce is that of the challenge given last, for digest; 0 without one.
+	nonce, digest byte
+	// taken is the content a challenge was taken for.
+	taken *takenClaim
 }
 
-const modelPart = 5
+type takenClaim struct {
+	content meta.Content
+	key     contentKey
+	epoch   int
+	nonce   byte
+}
 
-// testModel drives the database with random uploads, parts, losses, commits
-// and deletions, and compares it with maps after each step.
-func testModel(t *testing.T, open Open) {
-	rapid.Check(t, func(r *rapid.T) {
+// contentKey is what makes contents equal.
+type contentKey struct {
+	digest byte
+	size   int64
+}
+
+// modelContent is one that files point to. Its epoch changes whenever bytes
+// arrive for it.
+type modelContent struct {
+	epoch   int
+	damaged bool
+}
+
+type modelFile struct {
+	owner   protocol.Owner
+	key     contentKey
+	expires *time.Time
+}
+
+const modelPart = claimSize
+
+// fingerprintOf gives the digests 1 and 2 one fingerprint.
+func fingerprintOf(digest byte) protocol.Fingerprint { return protocol.Fingerprint{digest / 3} }
+
+// modelQuotas leave alice everything and bob little.
+var modelQuotas = map[protocol.Owner]meta.Quota{bob: limit(8*modelPart, 5, 3)}
+
+// Model drives databases that open opens with random uploads, parts, losses,
+// commits, claims, deletions, expiry and sweeps of two owners, and compares
+// them with maps after each step. What it finds goes to found.
+func Model(t testing.TB, found rapid.TB, open Open) {
+	rapid.Check(found, func(r *rapid.T) {
 		e := &env{TB: r, ctx: t.Context(), clock: NewClock(), uids: 1000}
 		e.db = open(t, e.clock.Now)
 		defer func() {
@@ -43,168 +86,159 @@ func testModel(t *testing.T, open Open) {
 				r.Fatal(err)
 			}
 		}()
-		m := &model{env: e, open: map[protocol.UID]*modelUpload{}, files: map[protocol.UID]byte{}}
+		m := &model{env: e, open: map[protocol.UID]*modelUpload{}, files: map[protocol.UID]modelFile{},
+			contents: map[contentKey]modelContent{}, claims: map[protocol.UID]byte{}}
+		for owner, q := range modelQuotas {
+			m.ok(m.db.SetQuota(m.ctx, owner, q))
+		}
 		r.Repeat(map[string]func(*rapid.T){
-			"":       m.check,
-			"begin":  func(r *rapid.T) { m.beginUpload() },
-			"record": m.recordPart,
-			"add":    m.addBlob,
-			"drop":   m.dropPart,
-			"lose":   m.loseBlob,
-			"commit": m.commit,
-			"abort":  m.abort,
-			"put":    m.putFile,
-			"delete": m.deleteFile,
+			"": m.check, "begin": m.beginUpload, "record": m.recordPart, "add": m.addBlob, "drop": m.dropPart, "lose": m.loseBlob,
+			"commit": m.commit, "abort": m.abort, "put": m.putFile, "delete": m.deleteFile, "damage": m.damage,
+			"challenge": m.startClaim, "take": m.takeChallenge, "claim": m.finishClaim,
+			"time": m.passTime, "expire": m.expire, "abandon": m.abandon, "sweep": m.sweep, "prune": m.prune,
 		})
 		m.ok(m.db.CheckDatabase(m.ctx))
 	})
 }
 
-// anyOpen draws an open upload, or ends the step where there is none.
-func (m *model) anyOpen(r *rapid.T) *modelUpload {
-	if len(m.open) == 0 {
-		r.Skip("no open upload")
-	}
-	return m.open[rapid.SampledFrom(slices.Sorted(maps.Keys(m.open))).Draw(r, "upload")]
-}
+// live reports whether something that expires at the time is still there.
+func (m *model) live(expires *time.Time) bool { return expires == nil || expires.After(m.clock.Now()) }
 
-func (m *model) beginUpload() {
-	u := m.begin(m.newUpload("x"))
-	m.open[u.UID] = &modelUpload{Upload: u, parts: map[protocol.PartNumber]meta.NewPart{}}
-}
-
-func (m *model) addBlob(r *rapid.T) {
-	u := m.anyOpen(r)
-	id, err := m.db.AddBlob(m.ctx, m.newBlob(modelPart), u.UID)
-	m.ok(err)
-	u.given = append(u.given, id)
-}
-
-func (m *model) recordPart(r *rapid.T) {
-	u := m.anyOpen(r)
-	n := protocol.PartNumber(rapid.IntRange(1, 4).Draw(r, "number"))
-	blob, offset := u.Blob, int64(n-1)*modelPart
-	if _, taken := u.parts[n]; taken || blob == 0 {
-		if len(u.given) == 0 {
-			r.Skip("no blob for the part")
-		}
-		blob, offset, u.given = u.given[0], 0, u.given[1:]
-	}
-	p := part(n, blob, 0, modelPart)
-	p.Offset, p.BlobOffset = int64(n-1)*modelPart, offset
-	u.gen++
-	m.same("gen", m.record(u.UID, p), u.gen)
-	u.parts[n] = p
-}
-
-func (m *model) dropPart(r *rapid.T) {
-	u := m.anyOpen(r)
-	n := protocol.PartNumber(rapid.IntRange(1, 4).Draw(r, "number"))
-	gen := rapid.Int64Range(1, max(u.gen, 1)).Draw(r, "gen")
-	parts, _, err := m.db.Parts(m.ctx, alice, u.UID)
-	m.ok(err)
-	m.ok(m.db.DropPart(m.ctx, u.UID, n, gen))
-	for _, p := range parts {
-		if p.Number == n && p.Gen == gen {
-			delete(u.parts, n)
-			u.gen++
+// reach reports whether the owner's claims reach a live content that fits.
+func (m *model) reach(owner protocol.Owner, scope meta.Scope, fits func(contentKey) bool) bool {
+	for _, f := range m.files {
+		if fits(f.key) && !m.contents[f.key].damaged && m.live(f.expires) && (scope == meta.ScopeGlobal || f.owner == owner) {
+			return true
 		}
 	}
+	return false
 }
 
-func (m *model) loseBlob(r *rapid.T) {
-	u := m.anyOpen(r)
-	blob := u.Blob
-	if len(u.parts) > 0 {
-		blob = u.parts[rapid.SampledFrom(slices.Sorted(maps.Keys(u.parts))).Draw(r, "part")].Blob
-	}
-	if blob == 0 {
-		r.Skip("nothing to lose")
-	}
-	m.ok(m.db.LoseBlob(m.ctx, u.UID, blob))
-	u.gen++
-	maps.DeleteFunc(u.parts, func(_ protocol.PartNumber, p meta.NewPart) bool { return p.Blob == blob })
-	if blob == u.Blob {
-		u.Blob = 0
-	}
-	m.blobState(blob, meta.BlobDoomed)
-}
-
-func (m *model) commit(r *rapid.T) {
-	u := m.anyOpen(r)
-	var extents []meta.Extent
-	for _, n := range slices.Sorted(maps.Keys(u.parts)) {
-		extents = append(extents, meta.Extent{Blob: u.parts[n].Blob, Offset: u.parts[n].BlobOffset, Length: modelPart})
-	}
-	d := byte(rapid.IntRange(1, 3).Draw(r, "digest"))
-	c := m.commitOf(u.Upload, u.gen, d, int64(len(extents))*modelPart, extents...)
-	if rapid.Bool().Draw(r, "stale") {
-		c.Gen--
-		if _, err := m.db.Commit(m.ctx, c); !isGenChanged(err) {
-			m.Fatalf("a stale commit gave %v", err)
+// usage is what the owner should have.
+func (m *model) usageOf(owner protocol.Owner) (u meta.Usage) {
+	for _, f := range m.files {
+		if f.owner == owner {
+			u.Files++
+			u.Bytes += f.key.size
 		}
-		return
 	}
-	_, err := m.db.Commit(m.ctx, c)
-	m.ok(err)
-	delete(m.open, u.UID)
-	m.files[u.UID] = d
-}
-
-func (m *model) abort(r *rapid.T) {
-	u := m.anyOpen(r)
-	m.ok(m.db.AbortUpload(m.ctx, alice, u.UID))
-	delete(m.open, u.UID)
-	m.ended = u.UID
-}
-
-func (m *model) putFile(r *rapid.T) {
-	d := byte(rapid.IntRange(1, 3).Draw(r, "digest"))
-	f, err := m.db.PutFile(m.ctx, m.oneShot("x", d, modelPart), nil)
-	m.ok(err)
-	m.files[f.UID] = d
-}
-
-func (m *model) deleteFile(r *rapid.T) {
-	if len(m.files) == 0 {
-		r.Skip("no file")
+	for _, o := range m.open {
+		if o.Owner == owner {
+			u.Files++
+			u.Uploads++
+			if o.Size != nil {
+				u.Bytes += *o.Size
+			}
+		}
 	}
-	uid := rapid.SampledFrom(slices.Sorted(maps.Keys(m.files))).Draw(r, "file")
-	m.ok(m.db.DeleteFile(m.ctx, alice, uid))
+	return u
+}
+
+// fits reports whether the owner's quota has room for more.
+func (m *model) fits(owner protocol.Owner, more meta.Usage) bool {
+	q, u := modelQuotas[owner], m.usageOf(owner)
+	room := func(limit *int64, used, more int64) bool { return limit == nil || more <= 0 || used+more <= *limit }
+	return room(q.Bytes, u.Bytes, more.Bytes) && room(q.Files, u.Files, more.Files) && room(q.Uploads, u.Uploads, more.Uploads)
+}
+
+// received notes that bytes arrived: they win.
+func (m *model) received(k contentKey) { m.contents[k] = modelContent{epoch: m.contents[k].epoch + 1} }
+
+// end notes that a file or upload is there no more; the last file of a content
+// takes it along.
+func (m *model) end(uid protocol.UID) {
+	key := m.files[uid].key
 	delete(m.files, uid)
-	m.ended = uid
+	delete(m.open, uid)
+	m.ended = append(m.ended, uid)
+	for _, f := range m.files {
+		if f.key == key {
+			return
+		}
+	}
+	c := m.contents[key]
+	m.contents[key] = modelContent{epoch: c.epoch + 1}
 }
 
 // check compares everything the database shows with the model, and holds the
 // rule of references.
 func (m *model) check(*rapid.T) {
 	for uid, u := range m.open {
-		parts, gen, err := m.db.Parts(m.ctx, alice, uid)
+		m.checkOpen(uid, u)
+	}
+	ids := map[contentKey]meta.ContentID{}
+	for uid, f := range m.files {
+		if !m.live(f.expires) {
+			m.gone(uid)
+			continue
+		}
+		m.checkFile(uid, f, ids)
+	}
+	for _, uid := range m.ended[max(0, len(m.ended)-2):] {
+		m.gone(uid)
+	}
+	for _, owner := range []protocol.Owner{alice, bob} {
+		got, err := m.db.Usage(m.ctx, owner)
 		m.ok(err)
-		m.same("gen", gen, u.gen)
-		m.same("number of parts", len(parts), len(u.parts))
-		for _, p := range parts {
-			m.same("part", p.NewPart, u.parts[p.Number])
+		m.same("usage of "+string(owner), got, m.usageOf(owner))
+		for _, fp := range []byte{1, 3} {
+			may := m.mayHave(owner, meta.ScopeOwner, modelPart, fp/3)
+			want := m.reach(owner, meta.ScopeOwner, func(k contentKey) bool {
+				return k.size == modelPart && fingerprintOf(k.digest) == fingerprintOf(fp)
+			})
+			m.same("maybe", may, want)
 		}
 	}
-	contents := map[[2]int64]meta.ContentID{}
-	for uid, d := range m.files {
-		f, c, err := m.db.Content(m.ctx, alice, uid)
-		m.ok(err)
-		m.same("digest", *f.Digest, protocol.Digest{d})
-		key := [2]int64{int64(d), f.Size}
-		if other, ok := contents[key]; ok && other != c.ID {
-			m.Fatalf("contents %d and %d are equal", other, c.ID)
-		}
-		contents[key] = c.ID
-	}
-	if uid := m.ended; uid != 0 {
-		_, err := m.db.Upload(m.ctx, alice, uid)
-		m.kind(err, protocol.KindNotFound)
-		_, err = m.db.File(m.ctx, alice, uid)
-		m.kind(err, protocol.KindNotFound)
-	}
+	m.recount()
 	m.ok(m.db.EachBlob(m.ctx, m.checkBlob))
+}
+
+func (m *model) checkOpen(uid protocol.UID, u *modelUpload) {
+	if !m.live(u.ExpiresAt) {
+		m.gone(uid)
+		return
+	}
+	parts, gen, err := m.db.Parts(m.ctx, u.Owner, uid)
+	m.ok(err)
+	m.same("gen", gen, u.gen)
+	m.same("number of parts", len(parts), len(u.parts))
+	for _, p := range parts {
+		m.same("part", p.NewPart, u.parts[p.Number])
+	}
+}
+
+func (m *model) checkFile(uid protocol.UID, want modelFile, ids map[contentKey]meta.ContentID) {
+	f, c, err := m.db.Content(m.ctx, want.owner, uid)
+	m.ok(err)
+	state := meta.ContentLive
+	if m.contents[want.key].damaged {
+		state = meta.ContentDamaged
+	}
+	m.same("file", []any{*f.Digest, f.Size, c.State}, []any{protocol.Digest{want.key.digest}, want.key.size, state})
+	if other, ok := ids[want.key]; ok && other != c.ID {
+		m.Fatalf("contents %d and %d are equal", other, c.ID)
+	}
+	ids[want.key] = c.ID
+	var sum int64
+	for _, x := range c.Extents {
+		sum += x.Length
+	}
+	m.same("bytes", sum, f.Size)
+	if nonce, ok := m.claims[uid]; ok {
+		again, err := m.db.Claimed(m.ctx, want.owner, uid, protocol.Nonce{nonce}, [32]byte{nonce})
+		m.ok(err)
+		m.same("claimed before", again != nil, true)
+	}
+}
+
+// gone expects that nobody finds the uid.
+func (m *model) gone(uid protocol.UID) {
+	for _, owner := range []protocol.Owner{alice, bob} {
+		_, err := m.db.Upload(m.ctx, owner, uid)
+		m.kind(err, protocol.KindNotFound)
+		_, err = m.db.File(m.ctx, owner, uid)
+		m.kind(err, protocol.KindNotFound)
+	}
 }
 
 // checkBlob holds promise 4: a live blob is referred to, or the sweep knows
@@ -226,4 +260,39 @@ func (m *model) checkBlob(b meta.BlobRefs) error {
 		m.Fatalf("referred to before it was written: %+v", b)
 	}
 	return nil
+}
+
+// anyOf draws a key, or ends the step where there is none that fits.
+func anyOf[V any](r *rapid.T, from map[protocol.UID]V, what string, fits func(V) bool) protocol.UID {
+	uids := slices.DeleteFunc(slices.Sorted(maps.Keys(from)), func(uid protocol.UID) bool { return !fits(from[uid]) })
+	if len(uids) == 0 {
+		r.Skip("no " + what)
+	}
+	return rapid.SampledFrom(uids).Draw(r, what)
+}
+
+// anyOpen draws an open upload.
+func (m *model) anyOpen(r *rapid.T) *modelUpload {
+	return m.open[anyOf(r, m.open, "upload", func(u *modelUpload) bool { return m.live(u.ExpiresAt) })]
+}
+
+// anyFile draws a file.
+func (m *model) anyFile(r *rapid.T) protocol.UID {
+	return anyOf(r, m.files, "file", func(f modelFile) bool { return m.live(f.expires) })
+}
+
+func anyOwner(r *rapid.T) protocol.Owner {
+	return rapid.SampledFrom([]protocol.Owner{alice, bob}).Draw(r, "owner")
+}
+
+func anyDigest(r *rapid.T) byte { return rapid.ByteRange(1, 3).Draw(r, "digest") }
+
+// anyExpiry draws none, or some seconds from now.
+func (m *model) anyExpiry(r *rapid.T) *time.Time {
+	s := rapid.IntRange(-6, 6).Draw(r, "expires")
+	if s <= 0 {
+		return nil
+	}
+	at := m.clock.Now().Add(time.Duration(s) * time.Second)
+	return &at
 }
