@@ -56,7 +56,6 @@ type bench struct {
 	store *store.Store
 	*upload.Service
 	minter *meta.Minter
-	log    *logged
 }
 
 // setup says how a bench differs from the usual one.
@@ -80,7 +79,7 @@ func newBench(t testing.TB, s setup) *bench {
 	}
 	db, err := meta.Open(t.Context(), meta.Config{Path: s.db, Clock: s.clock.Now, Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
-	b := &bench{t: t, clock: s.clock, db: db, store: store.New("disk", s.backend, store.Options{}), log: &logged{}}
+	b := &bench{t: t, clock: s.clock, db: db, store: store.New("disk", s.backend, store.Options{})}
 	b.Service = b.service(s.change)
 	return b
 }
@@ -93,7 +92,7 @@ func (b *bench) service(change func(*upload.Config)) *upload.Service {
 	b.minter = minter
 	cfg := upload.Config{
 		Meta: b.db, Minter: minter, Store: b.store, Stores: map[string]*store.Store{b.store.Name(): b.store},
-		BootID: "boot 1", Clock: b.clock.Now, Logger: slog.New(b.log),
+		BootID: "boot 1", Clock: b.clock.Now, Logger: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&cfg)
@@ -134,23 +133,6 @@ func localOn(t testing.TB, fs local.FS) *local.Backend {
 func eachStore(t *testing.T, test func(t *testing.T, b *bench)) {
 	t.Run("local", func(t *testing.T) { test(t, newEnded(t, setup{})) })
 	t.Run("mem", func(t *testing.T) { test(t, newEnded(t, setup{backend: mem.New()})) })
-}
-
-// logged counts what a service reports.
-type logged struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (l *logged) Enabled(context.Context, slog.Level) bool { return true }
-func (l *logged) WithAttrs([]slog.Attr) slog.Handler       { return l }
-func (l *logged) WithGroup(string) slog.Handler            { return l }
-
-func (l *logged) Handle(_ context.Context, r slog.Record) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lines = append(l.lines, r.Message)
-	return nil
 }
 
 func must(t testing.TB, err error) {

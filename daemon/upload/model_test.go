@@ -51,7 +51,7 @@ func (m *machine) steps() map[string]func(*rapid.T) {
 	}
 }
 
-func (m *machine) begun(t *rapid.T) {
+func (m *machine) begun() {
 	if m.uid == 0 {
 		m.uid = m.beginBlocks(nil)
 		clear(m.parts)
@@ -65,7 +65,7 @@ func (m *machine) draw(t *rapid.T) (protocol.PartNumber, []byte) {
 }
 
 func (m *machine) part(t *rapid.T) {
-	m.begun(t)
+	m.begun()
 	n, p := m.draw(t)
 	got, err := m.PutPart(m.t.Context(), owner, m.uid, n, body(p))
 	if err != nil || got.XXH3 != protocol.SumXXH3(p) {
@@ -75,7 +75,7 @@ func (m *machine) part(t *rapid.T) {
 }
 
 func (m *machine) failingPart(t *rapid.T) {
-	m.begun(t)
+	m.begun()
 	n, p := m.draw(t)
 	bad := upload.Body{Reader: bytes.NewReader(p), Length: int64(len(p)), XXH3: &protocol.XXH3{}}
 	if rapid.Bool().Draw(t, "cut") {
@@ -99,14 +99,14 @@ func (m *machine) whole() (content []byte, ok bool) {
 }
 
 func (m *machine) tryCommit(t *rapid.T) {
-	m.begun(t)
+	m.begun()
 	m.commitTo(t, rapid.SampledFrom([]int64{0, 1, 300, block, block + 1, 2*block + 300}).Draw(t, "size"))
 }
 
 // commitWhole makes every other part full, so that sequences reach files of
 // several parts, and commits what there is.
 func (m *machine) commitWhole(t *rapid.T) {
-	m.begun(t)
+	m.begun()
 	for n := protocol.PartNumber(1); n < 3; n++ {
 		if later := m.parts[n+1] != nil || n+2 <= 3 && m.parts[n+2] != nil; later && len(m.parts[n]) != block {
 			p := random(int64(n), block)
@@ -148,7 +148,7 @@ func (m *machine) held() string {
 }
 
 func (m *machine) abort(t *rapid.T) {
-	m.begun(t)
+	m.begun()
 	if err := m.Abort(m.t.Context(), owner, m.uid); err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func (m *machine) abort(t *rapid.T) {
 
 // list compares what a client is shown with the model.
 func (m *machine) list(t *rapid.T) {
-	m.begun(t)
+	m.begun()
 	u, err := m.Upload(m.t.Context(), owner, m.uid)
 	if err != nil || len(u.Parts) != len(m.parts) {
 		t.Fatalf("listed %+v (%v), want%s", u.Parts, err, m.held())
