@@ -14,7 +14,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"strconv"
 	"sync"
 	"time"
 
@@ -90,8 +89,8 @@ type Config struct {
 	Ready func(ctx context.Context) []string
 	// Metrics may be nil.
 	Metrics Metrics
-	// Hosts are the values of the Host header that a daemon without tokens
-	// answers to, with port where it is not 80: see LoopbackHosts.
+	// Hosts are the names in the Host header that a daemon without tokens
+	// answers to, whatever the port: see LoopbackHosts.
 	Hosts []string
 	// Open says that there are no tokens: whoever reaches the listener is
 	// protocol.OwnerLocal, so Host and Origin are what keeps web pages out.
@@ -147,20 +146,13 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// LoopbackHosts are the Host values under which a browser or a tool on this
-// machine reaches a listener on addr. Anything else that arrives there was
-// sent by a page of another site (DNS rebinding).
+// LoopbackHosts are the names under which a browser or a tool on this machine
+// reaches a listener on addr. Anything else that arrives there was sent by a
+// page of another site (DNS rebinding).
 func LoopbackHosts(addr net.Addr) []string {
-	tcp, ok := addr.(*net.TCPAddr)
-	if !ok {
-		return []string{"localhost"}
-	}
-	var hosts []string
-	for _, h := range []string{"localhost", "127.0.0.1", "[::1]", hostText(tcp.IP)} {
-		hosts = append(hosts, h+":"+strconv.Itoa(tcp.Port))
-		if tcp.Port == 80 {
-			hosts = append(hosts, h)
-		}
+	hosts := []string{"localhost", "127.0.0.1", "[::1]"}
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		hosts = append(hosts, hostText(tcp.IP))
 	}
 	return hosts
 }
