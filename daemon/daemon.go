@@ -153,8 +153,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.log.Info("draining: finishing requests in flight", "timeout", d.cfg.DrainTimeout)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.DrainTimeout)
 		defer cancel()
-		err = at(StageDrain, d.api.Drain(drain))
-		<-served
+		err = errors.Join(at(StageDrain, d.api.Drain(drain)), <-served)
 	}
 	return errors.Join(err, d.Close())
 }

@@ -75,15 +75,12 @@ func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 		f.skip, err = strconv.Atoi(args[3])
 		ts.Check(err)
 	}
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.FlushInterval = -1
+	proxy := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = target.Host // the daemon refuses foreign ones
+	}}
 	proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
 	proxy.ErrorLog = log.New(io.Discard, "", 0)
-	direct := proxy.Director
-	proxy.Director = func(r *http.Request) {
-		direct(r)
-		r.Host = target.Host // the daemon refuses foreign ones
-	}
 	f.server = httptest.NewServer(f.around(proxy))
 	ts.Defer(f.close)
 	ts.Setenv("BEHIND", behind)

@@ -36,12 +36,16 @@ type fakeDaemon struct {
 	answers  map[string]*httptest.ResponseRecorder
 	requests []string
 	hook     func(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc)
+	// instant lets begin say maybe (claim_test.go).
+	instant bool
 }
 
 type fakeUpload struct {
 	up   protocol.Upload
 	fp   *protocol.Fingerprint
 	data map[protocol.PartNumber][]byte
+	// claim is the challenge of the last first round.
+	claim fakeClaim
 }
 
 type fakeFile struct {
@@ -113,6 +117,7 @@ func (d *fakeDaemon) serve(w http.ResponseWriter, r *http.Request) {
 	mux.HandleFunc("DELETE /v1/uploads/{uid}", d.abort)
 	mux.HandleFunc("PUT /v1/uploads/{uid}/parts/{n}", func(w http.ResponseWriter, r *http.Request) { d.putPart(w, r, body) })
 	mux.HandleFunc("POST /v1/uploads/{uid}/commit", func(w http.ResponseWriter, r *http.Request) { d.commit(w, r, body) })
+	mux.HandleFunc("POST /v1/uploads/{uid}/claim", func(w http.ResponseWriter, r *http.Request) { d.claim(w, r, body) })
 	mux.HandleFunc("GET /v1/files/{uid}", d.getFile)
 	mux.HandleFunc("PATCH /v1/files/{uid}", func(w http.ResponseWriter, r *http.Request) { d.patch(w, r, body) })
 	mux.HandleFunc("DELETE /v1/files/{uid}", d.deleteFile)
@@ -155,7 +160,7 @@ func (d *fakeDaemon) begin(w http.ResponseWriter, body []byte) {
 	}
 	d.nextUID++
 	u := &fakeUpload{up: protocol.Upload{UID: d.nextUID, State: protocol.UploadOpen, Name: b.Name, Size: b.Size, PartSize: d.partSize,
-		MediaType: b.MediaType, Meta: b.Meta}, fp: b.Fingerprint, data: map[protocol.PartNumber][]byte{}}
+		MediaType: b.MediaType, Meta: b.Meta, Maybe: d.maybe(b)}, fp: b.Fingerprint, data: map[protocol.PartNumber][]byte{}}
 	d.uploads[u.up.UID] = u
 	writeJSON(w, 201, d.show(u))
 }

@@ -24,6 +24,7 @@ type Progress struct {
 	total    int64
 	// moved is useful bytes of ended requests, wire is all bytes ever moved.
 	moved, resumed, wire int64
+	instant              int64
 	running              map[*flow]struct{}
 	samples              []sample
 }
@@ -37,16 +38,19 @@ type sample struct {
 type Snapshot struct {
 	// Items that are expected or have begun, and that are done, well or not.
 	Items, ItemsDone int
-	// Bytes of all items; of them those moved in this run and those found
-	// held. Moved + Resumed never exceeds what is known of Bytes for long: what
-	// a failed request moved is taken back.
-	Bytes, Moved, Resumed int64
+	// Bytes of all items; of them those moved in this run, those found held and
+	// those claimed. Their sum never exceeds what is known of Bytes for long:
+	// what a failed request moved is taken back.
+	Bytes, Moved, Resumed, Instant int64
 	// Rate is bytes a second over the last 5 s, or since the snapshot before
 	// where snapshots are further apart. 0 until it is known.
 	Rate float64
 	// ETA is the time the rest takes at Rate, 0 when not known.
 	ETA time.Duration
 }
+
+// Done is how much of Bytes need not be moved any more.
+func (s Snapshot) Done() int64 { return s.Moved + s.Resumed + s.Instant }
 
 // Expect says what is to come, as far as the caller knows it, so that totals
 // need not grow while items begin one after the other.
@@ -69,10 +73,10 @@ func (p *Progress) Snapshot() Snapshot {
 	}
 	s := Snapshot{
 		Items: max(p.expItems, p.begun), ItemsDone: p.done,
-		Bytes: max(p.expBytes, p.total), Moved: moved, Resumed: p.resumed,
+		Bytes: max(p.expBytes, p.total), Moved: moved, Resumed: p.resumed, Instant: p.instant,
 		Rate: p.rate(wire),
 	}
-	if left := s.Bytes - s.Moved - s.Resumed; left > 0 && s.Rate > 0 {
+	if left := s.Bytes - s.Done(); left > 0 && s.Rate > 0 {
 		s.ETA = time.Duration(float64(left) / s.Rate * float64(time.Second))
 	}
 	return s
@@ -105,6 +109,7 @@ func (p *Progress) now() time.Time {
 type item struct {
 	p                    *Progress
 	size, moved, resumed int64
+	instant              int64
 }
 
 // flow is one request on its way: sent says how far it is.
@@ -139,6 +144,11 @@ func (it *item) grow(n int64) {
 // held counts n bytes that need not be moved.
 func (it *item) held(n int64) {
 	it.locked(func() { it.resumed += n; it.p.resumed += n })
+}
+
+// claimed counts n bytes that the daemon had of other files.
+func (it *item) claimed(n int64) {
+	it.locked(func() { it.instant += n; it.p.instant += n })
 }
 
 // watch follows a request until the returned function is called with the
@@ -207,7 +217,7 @@ func (it *item) end(ok bool) {
 	it.locked(func() {
 		it.p.done++
 		if !ok {
-			left := it.size - it.moved - it.resumed
+			left := it.size - it.moved - it.resumed - it.instant
 			it.p.total -= left
 			it.p.expBytes -= min(left, it.p.expBytes)
 		}

@@ -13,7 +13,8 @@ import (
 
 // put is one run of one put. Its methods are in the order they are called in:
 // here what all puts share, in attach.go what is known of an earlier run, in
-// upload.go the upload, in stream.go the put of a stream.
+// claim.go the way without bytes, in upload.go the one with them, in stream.go
+// the put of a stream.
 type put struct {
 	e     *Engine
 	req   PutRequest
@@ -45,7 +46,8 @@ type put struct {
 // Put uploads one regular file and commits it. A put of the same path and
 // name that did not end is continued: only parts that the daemon does not
 // hold, or that differ, are sent. While another osp is on it, this one makes a
-// File of its own.
+// File of its own. Content that the daemon has of this owner already is claimed
+// instead of sent (Instant), unless one request carries the whole file.
 //
 // A file that changes while it is read is KindLocalChanged and nothing is
 // committed. An error that time may mend carries as its hint the command that

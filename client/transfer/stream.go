@@ -159,7 +159,7 @@ func (p *put) pump(ctx context.Context, s *source, all *streamed) error {
 
 func (p *put) sendBuffer(ctx context.Context, n protocol.PartNumber, data []byte, part *streamPart) error {
 	h := protocol.NewPartHasher()
-	h.Write(data)
+	_, _ = h.Write(data) // hashes do not fail
 	part.sum, part.blocks = h.Sum()
 	return p.e.retry(ctx, &p.tries, func(ctx context.Context) error {
 		return p.send(ctx, n, newMemBody(data), int64(len(data)), part.sum)

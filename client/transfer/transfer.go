@@ -36,11 +36,17 @@ type Result struct {
 	Digest  *protocol.Digest
 	Outcome Outcome
 	// SentBytes are payload bytes of this run's requests, retries included
-	// (for a get: bytes received); ResumedBytes were found held already.
+	// (for a get: bytes received); ResumedBytes were found held already;
+	// InstantBytes were claimed: known to the daemon, and proven to be here.
 	SentBytes    int64
 	ResumedBytes int64
+	InstantBytes int64
+	// ClaimRefused says that the daemon may have known the content, but did
+	// not take the claim, so that the bytes were sent.
+	ClaimRefused bool
 	// Verified: put, every part's XXH3 was checked by the daemon and
-	// parts_xxh3 agreed; get, every block matched its digest.
+	// parts_xxh3 agreed, or the claim was accepted; get, every block matched
+	// its digest.
 	Verified bool
 	Retries  int
 	Elapsed  time.Duration

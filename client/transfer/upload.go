@@ -62,7 +62,8 @@ func (p *put) fixedEnd(err error) error {
 		Hint:    "Put the file anew: osp put " + p.req.Path}
 }
 
-// attempt is upload without beginning anew.
+// attempt is upload without beginning anew: a claim where the daemon may have
+// the content, else parts and a commit.
 func (p *put) attempt(ctx context.Context) error {
 	if p.up.UID == 0 {
 		if err := p.begin(ctx); err != nil {
@@ -71,6 +72,9 @@ func (p *put) attempt(ctx context.Context) error {
 	}
 	if p.up.State == protocol.UploadCommitted {
 		return p.settle(ctx, *p.up.File)
+	}
+	if done, err := p.claim(ctx); done || err != nil {
+		return err
 	}
 	wanted, err := p.compare(ctx)
 	if err != nil {

@@ -15,7 +15,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"strconv"
 	"sync"
 	"time"
 
@@ -97,10 +96,9 @@ type Config struct {
 	Metrics Metrics
 	// Tokens says who calls. It is required.
 	Tokens *token.Service
-	// Hosts are the values of the Host header that a daemon answers to while
-	// it is open (has no tokens), with port where it is not 80: see
-	// LoopbackHosts. Nil asks nothing of Host and Origin: the operator vouched
-	// for the network.
+	// Hosts are the names in the Host header that a daemon answers to while it
+	// is open (has no tokens), whatever the port: see LoopbackHosts. Nil asks
+	// nothing of Host and Origin: the operator vouched for the network.
 	Hosts []string
 }
 
@@ -153,20 +151,13 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// LoopbackHosts are the Host values under which a browser or a tool on this
-// machine reaches a listener on addr. Anything else that arrives there was
-// sent by a page of another site (DNS rebinding).
+// LoopbackHosts are the names under which a browser or a tool on this machine
+// reaches a listener on addr. Anything else that arrives there was sent by a
+// page of another site (DNS rebinding).
 func LoopbackHosts(addr net.Addr) []string {
-	tcp, ok := addr.(*net.TCPAddr)
-	if !ok {
-		return []string{"localhost"}
-	}
-	var hosts []string
-	for _, h := range []string{"localhost", "127.0.0.1", "[::1]", hostText(tcp.IP)} {
-		hosts = append(hosts, h+":"+strconv.Itoa(tcp.Port))
-		if tcp.Port == 80 {
-			hosts = append(hosts, h)
-		}
+	hosts := []string{"localhost", "127.0.0.1", "[::1]"}
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		hosts = append(hosts, hostText(tcp.IP))
 	}
 	return hosts
 }

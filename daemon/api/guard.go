@@ -117,14 +117,13 @@ func (s *Server) checkSite(ctx context.Context, h *fasthttp.RequestHeader) error
 	if open, err := s.cfg.Tokens.Open(ctx); err == nil && !open {
 		return nil
 	}
-	if host := strings.ToLower(string(h.Host())); !s.hosts[host] {
+	host := strings.ToLower(string(h.Host()))
+	if !s.hosts[hostName(host)] {
 		return &protocol.Error{Kind: protocol.KindBadHost, Message: "this daemon has no tokens and answers only to its own names",
 			Hint: "Use the address it printed at start, or set public_url."}
 	}
-	origin := strings.ToLower(string(h.Peek("Origin")))
-	if origin != "" {
-		_, host, _ := strings.Cut(origin, "://")
-		if !s.hosts[host] {
+	if origin := strings.ToLower(string(h.Peek("Origin"))); origin != "" {
+		if _, from, _ := strings.Cut(origin, "://"); from != host {
 			return badOrigin()
 		}
 	}
@@ -141,9 +140,18 @@ func badOrigin() error {
 func hostSet(hosts []string) map[string]bool {
 	set := make(map[string]bool, len(hosts))
 	for _, h := range hosts {
-		set[strings.ToLower(h)] = true
+		set[hostName(strings.ToLower(h))] = true
 	}
 	return set
+}
+
+// hostName is a Host without its port. The port says nothing about who asks: a
+// tunnel or a mapping gives the listener another one.
+func hostName(host string) string {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		return host[:i]
+	}
+	return host
 }
 
 // stripPeer removes the fields that only another node may send.

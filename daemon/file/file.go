@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/crashpoint"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
@@ -107,5 +108,9 @@ func (s *Service) File(ctx context.Context, owner protocol.Owner, uid protocol.U
 // Delete removes the File uid. Its bytes are freed once nothing else needs
 // them.
 func (s *Service) Delete(ctx context.Context, owner protocol.Owner, uid protocol.UID) error {
-	return s.cfg.Meta.DeleteFile(ctx, owner, uid)
+	if err := s.cfg.Meta.DeleteFile(ctx, owner, uid); err != nil {
+		return err
+	}
+	crashpoint.Hit(crashpoint.DeleteRecorded)
+	return nil
 }

@@ -2,7 +2,6 @@ package upload
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
@@ -14,10 +13,10 @@ import (
 // Begin makes an upload, or with b.Resume finds an open one of the same name,
 // size and fingerprint that nobody is sending to.
 func (s *Service) Begin(ctx context.Context, owner protocol.Owner, b protocol.BeginUpload, once *Once) (Reply, error) {
-	if err := s.checkBegin(b); err != nil {
-		return Reply{}, err
-	}
 	return s.exactlyOnce(ctx, owner, once, func() (Reply, error) {
+		if err := s.checkBegin(b); err != nil {
+			return Reply{}, err
+		}
 		if b.Resume && b.Size != nil && b.Fingerprint != nil {
 			r, err := s.find(ctx, owner, b, once)
 			if err != nil || r.Body != nil {
@@ -29,15 +28,13 @@ func (s *Service) Begin(ctx context.Context, owner protocol.Owner, b protocol.Be
 }
 
 func (s *Service) checkBegin(b protocol.BeginUpload) error {
-	fields := checkFields(b.Name, b.MediaType, b.Meta, b.ExpiresAt, s.now())
-	var size error
-	if b.Size != nil {
-		size = s.checkSize(*b.Size)
+	if err := checkFields(b.Name, b.MediaType, b.Meta, b.ExpiresAt, s.now()); err != nil {
+		return err
 	}
-	if b.SizeHint != nil && size == nil {
-		size = protocol.CheckSize(*b.SizeHint)
+	if b.Size == nil {
+		return nil
 	}
-	return errors.Join(fields, size)
+	return s.checkSize(*b.Size)
 }
 
 func (s *Service) checkSize(size int64) error {
@@ -81,6 +78,9 @@ func (s *Service) find(ctx context.Context, owner protocol.Owner, b protocol.Beg
 			continue
 		}
 		u, err := s.describe(ctx, up)
+		if k := protocol.KindOf(err); k == protocol.KindCommitted || k == protocol.KindNotFound {
+			continue // it ended meanwhile
+		}
 		if err != nil {
 			return Reply{}, err
 		}

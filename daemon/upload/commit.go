@@ -81,7 +81,11 @@ func (s *Service) plan(up meta.Upload, c protocol.CommitUpload, parts []meta.Par
 	if err != nil {
 		return meta.Commit{}, err
 	}
-	if err := covers(protocol.Layout{Size: size, PartSize: up.PartSize}, parts); err != nil {
+	layout := protocol.Layout{Size: size, PartSize: up.PartSize}
+	if err := layout.Check(); err != nil {
+		return meta.Commit{}, err
+	}
+	if err := covers(layout, parts); err != nil {
 		return meta.Commit{}, err
 	}
 	sums := make([]protocol.XXH3, len(parts))
@@ -190,7 +194,7 @@ func (s *Service) syncParts(ctx context.Context, up meta.Upload, parts []meta.Pa
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(syncsAtOnce)
 	for _, p := range unsynced {
-		g.Go(func() error { return se.syncBlobOf(ctx, p) })
+		g.Go(func() error { return se.syncBlobOf(ctx, up, p) })
 	}
 	return g.Wait()
 }

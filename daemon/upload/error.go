@@ -29,16 +29,19 @@ func storeError(op string, err error) error {
 	e := &protocol.Error{Kind: protocol.KindStoreUnavailable, Op: op, Err: err,
 		Message: "the store failed; what this request sent was not recorded, what was acknowledged before is safe",
 		Hint:    "Send it again."}
+	full := errors.Is(err, store.ErrFull)
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: %w", op, err)
-	case errors.Is(err, store.ErrFull):
-		e.Kind = protocol.KindStoreFull
-		e.Message = "the store is full; what this request sent was not recorded, what was acknowledged before is safe"
-		e.Hint = "Free space on the daemon's store, then resume."
 	case errors.Is(err, store.ErrLost):
 		e.Message = "the disk failed to sync; parts of this upload may be lost and are no longer listed"
 		e.Hint = "Resume the upload: what is missing is sent again."
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w", op, err)
+	case full:
+		e.Message = "the store is full; what this request sent was not recorded, what was acknowledged before is safe"
+	}
+	if full {
+		e.Kind = protocol.KindStoreFull
+		e.Hint = "Free space on the daemon's store, then resume."
 	}
 	return e
 }

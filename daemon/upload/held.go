@@ -1,32 +1,44 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
 
+// settleEvery is how many bytes are read back before what was found is kept.
+const settleEvery = 256 << 20
+
 // heldParts are the recorded parts of an upload, with the gen they were read
 // at, every one of which is there for certain. Parts that were not synced when
 // the machine went down (they carry another boot's id) are read back, compared
 // and synced first; what does not compare is no longer a part.
 func (s *Service) heldParts(ctx context.Context, up meta.Upload) ([]meta.Part, int64, error) {
+	se := s.sessions.enter(up.UID)
+	defer s.sessions.leave(se)
+	if err := se.unlistLost(ctx); err != nil {
+		return nil, 0, err
+	}
 	parts, gen, err := s.db.Parts(ctx, up.Owner, up.UID)
 	if err != nil || !s.anyOfOtherBoot(parts) {
 		return parts, gen, err
 	}
-	se := s.sessions.enter(up.UID)
-	defer s.sessions.leave(se)
-	se.verify.Lock()
-	defer se.verify.Unlock()
+	select {
+	case <-se.verifying:
+		defer func() { se.verifying <- struct{}{} }()
+	case <-ctx.Done():
+		return nil, 0, context.Cause(ctx)
+	}
 	if parts, _, err = s.db.Parts(ctx, up.Owner, up.UID); err != nil {
 		return nil, 0, err
 	}
-	if err := se.settleOtherBoot(ctx, parts); err != nil {
+	if err := se.settleOtherBoot(ctx, up, parts); err != nil {
 		return nil, 0, err
 	}
 	return s.db.Parts(ctx, up.Owner, up.UID)
@@ -43,16 +55,16 @@ func (s *Service) anyOfOtherBoot(parts []meta.Part) bool {
 	return false
 }
 
-// settleOtherBoot verifies what another boot left, then syncs the blobs of
-// what is good and clears the boot ids.
-func (se *session) settleOtherBoot(ctx context.Context, parts []meta.Part) error {
+// settleOtherBoot verifies what another boot left, in the order it was
+// recorded, and keeps what it found every settleEvery bytes, so that a caller
+// who gives up does not make the next one begin anew.
+func (se *session) settleOtherBoot(ctx context.Context, up meta.Upload, parts []meta.Part) error {
 	s := se.svc
-	through := map[meta.BlobID]int64{}
-	blobs := map[meta.BlobID]meta.Part{}
+	parts = slices.DeleteFunc(parts, func(p meta.Part) bool { return !s.ofOtherBoot(p) })
+	slices.SortFunc(parts, func(a, b meta.Part) int { return cmp.Compare(a.Gen, b.Gen) })
+	good := map[meta.BlobID]meta.Part{} // of each blob the one recorded last
+	var since int64
 	for _, p := range parts {
-		if !s.ofOtherBoot(p) {
-			continue
-		}
 		ok, err := s.readsBack(ctx, p)
 		if err != nil {
 			return err
@@ -64,17 +76,35 @@ func (se *session) settleOtherBoot(ctx context.Context, parts []meta.Part) error
 			}
 			continue
 		}
-		through[p.Blob] = max(through[p.Blob], p.Gen)
-		blobs[p.Blob] = p
-	}
-	for id, p := range blobs {
-		if err := se.syncBlobOf(ctx, p); err != nil {
-			return err
-		}
-		if err := s.db.PartsSynced(ctx, se.uid, id, through[id]); err != nil {
-			return err
+		good[p.Blob] = p
+		if since += p.Length; since >= settleEvery {
+			if err := se.keepSettled(ctx, up, good); err != nil {
+				return err
+			}
+			since = 0
 		}
 	}
+	if err := se.keepSettled(ctx, up, good); err != nil {
+		return err
+	}
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	se.settled = true
+	return nil
+}
+
+// keepSettled syncs blobs and clears the boot ids of their parts up to the one
+// given of each, and empties good.
+func (se *session) keepSettled(ctx context.Context, up meta.Upload, good map[meta.BlobID]meta.Part) error {
+	for id, p := range good {
+		if err := se.syncBlobOf(ctx, up, p); err != nil {
+			return err
+		}
+		if err := se.svc.db.PartsSynced(ctx, se.uid, id, p.Gen); err != nil {
+			return err
+		}
+	}
+	clear(good)
 	return nil
 }
 
@@ -131,28 +161,30 @@ func (s *Service) readsBack(ctx context.Context, p meta.Part) (bool, error) {
 		return false, storeError("read a part back", err)
 	}
 	defer r.Close()
-	sc := scratches.Get().(*scratch)
-	defer scratches.Put(sc)
+	sc := s.scratches.Get().(*scratch)
+	defer s.scratches.Put(sc)
 	var h protocol.XXH3Hasher
 	if _, err := io.CopyBuffer(&h, struct{ io.Reader }{r}, sc.buf); err != nil {
-		return false, storeError("read a part back", err)
+		if ctx.Err() != nil {
+			return false, storeError("read a part back", err)
+		}
+		// A part that cannot be read cannot become a file; sent again, it can.
+		s.log.Warn("read a part back", "part", p.Number, "err", err)
+		return false, nil
 	}
 	return h.Sum() == p.XXH3, nil
 }
 
-// syncBlobOf syncs the blob that part p lies in, which may not be open.
-func (se *session) syncBlobOf(ctx context.Context, p meta.Part) error {
+// syncBlobOf syncs the blob that part p of up lies in, which may not be open.
+func (se *session) syncBlobOf(ctx context.Context, up meta.Upload, p meta.Part) error {
 	se.mu.Lock()
-	b, err := se.openLocked(ctx, p.Blob, p.Store, store.Key(p.Key), true)
+	b, err := se.openLocked(ctx, p.Blob, p.Store, store.Key(p.Key), p.Blob == up.Blob)
 	if err != nil {
 		se.mu.Unlock()
 		return err
 	}
-	b.writers++
+	b.users++
 	se.mu.Unlock()
-	err = se.syncBlob(ctx, b)
-	se.mu.Lock()
-	se.unrefLocked(b)
-	se.mu.Unlock()
-	return err
+	defer se.unref(b)
+	return se.syncBlob(ctx, b)
 }

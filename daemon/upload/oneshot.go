@@ -28,24 +28,26 @@ type NewFile struct {
 // row names the object before it exists; the reservation of its directory
 // stands for it (place.go).
 func (s *Service) PutFile(ctx context.Context, owner protocol.Owner, f NewFile, once *Once) (Reply, error) {
-	if err := checkFields(f.Name, f.MediaType, f.Meta, f.ExpiresAt, s.now()); err != nil {
-		return Reply{}, err
-	}
-	if len(f.Body) > protocol.OneShotMax {
-		return Reply{}, &protocol.Error{Kind: protocol.KindTooLarge,
-			Message: "the body is too large for one request; nothing was recorded", Hint: "Begin an upload and send it in parts."}
-	}
-	sums := f.hash()
-	body := Body{Length: int64(len(f.Body)), XXH3: f.XXH3, SHA256: f.SHA256}
-	if err := body.check(sums); err != nil {
-		return Reply{}, err
-	}
-	return s.exactlyOnce(ctx, owner, once, func() (Reply, error) { return s.putFile(ctx, owner, f, sums, once) })
+	return s.exactlyOnce(ctx, owner, once, func() (Reply, error) {
+		if err := checkFields(f.Name, f.MediaType, f.Meta, f.ExpiresAt, s.now()); err != nil {
+			return Reply{}, err
+		}
+		if len(f.Body) > protocol.OneShotMax {
+			return Reply{}, &protocol.Error{Kind: protocol.KindTooLarge,
+				Message: "the body is too large for one request; nothing was recorded", Hint: "Begin an upload and send it in parts."}
+		}
+		sums := s.hash(f)
+		body := Body{Length: int64(len(f.Body)), XXH3: f.XXH3, SHA256: f.SHA256}
+		if err := body.check(sums); err != nil {
+			return Reply{}, err
+		}
+		return s.putFile(ctx, owner, f, sums, once)
+	})
 }
 
-func (f NewFile) hash() received {
-	sc := scratches.Get().(*scratch)
-	defer scratches.Put(sc)
+func (s *Service) hash(f NewFile) received {
+	sc := s.scratches.Get().(*scratch)
+	defer s.scratches.Put(sc)
 	sc.part.Reset()
 	_, _ = sc.part.Write(f.Body) // hashes do not fail
 	var r received

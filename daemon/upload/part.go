@@ -2,6 +2,7 @@ package upload
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
@@ -69,6 +70,7 @@ func (se *session) putAssembled(ctx context.Context, up meta.Upload, p *meta.New
 	p.Blob, p.BlobOffset, p.BootID = t.blob.id, t.base, se.svc.cfg.BootID
 	gen, err := se.svc.recordPart(ctx, up, *p)
 	if err != nil {
+		t.doubt()
 		t.abandon(ctx)
 		return err
 	}
@@ -83,8 +85,8 @@ func (se *session) putWhole(ctx context.Context, up meta.Upload, p *meta.NewPart
 	if err != nil {
 		return err
 	}
-	sc := scratches.Get().(*scratch)
-	defer scratches.Put(sc)
+	sc := s.scratches.Get().(*scratch)
+	defer s.scratches.Put(sc)
 	in := &hashingReader{r: body.Reader, h: body.hashing(sc.part), want: body.Length}
 	if err := s.store.Put(ctx, key, in, body.Length); err != nil {
 		s.dropBlob(ctx, id)
@@ -114,10 +116,11 @@ func (s *Service) recordPart(ctx context.Context, up meta.Upload, p meta.NewPart
 	return s.db.RecordPart(ctx, up.Owner, up.UID, p)
 }
 
-// hashingReader hashes what a store reads through it and remembers why the
-// body failed, so that the caller can tell it from a failure of the store.
+// hashingReader hashes what a store reads through it, ends after want bytes,
+// and remembers why the body failed, so that the caller can tell it from a
+// failure of the store.
 type hashingReader struct {
-	r    interface{ Read([]byte) (int, error) }
+	r    io.Reader
 	h    hashing
 	got  int64
 	want int64
@@ -125,14 +128,17 @@ type hashingReader struct {
 }
 
 func (h *hashingReader) Read(p []byte) (int, error) {
-	n, err := h.r.Read(p)
+	if h.got == h.want {
+		return 0, io.EOF
+	}
+	n, err := h.r.Read(p[:min(int64(len(p)), h.want-h.got)])
 	h.h.write(p[:n])
 	h.got += int64(n)
 	if err != nil && h.got < h.want {
 		h.err = bodyError(err, h.got, h.want)
 		return n, h.err
 	}
-	return n, err
+	return n, nil
 }
 
 // layoutOf is how the upload is cut into parts.

@@ -22,9 +22,12 @@ type placer struct {
 	db    *meta.DB
 	store *store.Store
 
-	mu   sync.Mutex
-	dir  store.Dir // guarded by mu; "" before the first key
-	used int       // guarded by mu
+	mu sync.Mutex
+	// Guarded by mu: the directory being filled ("" before the first key),
+	// how many keys it got, and the next one once it is reserved.
+	dir      store.Dir
+	used     int
+	reserved store.Dir
 }
 
 func newPlacer(db *meta.DB, s *store.Store) *placer { return &placer{db: db, store: s} }
@@ -42,20 +45,24 @@ func (p *placer) key(ctx context.Context) (store.Key, error) {
 	return store.NewKey(p.dir), nil
 }
 
-// next reserves and makes the next directory. The caller holds mu.
+// next reserves and makes the next directory. One that could not be made is
+// tried again, so that a failing store does not use numbers up. The caller
+// holds mu.
 func (p *placer) next(ctx context.Context) error {
-	n, err := p.db.ReserveDir(ctx, p.store.Name())
-	if err != nil {
-		return fmt.Errorf("reserve a directory: %w", err)
+	if p.reserved == "" {
+		n, err := p.db.ReserveDir(ctx, p.store.Name())
+		if err != nil {
+			return fmt.Errorf("reserve a directory: %w", err)
+		}
+		crashpoint.Hit(crashpoint.PutDirReserved)
+		p.reserved = store.DirOf(n)
 	}
-	crashpoint.Hit(crashpoint.PutDirReserved)
-	dir := store.DirOf(n)
 	if m, ok := p.store.DirMaker(); ok {
-		if err := m.MakeDir(ctx, dir); err != nil {
+		if err := m.MakeDir(ctx, p.reserved); err != nil {
 			return storeError("make a directory", err)
 		}
 	}
-	p.dir, p.used = dir, 0
+	p.dir, p.used, p.reserved = p.reserved, 0, ""
 	return nil
 }
 

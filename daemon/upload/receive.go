@@ -6,7 +6,6 @@ import (
 	"errors"
 	"hash"
 	"io"
-	"sync"
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
 	"github.com/osproxy/osproxy/protocol"
@@ -65,9 +64,9 @@ type scratch struct {
 	part *protocol.PartHasher
 }
 
-var scratches = sync.Pool{New: func() any {
+func newScratch() any {
 	return &scratch{buf: make([]byte, receiveBuffer), part: protocol.NewPartHasher()}
-}}
+}
 
 func (b Body) hashing(part *protocol.PartHasher) hashing {
 	part.Reset()
@@ -96,8 +95,9 @@ func (h hashing) sum() received {
 
 // receive reads the body into the target, hashing every byte on its way.
 func (t *target) receive(ctx context.Context, body Body) (received, error) {
-	sc := scratches.Get().(*scratch)
-	defer scratches.Put(sc)
+	s := t.se.svc
+	sc := s.scratches.Get().(*scratch)
+	defer s.scratches.Put(sc)
 	h := body.hashing(sc.part)
 	var off, flushed int64
 	for off < body.Length {

@@ -11,7 +11,9 @@ package upload
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
@@ -30,7 +32,8 @@ type Config struct {
 	// Node is the node that holds the blobs of a local store, "" when alone.
 	Node string
 	// BootID names this boot of this machine: bytes written in another one
-	// are verified before they count.
+	// are verified before they count. Without one, every process is taken for
+	// a boot of its own.
 	BootID string
 	// MaxSize is the largest file, at most and by default protocol.MaxSize.
 	MaxSize int64
@@ -86,6 +89,8 @@ type Service struct {
 	// claims keeps the second rounds of one upload's claims apart.
 	claims   *keyedLock
 	failures *failures
+	// scratches are *scratch, for running requests.
+	scratches sync.Pool
 }
 
 // New makes a Service and starts the goroutine that lets idle descriptors go;
@@ -109,6 +114,9 @@ func New(cfg Config) *Service {
 	if cfg.ClaimFailures <= 0 {
 		cfg.ClaimFailures = defaultClaimFailures
 	}
+	if cfg.BootID == "" {
+		cfg.BootID = rand.Text()
+	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
@@ -130,6 +138,7 @@ func New(cfg Config) *Service {
 		once:  newKeyedLock(), claims: newKeyedLock(),
 		failures: newFailures(cfg.ClaimFailures, cfg.Clock),
 	}
+	s.scratches.New = newScratch
 	s.sessions = newSessions(s)
 	return s
 }
@@ -141,11 +150,17 @@ func (s *Service) Close() error { return s.sessions.close() }
 // Upload describes an upload with the parts that are held for certain: parts
 // that another boot of the machine left unsynced are verified first.
 func (s *Service) Upload(ctx context.Context, owner protocol.Owner, uid protocol.UID) (protocol.Upload, error) {
-	up, err := s.db.Upload(ctx, owner, uid)
-	if err != nil {
-		return protocol.Upload{}, err
+	for {
+		up, err := s.db.Upload(ctx, owner, uid)
+		if err != nil {
+			return protocol.Upload{}, err
+		}
+		u, err := s.describe(ctx, up)
+		if protocol.KindOf(err) != protocol.KindCommitted {
+			return u, err
+		}
+		// Committed between the two looks; the next one shows it.
 	}
-	return s.describe(ctx, up)
 }
 
 // describe makes the wire's Upload of a recorded one.

@@ -2,6 +2,7 @@ package upload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -25,8 +26,8 @@ type session struct {
 	parts    int       // guarded by sessions.mu: part requests running
 	partDone time.Time // guarded by sessions.mu: when the last one ended
 
-	// verify is held while parts of another boot are read back.
-	verify sync.Mutex
+	// verifying holds one token while nobody reads back parts of another boot.
+	verifying chan struct{}
 
 	mu sync.Mutex
 	// recorded are the part numbers the database holds, nil before it was
@@ -35,14 +36,22 @@ type session struct {
 	// inPlace are the part numbers being written at their place.
 	inPlace map[protocol.PartNumber]bool
 	blobs   map[meta.BlobID]*openBlob
-	lost    map[meta.BlobID]bool
+	// lost are the blobs of which a sync failed; listed are those of them
+	// whose parts the database may still list.
+	lost   map[meta.BlobID]bool
+	listed map[meta.BlobID]bool
+	// settled: no recorded part is of another boot. Before that a sync clears
+	// no boot ids, since it may have written what did not survive.
+	settled bool
 	// gen is the highest gen a part of this process was recorded at: a sync
 	// that starts now covers every part up to it.
 	gen int64
 	// unsynced counts bytes that are written, or about to be, and not synced.
 	unsynced int64
-	// eased is closed and replaced whenever unsynced falls.
+	// eased is closed and replaced whenever unsynced falls; waiting counts
+	// who waits for that.
 	eased   chan struct{}
+	waiting int
 	syncing bool
 }
 
@@ -53,10 +62,16 @@ type openBlob struct {
 	asm store.Assembly
 	// keep: more parts may come (the upload's own blob), so the descriptor
 	// stays open while the session does.
-	keep    bool
-	dirty   int64 // guarded by session.mu: written and not synced
-	writers int   // guarded by session.mu
+	keep bool
+	// Guarded by session.mu: all bytes ever written, how many of them a sync
+	// has covered, and who uses the descriptor.
+	written int64
+	synced  int64
+	users   int
 }
+
+// dirty is how much is written and not synced.
+func (b *openBlob) dirty() int64 { return b.written - b.synced }
 
 // sessions are the open uploads of this process.
 type sessions struct {
@@ -65,8 +80,9 @@ type sessions struct {
 	ctx  context.Context
 	wg   sync.WaitGroup // letIdleGo and all running syncs
 
-	mu   sync.Mutex
-	open map[protocol.UID]*session // guarded by mu
+	mu     sync.Mutex
+	open   map[protocol.UID]*session // guarded by mu
+	closed bool                      // guarded by mu: no goroutine is started any more
 }
 
 func newSessions(svc *Service) *sessions {
@@ -84,9 +100,11 @@ func (ss *sessions) enter(uid protocol.UID) *session {
 	se := ss.open[uid]
 	if se == nil {
 		se = &session{
-			svc: ss.svc, uid: uid, eased: make(chan struct{}),
-			inPlace: map[protocol.PartNumber]bool{}, blobs: map[meta.BlobID]*openBlob{}, lost: map[meta.BlobID]bool{},
+			svc: ss.svc, uid: uid, eased: make(chan struct{}), verifying: make(chan struct{}, 1),
+			inPlace: map[protocol.PartNumber]bool{}, blobs: map[meta.BlobID]*openBlob{},
+			lost: map[meta.BlobID]bool{}, listed: map[meta.BlobID]bool{},
 		}
+		se.verifying <- struct{}{}
 		ss.open[uid] = se
 	}
 	se.users++
@@ -99,7 +117,7 @@ func (ss *sessions) leave(se *session) {
 	defer ss.mu.Unlock()
 	se.users--
 	se.idle = time.Now()
-	if se.users == 0 && se.done {
+	if se.users == 0 && (se.done || ss.closed) {
 		ss.drop(se)
 	}
 }
@@ -125,12 +143,14 @@ func (ss *sessions) partEnds(se *session) {
 // busyFor ago.
 func (ss *sessions) busy(up meta.Upload) bool {
 	now := ss.svc.now()
+	recent := func(t time.Time) bool { return !t.After(now) && now.Sub(t) < busyFor }
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	if se := ss.open[up.UID]; se != nil && (se.parts > 0 || now.Sub(se.partDone) < busyFor) {
+	if se := ss.open[up.UID]; se != nil && (se.parts > 0 || recent(se.partDone)) {
 		return true
 	}
-	return up.TouchedAt.After(up.CreatedAt) && now.Sub(up.TouchedAt) < busyFor
+	// A part that was recorded before this process began.
+	return up.Gen > 0 && recent(up.TouchedAt)
 }
 
 // forget closes the session of an upload that is committed or aborted, as soon
@@ -169,11 +189,13 @@ func (ss *sessions) letIdleGo() {
 			return
 		case <-tick.C:
 		}
-		for _, se := range ss.idleSince(time.Now().Add(-ss.svc.cfg.IdleAfter)) {
-			if err := se.syncAll(ss.ctx); err != nil && ss.ctx.Err() == nil {
-				ss.svc.log.Error("sync an idle upload", "uid", se.uid, "err", err)
+		since := time.Now().Add(-ss.svc.cfg.IdleAfter)
+		for _, se := range ss.idleSince(since) {
+			err := errors.Join(se.unlistLost(ss.ctx), se.syncAll(ss.ctx))
+			if err != nil && ss.ctx.Err() == nil {
+				ss.svc.log.Error("bring an idle upload to rest; it is tried again", "uid", se.uid, "err", err)
 			}
-			ss.closeIdle(se)
+			ss.closeIdle(se, since, err == nil)
 		}
 	}
 }
@@ -192,25 +214,34 @@ func (ss *sessions) idleSince(t time.Time) []*session {
 	return idle
 }
 
-func (ss *sessions) closeIdle(se *session) {
+// closeIdle ends what idleSince began and drops a session that is at rest,
+// unless somebody used it meanwhile.
+func (ss *sessions) closeIdle(se *session, since time.Time, atRest bool) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	if se.users--; se.users == 0 {
+	se.users--
+	if se.users == 0 && (se.done || ss.closed || atRest && se.idle.Before(since)) {
 		ss.drop(se)
 	}
 }
 
-// close ends the background work and closes every descriptor.
+// close ends the background work and closes every descriptor. One that a
+// request still uses is closed when that request ends, and reported.
 func (ss *sessions) close() error {
+	ss.mu.Lock()
+	ss.closed = true
+	ss.mu.Unlock()
 	ss.stop()
 	ss.wg.Wait()
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
+	var errs []error
 	for _, se := range ss.open {
 		if se.users > 0 {
-			return fmt.Errorf("close the upload service: upload %s is in use", se.uid)
+			errs = append(errs, fmt.Errorf("close the upload service: upload %s is in use", se.uid))
+			continue
 		}
 		ss.drop(se)
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -3,10 +3,13 @@ package upload
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
 
@@ -22,33 +25,45 @@ func finishing(ctx context.Context) (context.Context, context.CancelFunc) {
 // reserve waits until n more bytes of the upload may be unsynced, and starts
 // the sync that follows the writers.
 func (se *session) reserve(ctx context.Context, n int64) error {
-	limit := se.svc.cfg.Unsynced
-	for {
-		se.mu.Lock()
-		if se.unsynced == 0 || se.unsynced+n <= limit {
-			se.unsynced += n
-			se.followLocked()
-			se.mu.Unlock()
-			return nil
-		}
-		eased := se.eased
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	for se.unsynced > 0 && se.unsynced+n > se.svc.cfg.Unsynced {
+		se.waiting++
 		se.followLocked()
-		se.mu.Unlock()
-		select {
-		case <-eased:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		err := se.waitLocked(ctx)
+		se.waiting--
+		if err != nil {
+			return err
 		}
+	}
+	se.unsynced += n
+	se.followLocked()
+	return nil
+}
+
+// waitLocked waits until unsynced falls. The caller holds mu, which is given
+// up meanwhile.
+func (se *session) waitLocked(ctx context.Context) error {
+	eased := se.eased
+	se.mu.Unlock()
+	defer se.mu.Lock()
+	select {
+	case <-eased:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-se.svc.sessions.ctx.Done():
+		return protocol.Errorf(protocol.KindDraining, "the daemon is stopping; the part was not recorded")
 	}
 }
 
-// wrote moves n reserved bytes to the account of blob b; wrote false gives
-// them back.
+// wrote moves n reserved bytes to the account of blob b, or, where they were
+// not written or b is given up, gives them back.
 func (se *session) wrote(b *openBlob, n int64, ok bool) {
 	se.mu.Lock()
 	defer se.mu.Unlock()
 	if ok && se.blobs[b.id] == b {
-		b.dirty += n
+		b.written += n
 		se.followLocked()
 		return
 	}
@@ -63,44 +78,49 @@ func (se *session) easeLocked(n int64) {
 }
 
 // followLocked starts a background sync once a quarter of the limit is
-// unsynced; it goes on until less is. The caller holds mu.
+// unsynced, or somebody waits; it goes on until neither is so. Bytes that are
+// reserved and not written yet start it when they are. The caller holds mu.
 func (se *session) followLocked() {
-	if se.syncing || se.unsynced < se.svc.cfg.Unsynced/4 {
+	if se.syncing || !se.mustFollowLocked() {
 		return
 	}
 	ss := se.svc.sessions
-	if ss.ctx.Err() != nil {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if ss.closed {
 		return
 	}
 	se.syncing = true
-	ss.mu.Lock()
 	se.users++
-	ss.mu.Unlock()
 	ss.wg.Go(func() {
 		defer ss.leave(se)
 		se.follow(ss.ctx)
 	})
 }
 
+func (se *session) mustFollowLocked() bool {
+	return (se.waiting > 0 || se.unsynced >= se.svc.cfg.Unsynced/4) && se.anyDirtyLocked()
+}
+
+// follow ends: each round syncs what is dirty or loses it.
 func (se *session) follow(ctx context.Context) {
 	for {
-		err := se.syncAll(ctx)
-		if err != nil && ctx.Err() == nil {
+		if err := se.syncAll(ctx); err != nil && ctx.Err() == nil {
 			se.svc.log.Error("sync an upload", "uid", se.uid, "err", err)
 		}
 		se.mu.Lock()
-		if err != nil || se.unsynced < se.svc.cfg.Unsynced/4 || ctx.Err() != nil || !se.anyDirtyLocked() {
-			se.syncing = false
-			se.mu.Unlock()
+		se.syncing = ctx.Err() == nil && se.mustFollowLocked()
+		again := se.syncing
+		se.mu.Unlock()
+		if !again {
 			return
 		}
-		se.mu.Unlock()
 	}
 }
 
 func (se *session) anyDirtyLocked() bool {
 	for _, b := range se.blobs {
-		if b.dirty > 0 {
+		if b.dirty() > 0 {
 			return true
 		}
 	}
@@ -114,8 +134,8 @@ func (se *session) syncAll(ctx context.Context) error {
 	se.mu.Lock()
 	var dirty []*openBlob
 	for _, b := range se.blobs {
-		if b.dirty > 0 {
-			b.writers++ // keeps the descriptor open
+		if b.dirty() > 0 {
+			b.users++ // keeps the descriptor open
 			dirty = append(dirty, b)
 		}
 	}
@@ -123,9 +143,7 @@ func (se *session) syncAll(ctx context.Context) error {
 	var errs []error
 	for _, b := range dirty {
 		errs = append(errs, se.syncBlob(ctx, b))
-		se.mu.Lock()
-		se.unrefLocked(b)
-		se.mu.Unlock()
+		se.unref(b)
 	}
 	return errors.Join(errs...)
 }
@@ -133,22 +151,26 @@ func (se *session) syncAll(ctx context.Context) error {
 // syncBlob makes durable what was written to b before the call.
 func (se *session) syncBlob(ctx context.Context, b *openBlob) error {
 	se.mu.Lock()
-	through, covered := se.gen, b.dirty
+	through, covers, settled := se.gen, b.written, se.settled
 	se.mu.Unlock()
 	if err := b.asm.Sync(ctx); err != nil {
-		if errors.Is(err, store.ErrLost) {
+		// Every failed sync ends an Assembly; one that ctx kept from
+		// beginning is none.
+		if errors.Is(err, store.ErrLost) || ctx.Err() == nil {
 			se.lose(ctx, b)
 		}
 		return storeError("sync a blob", err)
 	}
 	crashpoint.Hit(crashpoint.SyncDone)
 	se.mu.Lock()
-	if se.blobs[b.id] == b {
-		covered = min(covered, b.dirty)
-		b.dirty -= covered
-		se.easeLocked(covered)
+	if se.blobs[b.id] == b && covers > b.synced {
+		se.easeLocked(covers - b.synced)
+		b.synced = covers
 	}
 	se.mu.Unlock()
+	if !settled {
+		return nil
+	}
 	if err := se.svc.db.PartsSynced(ctx, se.uid, b.id, through); err != nil {
 		return err
 	}
@@ -160,24 +182,46 @@ func (se *session) syncBlob(ctx context.Context, b *openBlob) error {
 // although it reads back now, so its parts are no longer listed.
 func (se *session) lose(ctx context.Context, b *openBlob) {
 	se.mu.Lock()
-	known := se.lost[b.id]
-	se.lost[b.id] = true
-	if !known {
+	first := !se.lost[b.id]
+	if first {
+		se.lost[b.id], se.listed[b.id] = true, true
 		se.removeLocked(b)
 		se.recorded = nil
 	}
 	se.mu.Unlock()
-	if known {
+	if !first {
 		return
 	}
 	se.svc.log.Error("a sync failed; the parts in this blob are no longer listed", "uid", se.uid, "blob", b.id)
-	se.svc.loseBlob(ctx, se, b.id)
+	if err := se.unlistLost(ctx); err != nil {
+		se.svc.log.Error("un-record the parts of a lost blob; it is tried again", "uid", se.uid, "blob", b.id, "err", err)
+	}
 }
 
-func (s *Service) loseBlob(ctx context.Context, se *session, id meta.BlobID) {
+// unlistLost un-records the parts of lost blobs. Until that has succeeded the
+// upload can neither be listed nor committed, and its session stays. After a
+// commit the parts are the file's, and were synced by it.
+func (se *session) unlistLost(ctx context.Context) error {
+	se.mu.Lock()
+	lost := slices.Collect(maps.Keys(se.listed))
+	se.mu.Unlock()
+	for _, id := range lost {
+		if err := se.svc.loseBlob(ctx, se.uid, id); err != nil {
+			return err
+		}
+		se.mu.Lock()
+		delete(se.listed, id)
+		se.mu.Unlock()
+	}
+	return nil
+}
+
+func (s *Service) loseBlob(ctx context.Context, uid protocol.UID, id meta.BlobID) error {
 	ctx, cancel := finishing(ctx)
 	defer cancel()
-	if err := s.db.LoseBlob(ctx, se.uid, id); err != nil {
-		s.log.Error("un-record the parts of a lost blob", "uid", se.uid, "blob", id, "err", err)
+	err := s.db.LoseBlob(ctx, uid, id)
+	if k := protocol.KindOf(err); k == protocol.KindCommitted || k == protocol.KindNotFound {
+		return nil
 	}
+	return err
 }

@@ -29,36 +29,48 @@ type target struct {
 
 // claim decides where the part goes and opens the blob.
 func (se *session) claim(ctx context.Context, up meta.Upload, n protocol.PartNumber, offset int64) (*target, error) {
+	if t, err := se.claimInPlace(ctx, up, n, offset); t != nil || err != nil {
+		return t, err
+	}
+	return se.claimOwn(ctx, up, n)
+}
+
+// claimInPlace gives nil where the part must go elsewhere.
+func (se *session) claimInPlace(ctx context.Context, up meta.Upload, n protocol.PartNumber, offset int64) (*target, error) {
 	se.mu.Lock()
 	defer se.mu.Unlock()
 	if err := se.load(ctx, up.Owner); err != nil {
 		return nil, err
 	}
-	if up.Blob != 0 && !se.lost[up.Blob] && !se.recorded[n] && !se.inPlace[n] {
-		b, err := se.openLocked(ctx, up.Blob, up.InPlace.Store, store.Key(up.InPlace.Key), true)
-		if err != nil {
-			return nil, err
-		}
-		se.inPlace[n] = true
-		b.writers++
-		return &target{se: se, number: n, blob: b, base: offset, inPlace: true}, nil
+	if up.Blob == 0 || se.lost[up.Blob] || se.recorded[n] || se.inPlace[n] {
+		return nil, nil
 	}
-	return se.claimOwn(ctx, up, n)
+	b, err := se.openLocked(ctx, up.Blob, up.InPlace.Store, store.Key(up.InPlace.Key), true)
+	if err != nil {
+		return nil, err
+	}
+	se.inPlace[n] = true
+	b.users++
+	return &target{se: se, number: n, blob: b, base: offset, inPlace: true}, nil
 }
 
 // claimOwn makes a blob for one part; its row is durable before its object
-// exists. The caller holds mu.
+// exists.
 func (se *session) claimOwn(ctx context.Context, up meta.Upload, n protocol.PartNumber) (*target, error) {
 	id, key, err := se.svc.ownBlob(ctx, up, 0)
 	if err != nil {
 		return nil, err
 	}
+	se.mu.Lock()
 	b, err := se.openLocked(ctx, id, se.svc.store.Name(), key, false)
+	if err == nil {
+		b.users++
+	}
+	se.mu.Unlock()
 	if err != nil {
 		se.svc.dropBlob(ctx, id)
 		return nil, err
 	}
-	b.writers++
 	return &target{se: se, number: n, blob: b}, nil
 }
 
@@ -99,11 +111,17 @@ func (se *session) load(ctx context.Context, owner protocol.Owner) error {
 		se.recorded[p.Number] = true
 	}
 	se.gen = max(se.gen, gen)
+	se.settled = se.settled || !se.svc.anyOfOtherBoot(parts)
 	return nil
 }
 
-// openLocked opens a blob for writing, or finds it open. The caller holds mu.
+// openLocked opens a blob for writing, or finds it open. A lost one stays
+// lost: through a new descriptor its next sync would succeed without having
+// written what the failed one dropped. The caller holds mu.
 func (se *session) openLocked(ctx context.Context, id meta.BlobID, name string, key store.Key, keep bool) (*openBlob, error) {
+	if se.lost[id] {
+		return nil, storeError("open a blob", store.ErrLost)
+	}
 	if b := se.blobs[id]; b != nil {
 		return b, nil
 	}
@@ -137,11 +155,22 @@ func (t *target) release(gen int64) {
 	se.endWriter(t)
 }
 
+// doubt notes that recording the part failed. Where the database itself
+// failed, the record may turn out to be there, so nobody may write in its place
+// any more.
+func (t *target) doubt() {
+	t.se.mu.Lock()
+	defer t.se.mu.Unlock()
+	if t.se.recorded != nil {
+		t.se.recorded[t.number] = true
+	}
+}
+
 // abandon ends a target whose part was not recorded.
 func (t *target) abandon(ctx context.Context) {
 	se := t.se
 	se.mu.Lock()
-	if !t.inPlace && !se.lost[t.blob.id] {
+	if !t.inPlace {
 		se.removeLocked(t.blob)
 	}
 	se.endWriter(t)
@@ -160,13 +189,14 @@ func (se *session) endWriter(t *target) {
 }
 
 // unrefLocked ends one use of b's descriptor and closes it once nobody needs
-// it: b is lost, or it is one part's blob and synced. The caller holds mu.
+// it: b is given up, or it is one part's blob and synced. The caller holds mu.
 func (se *session) unrefLocked(b *openBlob) {
-	b.writers--
-	if b.writers > 0 || (!se.lost[b.id] && (b.keep || b.dirty > 0)) {
+	b.users--
+	given := se.blobs[b.id] != b
+	if b.users > 0 || !given && (b.keep || b.dirty() > 0) {
 		return
 	}
-	if se.blobs[b.id] == b {
+	if !given {
 		se.removeLocked(b)
 	}
 	if err := b.asm.Close(); err != nil {
@@ -174,9 +204,18 @@ func (se *session) unrefLocked(b *openBlob) {
 	}
 }
 
-// removeLocked forgets a blob and what it has unsynced. The caller holds mu.
+func (se *session) unref(b *openBlob) {
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	se.unrefLocked(b)
+}
+
+// removeLocked forgets a blob and what it has unsynced; its last user closes
+// it. The caller holds mu.
 func (se *session) removeLocked(b *openBlob) {
+	if se.blobs[b.id] != b {
+		return
+	}
 	delete(se.blobs, b.id)
-	se.easeLocked(b.dirty)
-	b.dirty = 0
+	se.easeLocked(b.dirty())
 }

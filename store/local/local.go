@@ -99,7 +99,7 @@ func (b *Backend) Put(ctx context.Context, key store.Key, r io.Reader, size int6
 		return nil
 	}
 	if left := b.fs.Remove(string(key)); left != nil && !errors.Is(left, fs.ErrNotExist) {
-		return fmt.Errorf("put %s: %w (and what was written could not be removed: %v)", key, err, left)
+		return fmt.Errorf("put %s: %w (and what was written could not be removed: %w)", key, err, left)
 	}
 	return fmt.Errorf("put %s: %w", key, err)
 }

@@ -57,7 +57,7 @@ func newRoot(e *env) *cobra.Command {
 		Short: "Store files behind uids, whatever holds their bytes",
 		Long: "ospd stores files on a local disk and hands out uids that stay valid.\n" +
 			"Without a verb it serves: ospd --data DIR is ospd serve --data DIR.",
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		RunE:          serve.RunE,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -77,6 +77,14 @@ type usageError struct{ err error }
 
 func (u usageError) Error() string { return u.err.Error() + "\nsee: ospd --help" }
 func (u usageError) Unwrap() error { return u.err }
+
+// noArgs refuses what is neither a verb nor a flag.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
 
 // errFindings ends an fsck that found damage; the report has been printed.
 var errFindings = errors.New("findings")

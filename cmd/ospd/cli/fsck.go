@@ -25,7 +25,7 @@ func newFsck(e *env) *cobra.Command {
 			"--read-data every stored byte is read and compared.\n\n" +
 			"What a crash left for later is printed as pending and is no finding.\n\n" +
 			"Exit: 0 clean, 7 findings (each named by uid or key), 8 a daemon is running.",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runFsck(cmd.Context(), e, o) },
 	}
 	o.config = addConfigFlags(cmd)

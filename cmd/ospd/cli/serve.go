@@ -31,7 +31,7 @@ func newServe(e *env) *cobra.Command {
 		Long: "Serve the API until SIGTERM or SIGINT, then drain: requests in flight finish,\n" +
 			"new ones are told to come back. A second signal exits at once; nothing that\n" +
 			"was acknowledged is lost either way.",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runServe(cmd.Context(), e, o) },
 	}
 	o.config = addConfigFlags(cmd)
