@@ -122,29 +122,44 @@ func (se *session) dropPart(ctx context.Context, p meta.Part) error {
 // next asked for: parts that another boot left unsynced are verified and
 // synced, or are no longer listed.
 func (s *Service) SettleParts(ctx context.Context) error {
-	left := map[protocol.UID][]meta.Part{}
+	var left []meta.Part // of one upload
+	var of protocol.UID
+	settle := func() error {
+		defer func() { left = nil }()
+		return s.settleParts(ctx, of, left)
+	}
 	if err := s.db.EachOpenPart(ctx, func(uid protocol.UID, p meta.Part) error {
+		if uid != of {
+			if err := settle(); err != nil {
+				return err
+			}
+			of = uid
+		}
 		if s.ofOtherBoot(p) {
-			left[uid] = append(left[uid], p)
+			left = append(left, p)
 		}
 		return nil
 	}); err != nil {
 		return err
 	}
-	for uid, parts := range left {
-		if err := s.settleParts(ctx, uid, parts); err != nil {
-			return err
-		}
-	}
-	return nil
+	return settle()
 }
 
 func (s *Service) settleParts(ctx context.Context, uid protocol.UID, parts []meta.Part) error {
+	if len(parts) == 0 {
+		return nil
+	}
 	se := s.sessions.enter(uid)
 	defer s.sessions.leave(se)
-	se.verify.Lock()
-	defer se.verify.Unlock()
-	return se.settleOtherBoot(ctx, parts)
+	select {
+	case <-se.verifying:
+		defer func() { se.verifying <- struct{}{} }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	// No descriptor is kept for parts to come, so that it need not be known
+	// which blob they would be assembled in.
+	return se.settleOtherBoot(ctx, meta.Upload{}, parts)
 }
 
 // readsBack compares a part's bytes in the store with its XXH3.
