@@ -28,6 +28,8 @@ type fixture struct {
 	t    *testing.T
 	addr string
 	log  *logBuffer
+	// token is what do sends, "" for none.
+	token string
 }
 
 // start serves cfg, with the endpoints given in the place of the real ones, and
@@ -62,7 +64,7 @@ func start(t *testing.T, cfg Config, replace map[protocol.RouteName]endpoint) *f
 			t.Errorf("serve: %v", err)
 		}
 	})
-	return &fixture{s, t, l.Addr().String(), log}
+	return &fixture{Server: s, t: t, addr: l.Addr().String(), log: log}
 }
 
 // noTokens are the records of a daemon that is open.
@@ -180,6 +182,9 @@ func (f *fixture) do(method, path, body string, header ...string) answer {
 	}
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
+	}
+	if f.token != "" {
+		req.Header.Set("Authorization", "Bearer "+f.token)
 	}
 	req.Close = true
 	r, err := http.DefaultTransport.RoundTrip(req)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
@@ -27,13 +28,21 @@ import (
 // ospd is the API over the real services, a local store and SQLite.
 type ospd struct {
 	*fixture
-	blobs string
+	blobs  string
+	tokens *token.Service
 }
 
 func startOspd(t *testing.T) *ospd {
 	t.Helper()
+	return startOspdWith(t, meta.Quota{}, nil)
+}
+
+// startOspdWith starts an ospd where each owner has that quota, and that counts
+// in metrics, nil for nowhere.
+func startOspdWith(t *testing.T, quota meta.Quota, metrics Metrics) *ospd {
+	t.Helper()
 	ctx, root, quiet := t.Context(), t.TempDir(), slog.New(slog.DiscardHandler)
-	db, err := meta.Open(ctx, meta.Config{Path: filepath.Join(root, "meta.db"), Logger: quiet})
+	db, err := meta.Open(ctx, meta.Config{Path: filepath.Join(root, "meta.db"), Logger: quiet, DefaultQuota: quota})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,10 +65,12 @@ func startOspd(t *testing.T) *ospd {
 		t.Fatal(err)
 	}
 	stores := map[string]*store.Store{"disk": st}
-	uploads := upload.New(upload.Config{Meta: db, Minter: minter, Store: st, Stores: stores, BootID: "boot", Logger: quiet})
-	closeLater(t, uploads)
 	files := file.New(file.Config{Meta: db, Stores: stores, Logger: quiet, Verify: file.VerifyAlways})
-	return &ospd{start(t, Config{Uploads: uploads, Files: files}, nil), filepath.Join(root, "blobs")}
+	uploads := upload.New(upload.Config{Meta: db, Minter: minter, Store: st, Stores: stores, BootID: "boot", Logger: quiet,
+		Instant: meta.ScopeOwner, Sample: files.Sample})
+	closeLater(t, uploads)
+	tokens := token.NewService(token.Config{Records: db})
+	return &ospd{start(t, Config{Uploads: uploads, Files: files, Tokens: tokens, Metrics: metrics}, nil), filepath.Join(root, "blobs"), tokens}
 }
 
 func closeLater(t *testing.T, c io.Closer) {

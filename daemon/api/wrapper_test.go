@@ -157,6 +157,12 @@ func (l *labels) note(label string, n int) {
 	l.seen[label] += n
 }
 
+func (l *labels) count(label string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seen[label]
+}
+
 func (l *labels) InFlight(delta int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
