@@ -34,7 +34,7 @@ func newTotalBar(con *console) *totalBar {
 // move: a bar that is full counts as finished and is never drawn again,
 // although more may be to come.
 func (b *totalBar) draw(s transfer.Snapshot) {
-	whole := max(s.Bytes-s.Resumed, s.Moved)
+	whole := toMove(s)
 	b.con.draw(func() {
 		// Each of these may draw, so the text comes first. Errors of drawing
 		// have nobody to be told to.
@@ -44,16 +44,16 @@ func (b *totalBar) draw(s transfer.Snapshot) {
 	}, func() { _ = b.bar.Clear() })
 }
 
+// toMove is all that this run has to move, as far as that is known.
+func toMove(s transfer.Snapshot) int64 { return max(s.Bytes-s.Resumed-s.Instant, s.Moved) }
+
 // barText stands before the bar.
 func barText(s transfer.Snapshot) string {
 	var parts []string
 	if s.Items > 1 {
 		parts = append(parts, fmt.Sprintf("%d/%d files", s.ItemsDone, s.Items))
 	}
-	parts = append(parts, bytesText(s.Moved)+"/"+bytesText(max(s.Bytes-s.Resumed, s.Moved)))
+	parts = append(parts, bytesText(s.Moved)+"/"+bytesText(toMove(s)))
 	parts = append(parts, speed(s)...)
-	if s.Resumed > 0 {
-		parts = append(parts, "resumed "+bytesText(s.Resumed))
-	}
-	return strings.Join(parts, "  ")
+	return strings.Join(append(parts, spared(s)...), "  ")
 }

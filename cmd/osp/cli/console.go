@@ -38,6 +38,19 @@ func (c *console) note(text string) {
 	_, _ = io.WriteString(c.err, text+"\n") // there is nobody else to tell
 }
 
+// errors is standard error as a Writer, for what another program says.
+func (c *console) errors() io.Writer { return spoken{c} }
+
+type spoken struct{ con *console }
+
+// Write passes p on as it is.
+func (s spoken) Write(p []byte) (int, error) {
+	s.con.mu.Lock()
+	defer s.con.mu.Unlock()
+	s.con.uncover()
+	return s.con.err.Write(p)
+}
+
 // draw lets a bar write itself to standard error; erase undoes what it drew.
 func (c *console) draw(bar func(), erase func()) {
 	c.mu.Lock()

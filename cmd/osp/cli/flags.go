@@ -13,6 +13,7 @@ import (
 
 // globals are the flags every verb has.
 type globals struct {
+	profile     string
 	server      string
 	json        bool
 	quiet       bool
@@ -40,6 +41,7 @@ const (
 )
 
 func (g *globals) add(f *pflag.FlagSet) {
+	f.StringVarP(&g.profile, "profile", "p", "", "profile to take server and token from (see osp profile)")
 	f.StringVar(&g.server, "server", client.DefaultServer, "URL of the daemon")
 	f.BoolVar(&g.json, "json", false, "print results as JSON, one object a line")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "print only what a script needs: uids, paths, errors")

@@ -45,7 +45,8 @@ func newEnvironmentTopic(root *cobra.Command) *cobra.Command {
 func environmentText(root *cobra.Command) string {
 	var b strings.Builder
 	b.WriteString("Every flag can be given as a variable. A flag on the command line wins; an empty\n" +
-		"variable counts as not set. Flags that may be repeated take one value a line.\n\n")
+		"variable counts as not set. Flags that may be repeated take one value a line.\n" +
+		"A variable wins over the profile (osp profile show --effective says what holds).\n\n")
 	list := func(flags *pflag.FlagSet) {
 		flags.VisitAll(func(f *pflag.Flag) {
 			if !notVariable(f.Name) {
@@ -70,6 +71,8 @@ func environmentText(root *cobra.Command) string {
 	}
 	walk(root)
 	b.WriteString("\nAlso read\n" +
+		"  OSP_TOKEN                token to send; there is no flag for it, as command lines can be read by others\n" +
+		"  OSP_TOKEN_FILE           file with the token, readable by its owner only\n" +
 		"  OSP_HOME                 folder of osp's own files, instead of the system's places\n" +
 		"  CI, TERM=dumb            no bar is drawn\n" +
 		"  HTTPS_PROXY, HTTP_PROXY, NO_PROXY\n" +

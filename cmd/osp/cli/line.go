@@ -118,6 +118,14 @@ func errorOf(err error) *errorLine {
 	return l
 }
 
+// requestID is what to quote of err, "" where no daemon answered.
+func requestID(err error) string {
+	if e, ok := errors.AsType[*protocol.Error](err); ok {
+		return e.RequestID
+	}
+	return ""
+}
+
 // marshal is the line as JSON, without its newline.
 func marshal(line any) []byte {
 	var b bytes.Buffer
@@ -190,6 +198,9 @@ func (o outcome) detail() string {
 	}
 	if o.ResumedBytes > 0 {
 		parts = append(parts, bytesText(o.ResumedBytes)+" were there")
+	}
+	if o.ClaimRefused {
+		parts = append(parts, "may be known to the daemon, but the claim was refused")
 	}
 	if o.Retries > 0 {
 		parts = append(parts, fmt.Sprintf("requests tried again: %d", o.Retries))

@@ -87,7 +87,7 @@ func (s *session) refuse(ctx context.Context, verb *cobra.Command, args []string
 			err = &protocol.Error{Kind: protocol.KindUsage, Message: err.Error(), Hint: verb.CommandPath() + " --help"}
 		}
 	}
-	err = stopped(ctx, err)
+	err = s.advise(stopped(ctx, err))
 	s.code = exitOf(err)
 	s.con.note(explain(strings.TrimPrefix(strings.TrimPrefix(verb.CommandPath(), "osp"), " "), "", err))
 	if s.opts.json && verb.Annotations[printsObjects] == "" {
@@ -133,7 +133,8 @@ func newRoot(s *session) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &protocol.Error{Kind: protocol.KindUsage, Message: err.Error(), Hint: cmd.CommandPath() + " --help"}
 	})
-	root.AddCommand(newPut(s), newGet(s), newCat(s), newStat(s), newRemove(s), newResume(s), newTransfers(s), newVersion(s))
+	root.AddCommand(newPut(s), newGet(s), newCat(s), newStat(s), newList(s), newRemove(s), newResume(s), newTransfers(s))
+	root.AddCommand(newLogin(s), newLogout(s), newProfile(s), newVersion(s))
 	root.AddCommand(newExitCodesTopic(), newEnvironmentTopic(root))
 	root.SetHelpCommand(newHelp(root))
 	return root
@@ -144,13 +145,27 @@ func needsVerb(cmd *cobra.Command, _ []string) error {
 	return &protocol.Error{Kind: protocol.KindUsage, Message: "a verb is missing", Hint: cmd.CommandPath() + " --help"}
 }
 
+// noVerb refuses the arguments of such a command: cobra found no verb of that
+// name.
+func noVerb(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := usagef("there is no verb %q", cmd.Name()+" "+args[0])
+	err.Hint = cmd.CommandPath() + " --help"
+	return err
+}
+
 // start runs before every verb: the environment fills what the command line
 // left open, and --timeout begins.
 func (s *session) start(cmd *cobra.Command, _ []string) error {
-	s.serverGiven = cmd.Flags().Changed("server")
+	typed := cmd.Flags().Changed("profile")
+	typedServer := cmd.Flags().Changed("server")
 	if err := s.env.apply(cmd.Flags()); err != nil {
 		return err
 	}
+	s.profileFrom = source(cmd.Flags(), "profile", typed)
+	s.serverFrom = source(cmd.Flags(), "server", typedServer)
 	if err := s.opts.check(); err != nil {
 		return err
 	}

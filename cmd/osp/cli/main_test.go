@@ -214,7 +214,7 @@ func TestHelpGoesToStandardOutput(t *testing.T) {
 
 func TestEveryFlagIsInTheEnvironmentTopic(t *testing.T) {
 	_, text, _ := osp(t.Context(), t, nil, "help", "environment")
-	for _, name := range []string{"SERVER", "JSON", "QUIET", "VERBOSE", "PROGRESS", "PROGRESS_INTERVAL", "TIMEOUT", "RETRIES", "CONNECTIONS",
+	for _, name := range []string{"PROFILE", "TOKEN", "TOKEN_FILE", "EFFECTIVE", "LIMIT", "SERVER", "JSON", "QUIET", "VERBOSE", "PROGRESS", "PROGRESS_INTERVAL", "TIMEOUT", "RETRIES", "CONNECTIONS",
 		"NAME", "MEDIA_TYPE", "META", "EXPIRES", "JOBS", "PARTS", "OUTPUT", "FORCE", "IF_EXISTS", "NO_VERIFY", "YES", "OLDER_THAN"} {
 		if !strings.Contains(text, "  OSP_"+name+" ") {
 			t.Errorf("OSP_%s is not listed", name)

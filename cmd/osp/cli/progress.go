@@ -84,7 +84,7 @@ func (p *plainLines) next(now time.Time, s transfer.Snapshot) string {
 	if p.unsized {
 		whole = p.shown.Moved
 	}
-	done, before := s.Moved+s.Resumed, p.shown.Moved+p.shown.Resumed
+	done, before := s.Done(), p.shown.Done()
 	if done <= before || (done-before)*100 < whole {
 		return ""
 	}
@@ -96,10 +96,7 @@ func (p *plainLines) next(now time.Time, s transfer.Snapshot) string {
 		parts = append(parts, fmt.Sprintf("%d%%", percent(done, s.Bytes)), bytesText(done)+"/"+bytesText(s.Bytes))
 	}
 	parts = append(parts, speed(s)...)
-	if s.Resumed > 0 {
-		parts = append(parts, "resumed "+bytesText(s.Resumed))
-	}
-	return strings.Join(parts, " ")
+	return strings.Join(append(parts, spared(s)...), " ")
 }
 
 // speed is rate and time left, as far as they are known.
@@ -110,6 +107,18 @@ func speed(s transfer.Snapshot) []string {
 	}
 	if s.ETA > 0 {
 		parts = append(parts, "eta "+clock(s.ETA))
+	}
+	return parts
+}
+
+// spared is what need not be moved, and why.
+func spared(s transfer.Snapshot) []string {
+	var parts []string
+	if s.Resumed > 0 {
+		parts = append(parts, "resumed "+bytesText(s.Resumed))
+	}
+	if s.Instant > 0 {
+		parts = append(parts, "instant "+bytesText(s.Instant))
 	}
 	return parts
 }

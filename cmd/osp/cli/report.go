@@ -36,6 +36,8 @@ type report struct {
 	sum   summaryLine
 	// unverified counts what was done without having been verified.
 	unverified int
+	// instant counts the files whose bytes did not travel.
+	instant int
 }
 
 // add takes the outcome of the item at index (in argument order, from 0; each
@@ -73,8 +75,9 @@ func (r *report) count(o outcome) {
 	}
 	r.sum.Done++
 	r.sum.Bytes += o.Size
+	r.sum.InstantBytes += o.InstantBytes
 	if o.Outcome == transfer.Instant {
-		r.sum.InstantBytes += o.Size
+		r.instant++
 	}
 	if !o.Verified {
 		r.unverified++
@@ -131,7 +134,7 @@ func (r *report) sentence(took time.Duration) string {
 	for _, m := range []struct {
 		n    int64
 		text string
-	}{{s.SentBytes, r.direction()}, {s.ResumedBytes, "resumed"}, {s.InstantBytes, "instant"}} {
+	}{{s.SentBytes, r.direction()}, {s.ResumedBytes, "resumed"}, {s.InstantBytes, r.instantText()}} {
 		if m.n > 0 {
 			moved = append(moved, bytesText(m.n)+" "+m.text)
 		}
@@ -161,6 +164,15 @@ func (r *report) direction() string {
 		return "moved"
 	}
 	return "sent"
+}
+
+// instantText are the words for the bytes that were claimed: of how many files
+// they are, where there are others.
+func (r *report) instantText() string {
+	if r.instant == r.sum.Items {
+		return "instant"
+	}
+	return "instant: " + counted(r.instant, "file")
 }
 
 func counted(n int, noun string) string {

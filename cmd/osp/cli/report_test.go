@@ -24,7 +24,7 @@ type printed struct {
 func newPrinted(op string, json bool) *printed {
 	p := &printed{}
 	s := newSession(strings.NewReader(""), &p.out, &p.err, nil)
-	s.opts.json, s.opts.server, s.serverGiven = json, "http://h:1", true
+	s.opts.json, s.opts.server, s.serverFrom = json, "http://h:1", flagSource("server")
 	p.report = s.report(op, s.putText)
 	p.began = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	return p
@@ -93,7 +93,7 @@ func TestJSONLines(t *testing.T) {
 	digest := protocol.Digest{0: 0xab}
 	done := put(381270594817523712, "dist/<app>.tar.gz", 1048576)
 	done.Digest, done.Outcome = &digest, transfer.Instant
-	done.SentBytes = 0
+	done.SentBytes, done.InstantBytes = 0, done.Size
 	p.add(1, done)
 	stuck := failed("big.iso", &protocol.Error{Kind: protocol.KindDraining, Op: "send part 17", Message: "the daemon is draining",
 		Hint: "wait", RequestID: "7f3a"})
@@ -160,6 +160,8 @@ func TestErrorsSayWhatToDoNext(t *testing.T) {
 func TestSummaryInWords(t *testing.T) {
 	resumed := put(1, "a", 5<<30)
 	resumed.Outcome, resumed.SentBytes, resumed.ResumedBytes = transfer.Resumed, 2<<30, 3<<30
+	instant := put(3, "c", 3<<20)
+	instant.Outcome, instant.SentBytes, instant.InstantBytes = transfer.Instant, 0, 3<<20
 	unverified := put(2, "b", 1)
 	unverified.Verified = false
 	tests := []struct {
@@ -170,6 +172,9 @@ func TestSummaryInWords(t *testing.T) {
 	}{
 		{"one", opPut, []outcome{put(1, "a", 1<<20)}, "1 file, 1.0 MiB in 16.8s (1.0 MiB sent), all verified\n"},
 		{"resumed", opPut, []outcome{resumed}, "1 file, 5.0 GiB in 16.8s (2.0 GiB sent, 3.0 GiB resumed), all verified\n"},
+		{"instant", opPut, []outcome{instant}, "1 file, 3.0 MiB in 16.8s (3.0 MiB instant), all verified\n"},
+		{"instant among others", opPut, []outcome{put(1, "a", 1<<20), instant, instant},
+			"3 files, 7.0 MiB in 16.8s (1.0 MiB sent, 6.0 MiB instant: 2 files), all verified\n"},
 		{"not verified", opGet, []outcome{put(1, "a", 1), unverified}, "2 files, 2 B in 16.8s (2 B received)\n"},
 		{"deleted", opRemove, []outcome{{}, {}}, "2 files deleted\n"},
 		{"nothing", opResume, nil, ""},

@@ -27,9 +27,14 @@ type session struct {
 	opts globals
 	// started says that opts are complete.
 	started bool
-	// serverGiven says that --server was typed, so that a command to type next
-	// needs it too.
-	serverGiven bool
+	// profileFrom and serverFrom say where those options came from: what was
+	// typed, a command to type next needs too.
+	profileFrom, serverFrom string
+	// newProfile says that the profile need not exist, and that its token is
+	// not wanted: the verb makes it.
+	newProfile bool
+	// settled is what settle found.
+	settled *settings
 	// code is the exit code.
 	code    int
 	cleanup []func()
@@ -51,9 +56,14 @@ func (s *session) close() {
 	s.cleanup = nil
 }
 
-// client makes the client of --server.
+// client makes the client of the server that holds for this run, with the
+// token that does.
 func (s *session) client() (*client.Client, error) {
-	cfg := client.Config{Server: s.opts.server, UserAgent: "osp/" + buildVersion().Version, Transport: client.NewTransport()}
+	settled, err := s.settle()
+	if err != nil {
+		return nil, err
+	}
+	cfg := client.Config{Server: s.opts.server, UserAgent: "osp/" + buildVersion().Version, Transport: client.NewTransport(), Token: settled.bearer}
 	if s.opts.verbose > 1 {
 		cfg.Transport = &trace{next: cfg.Transport, note: s.con.note, now: s.now}
 	}
@@ -83,11 +93,7 @@ func (s *session) warn(msg string) { s.con.note("osp: warning: " + clean(msg)) }
 
 // resumeCommand is what to type to continue a transfer.
 func (s *session) resumeCommand(id transfer.ID) string {
-	command := "osp resume " + string(id)
-	if s.serverGiven {
-		command += " --server " + shellWord(s.opts.server)
-	}
-	return command
+	return "osp resume " + string(id) + s.given()
 }
 
 // item is one thing a verb works on.
@@ -137,7 +143,7 @@ func (s *session) one(ctx context.Context, op string, it item) outcome {
 	if res.Elapsed == 0 {
 		res.Elapsed = s.now().Sub(began)
 	}
-	o.Result, o.err = res, stopped(ctx, err)
+	o.Result, o.err = res, s.advise(stopped(ctx, err))
 	o.sized = err == nil && op != opRemove
 	return o
 }

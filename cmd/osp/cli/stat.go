@@ -35,7 +35,7 @@ func statRun(ctx context.Context, s *session, args []string) error {
 	var codes []int
 	for i, uid := range ids {
 		file, err := c.File(ctx, uid)
-		err = stopped(ctx, err)
+		err = s.advise(stopped(ctx, err))
 		codes = append(codes, exitOf(err))
 		switch {
 		case err != nil:

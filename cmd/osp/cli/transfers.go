@@ -16,15 +16,8 @@ func newTransfers(s *session) *cobra.Command {
 		Use:   "transfers",
 		Short: "Look at the transfers that can be resumed",
 		Long:  "Look at the transfers that this machine remembers, of every server, and forget old ones.",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			err := usagef("there is no verb %q", cmd.Name()+" "+args[0])
-			err.Hint = cmd.CommandPath() + " --help"
-			return err
-		},
-		RunE: needsVerb,
+		Args:  noVerb,
+		RunE:  needsVerb,
 	}
 	cmd.AddCommand(newTransfersList(s), newTransfersShow(s), newTransfersPrune(s))
 	return cmd
