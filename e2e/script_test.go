@@ -45,17 +45,19 @@ func TestScripts(t *testing.T) {
 // scriptCommands are the commands that scripts have on top of testscript's.
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"daemon": cmdDaemon,
-		"exits":  cmdExits,
-		"signal": cmdSignal,
-		"fault":  cmdFault,
-		"random": cmdRandom,
-		"flip":   cmdFlip,
-		"setenv": cmdSetenv,
-		"setuid": cmdSetUID,
-		"empty":  cmdEmpty,
-		"json":   cmdJSON,
-		"plain":  cmdPlain,
+		"daemon":  cmdDaemon,
+		"exits":   cmdExits,
+		"signal":  cmdSignal,
+		"fault":   cmdFault,
+		"random":  cmdRandom,
+		"flip":    cmdFlip,
+		"setenv":  cmdSetenv,
+		"setuid":  cmdSetUID,
+		"setid":   cmdSetID,
+		"refused": cmdRefused,
+		"empty":   cmdEmpty,
+		"json":    cmdJSON,
+		"plain":   cmdPlain,
 	}
 }
 
@@ -242,6 +244,31 @@ func cmdSetUID(ts *testscript.TestScript, neg bool, args []string) {
 	var o struct{ UID string }
 	ts.Check(json.NewDecoder(strings.NewReader(ts.ReadFile(args[1]))).Decode(&o))
 	ts.Setenv(args[0], o.UID)
+}
+
+// cmdSetID is `setid NAME stdout|FILE`: the variable becomes the id of the
+// first JSON object in that text.
+func cmdSetID(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: setid NAME stdout|FILE")
+	}
+	var o struct{ ID string }
+	ts.Check(json.NewDecoder(strings.NewReader(ts.ReadFile(args[1]))).Decode(&o))
+	ts.Setenv(args[0], o.ID)
+}
+
+// cmdRefused is `refused PROGRAM ARG...`: the program is run until it ends with
+// exit 6, not allowed, which must come to pass.
+func cmdRefused(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: refused PROGRAM ARG...")
+	}
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if exitCode(ts.Exec(args[0], args[1:]...)) == 6 {
+			return
+		}
+	}
+	ts.Fatalf("%v is still allowed", args)
 }
 
 // cmdEmpty is `empty DIR`: nothing is in the folder, not even hidden.
