@@ -220,14 +220,21 @@ func (h hooked) Prune(ctx context.Context, before time.Time, limit int) (int, er
 	return h.DB.Prune(ctx, before, limit)
 }
 
-func must(t testing.TB, err error) {
+// failing is what a check needs of a test or of a property.
+type failing interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func must(t failing, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func wantKind(t testing.TB, err error, want protocol.Kind) {
+func wantKind(t failing, err error, want protocol.Kind) {
 	t.Helper()
 	if got := protocol.KindOf(err); got != want {
 		t.Fatalf("error is %q (%v), want %q", got, err, want)
