@@ -111,11 +111,14 @@ func TestClaimAgainstEverybody(t *testing.T) {
 // over.
 func TestSweepAgainstEverybody(t *testing.T) {
 	acts := map[string]func(w *world, u protocol.Upload, data []byte){
-		"commit":          func(w *world, u protocol.Upload, _ []byte) { w.commit(ann, u.UID) },
-		"put and delete":  func(w *world, _ protocol.Upload, data []byte) { w.delete(bob, w.put(bob, "x", data)) },
-		"put, delete put": func(w *world, _ protocol.Upload, data []byte) { w.delete(bob, w.put(bob, "x", data)); w.put(bob, "y", data) },
-		"abort":           func(w *world, u protocol.Upload, _ []byte) { must(w.t, w.Abort(w.t.Context(), ann, u.UID)) },
-		"part again":      func(w *world, u protocol.Upload, data []byte) { must(w.t, w.sendParts(ann, u, data)) },
+		"commit":         func(w *world, u protocol.Upload, _ []byte) { w.commit(ann, u.UID) },
+		"put and delete": func(w *world, _ protocol.Upload, data []byte) { w.delete(bob, w.put(bob, "x", data)) },
+		"put, delete put": func(w *world, _ protocol.Upload, data []byte) {
+			w.delete(bob, w.put(bob, "x", data))
+			w.put(bob, "y", data)
+		},
+		"abort":      func(w *world, u protocol.Upload, _ []byte) { must(w.t, w.Abort(w.t.Context(), ann, u.UID)) },
+		"part again": func(w *world, u protocol.Upload, data []byte) { must(w.t, w.sendParts(ann, u, data)) },
 		"claim": func(w *world, u protocol.Upload, data []byte) {
 			if _, err := w.claim(ann, u.UID, data); err != nil {
 				wantKind(w.t, err, protocol.KindClaimRefused)
