@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"database/sql"
 	"sync"
 )
 
@@ -23,10 +24,7 @@ func (x *Texts) All() (list []string) {
 
 // OpenRecording is Open, with every statement noted in x.
 func OpenRecording(ctx context.Context, cfg Config, x *Texts) (*DB, error) {
-	d := sqliteDialect()
-	rebind := d.rebind
-	d.rebind = func(text string) string {
-		text = rebind(text)
+	return OpenEdited(ctx, cfg, func(text string) string {
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		if x.seen == nil {
@@ -34,8 +32,22 @@ func OpenRecording(ctx context.Context, cfg Config, x *Texts) (*DB, error) {
 		}
 		x.seen[text] = true
 		return text
+	})
+}
+
+// OpenEdited is Open with every statement changed by edit: a database that
+// breaks its rules, for tests to notice.
+func OpenEdited(ctx context.Context, cfg Config, edit func(text string) string) (*DB, error) {
+	d := sqliteDialect()
+	rebind := d.rebind
+	d.rebind = func(text string) string { return edit(rebind(text)) }
+	// These databases need not outlive a power cut, and there are thousands.
+	d.setDurability = func(*sql.Conn, durability) error { return nil }
+	db, err := open(ctx, cfg, d)
+	if err == nil {
+		_, err = db.writer.conn.ExecContext(ctx, "PRAGMA synchronous=OFF")
 	}
-	return open(ctx, cfg, d)
+	return db, err
 }
 
 // Explain gives the steps of a statement's plan.

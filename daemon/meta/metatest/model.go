@@ -71,8 +71,8 @@ const modelPart = claimSize
 // fingerprintOf gives the digests 1 and 2 one fingerprint.
 func fingerprintOf(digest byte) protocol.Fingerprint { return protocol.Fingerprint{digest / 3} }
 
-// modelQuotas leave alice everything and bob little.
-var modelQuotas = map[protocol.Owner]meta.Quota{bob: limit(8*modelPart, 5, 3)}
+// modelQuotas leave bob little. Few uploads at once make long stories of each.
+var modelQuotas = map[protocol.Owner]meta.Quota{alice: limit(-1, -1, 2), bob: limit(8*modelPart, 5, 1)}
 
 // Model drives databases that open opens with random uploads, parts, losses,
 // commits, claims, deletions, expiry and sweeps of two owners, and compares

@@ -41,7 +41,7 @@ func (m *model) recordPart(r *rapid.T) {
 	u := m.anyOpen(r)
 	n := protocol.PartNumber(rapid.IntRange(1, 3).Draw(r, "number"))
 	blob, offset := u.Blob, int64(n-1)*modelPart
-	if _, taken := u.parts[n]; taken || blob == 0 {
+	if _, taken := u.parts[n]; taken || blob == 0 || len(u.given) > 0 && rapid.Bool().Draw(r, "own blob") {
 		if len(u.given) == 0 {
 			r.Skip("no blob for the part")
 		}
@@ -65,19 +65,21 @@ func (m *model) recordPart(r *rapid.T) {
 // the sweep comes first.
 func (m *model) dropPart(r *rapid.T) {
 	u := m.anyOpen(r)
-	n := protocol.PartNumber(rapid.IntRange(1, 3).Draw(r, "number"))
-	gen := rapid.Int64Range(1, max(u.gen, 1)).Draw(r, "gen")
 	parts, _, err := m.db.Parts(m.ctx, u.Owner, u.UID)
 	m.ok(err)
-	m.ok(m.db.DropPart(m.ctx, u.UID, n, gen))
-	for _, p := range parts {
-		if p.Number == n && p.Gen == gen {
-			delete(u.parts, n)
-			u.gen++
-			if p.Blob != u.Blob {
-				u.given = append(u.given, p.Blob)
-			}
-		}
+	if len(parts) == 0 {
+		r.Skip("no part")
+	}
+	p := parts[rapid.IntRange(0, len(parts)-1).Draw(r, "part")]
+	if rapid.IntRange(0, 3).Draw(r, "replaced") == 0 {
+		m.ok(m.db.DropPart(m.ctx, u.UID, p.Number, p.Gen-1))
+		return
+	}
+	m.ok(m.db.DropPart(m.ctx, u.UID, p.Number, p.Gen))
+	delete(u.parts, p.Number)
+	u.gen++
+	if p.Blob != u.Blob {
+		u.given = append(u.given, p.Blob)
 	}
 }
 
