@@ -169,6 +169,9 @@ func TestGuards(t *testing.T) {
 			before := state()
 			if scope != "" {
 				o.do(r.Method, path, v.body).mustRefuse(t, r.Method, protocol.KindUnauthenticated)
+				if r.Method == http.MethodGet {
+					o.do(http.MethodHead, path, "").mustRefuse(t, http.MethodHead, protocol.KindUnauthenticated)
+				}
 				o.with("osp_000000000000_000000000000000000000000000000000000000000030kiwq").do(r.Method, path, v.body).
 					mustRefuse(t, r.Method, protocol.KindUnauthenticated)
 				others := slices.DeleteFunc(slices.Clone(protocol.AllScopes()), func(s protocol.Scope) bool { return s == scope })
@@ -392,7 +395,11 @@ func TestLogSaysWho(t *testing.T) {
 		note(o.with(wrong).do(http.MethodGet, "/v1/files", ""))
 	}
 	note(o.do(http.MethodGet, "/v1/files", ""))
-	for _, raw := range []string{"GET /v1/files HTTP/9\r\n", "GET /v1//files HTTP/1.1\r\n", "GET /v1/files HTTP/1.1\r\nAuthorization: x\r\n", "GET /nowhere HTTP/1.1\r\n", "BREW /v1/files HTTP/1.1\r\n"} {
+	for _, raw := range []string{
+		"GET /v1/files HTTP/9\r\n", "GET /v1//files HTTP/1.1\r\n", "GET /v1/files HTTP/1.1\r\nAuthorization: x\r\n",
+		"GET /nowhere HTTP/1.1\r\n", "BREW /v1/files HTTP/1.1\r\n", "\x16\x03\x01 \r\n", "GET /v1/files HTTP/1.1\r\nno field\r\n",
+		"GET /v1/files HTTP/1.1\r\nX: " + strings.Repeat("x", headerBuffer-200) + "\r\n", "GET /v1/files HTTP/1.1\r\nContent-Length: -1\r\n",
+	} {
 		note(o.dial().send(raw + "Host: HOST\r\nAuthorization: Bearer " + made.Secret + "\r\n\r\n").read(http.MethodGet))
 	}
 	if strings.Contains(answers.String(), secret) || strings.Contains(o.log.String(), secret) {

@@ -44,6 +44,32 @@ func TestClaim(t *testing.T) {
 	}
 }
 
+// TestFailedProofsAreLimited: a token that guesses is told when to come back;
+// another one of the same owner is not held to that.
+func TestFailedProofsAreLimited(t *testing.T) {
+	o := startOspd(t)
+	guess := func(o *ospd, uid protocol.UID) answer {
+		path := "/v1/uploads/" + uid.String() + "/claim"
+		a := o.do(http.MethodPost, path, `{"digest": "`+digestOf("abc").String()+`"}`)
+		if a.StatusCode != http.StatusOK {
+			return a
+		}
+		ch := into[protocol.Challenge](t, a, http.StatusOK)
+		return o.do(http.MethodPost, path, fmt.Sprintf(`{"nonce": %q, "proof": "%064x"}`, ch.Nonce, 0))
+	}
+	guesser, other := o.as("alice"), o.as("alice")
+	uid, _ := aClaimableUpload(guesser)
+	for range 10 {
+		guess(guesser, uid).problem(t, protocol.KindClaimRefused)
+	}
+	a := guess(guesser, uid)
+	a.problem(t, protocol.KindRateLimited)
+	if a.Header.Get("Retry-After") == "" {
+		t.Error("nothing says when to come back")
+	}
+	guess(other, uid).problem(t, protocol.KindClaimRefused)
+}
+
 // TestMalformedClaims: anything but one of the two rounds is a bad request,
 // whatever the upload; a round that does not fit it is refused.
 func TestMalformedClaims(t *testing.T) {

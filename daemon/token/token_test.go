@@ -109,3 +109,16 @@ func TestPrinted(t *testing.T) {
 		t.Errorf("printed as %s", printed)
 	}
 }
+
+// FuzzParse: a text is read as a token or not at all, and a token has one text.
+func FuzzParse(f *testing.F) {
+	for _, v := range vectors {
+		f.Add(v.text)
+	}
+	f.Add("osp_")
+	f.Fuzz(func(t *testing.T, text string) {
+		if k, err := Parse(text); err == nil && k.Text() != text {
+			t.Errorf("%q is read as %q", text, k.Text())
+		}
+	})
+}
