@@ -45,6 +45,7 @@ type fault struct {
 //	a kind of error   the answer, without asking the daemon
 //	hang              no answer ever comes
 //	drop              the connection is cut
+//	lose              the daemon does it, and the answer is cut, once
 //	append:FILE       the file grows by a byte, once, before the request goes on
 //
 // `fault off` takes the proxy away.
@@ -124,6 +125,12 @@ func (f *fault) around(next http.Handler) http.Handler {
 			panic(http.ErrAbortHandler)
 		case "drop":
 			panic(http.ErrAbortHandler)
+		case "lose":
+			f.once.Do(func() {
+				next.ServeHTTP(httptest.NewRecorder(), r)
+				panic(http.ErrAbortHandler)
+			})
+			next.ServeHTTP(w, r)
 		case "append":
 			f.once.Do(func() { grow(f.file) })
 			next.ServeHTTP(w, r)

@@ -126,6 +126,7 @@ func checkResults(lines []map[string]any) string {
 	}
 	all := shapes()
 	var done, failed float64
+	moved := map[string]float64{"sent_bytes": 0, "resumed_bytes": 0, "instant_bytes": 0}
 	for _, o := range lines[:len(lines)-1] {
 		if wrong := all["result"].check(o); wrong != "" {
 			return "result: " + wrong
@@ -142,6 +143,14 @@ func checkResults(lines []map[string]any) string {
 		} else {
 			done++
 		}
+		moved["sent_bytes"] += o["sent_bytes"].(float64) // both are checked to be counts
+		moved["resumed_bytes"] += o["resumed_bytes"].(float64)
+		if o["outcome"] == "instant" {
+			moved["instant_bytes"] += o["size"].(float64)
+			if o["verified"] != true || o["digest"] == nil {
+				return "an instant result is not verified"
+			}
+		}
 	}
 	sum := lines[len(lines)-1]
 	if wrong := all["summary"].check(sum); wrong != "" {
@@ -149,6 +158,11 @@ func checkResults(lines []map[string]any) string {
 	}
 	if sum["done"] != done || sum["failed"] != failed || sum["items"] != done+failed || sum["ok"] != (sum["exit"] == 0.0) {
 		return "the summary does not agree with the results"
+	}
+	for name, n := range moved {
+		if sum[name] != n {
+			return "the summary's " + name + " do not add up"
+		}
 	}
 	return ""
 }

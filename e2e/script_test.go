@@ -54,10 +54,14 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"setenv":  cmdSetenv,
 		"setuid":  cmdSetUID,
 		"setid":   cmdSetID,
-		"refused": cmdRefused,
 		"empty":   cmdEmpty,
 		"json":    cmdJSON,
 		"plain":   cmdPlain,
+		"until":   cmdUntil,
+		"many":    cmdMany,
+		"nowhere": cmdNowhere,
+		"save":    cmdSave,
+		"poke":    cmdPoke,
 	}
 }
 
@@ -164,7 +168,8 @@ func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	cmd := exec.Command(args[2], args[3:]...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = append(os.Environ(), "OSP_HOME="+ts.Getenv("OSP_HOME"), "OSP_SERVER="+ts.Getenv("OSP_SERVER"), "NO_PROXY=*")
+	cmd.Env = append(os.Environ(), "OSP_HOME="+ts.Getenv("OSP_HOME"), "OSP_SERVER="+ts.Getenv("OSP_SERVER"),
+		"OSP_TOKEN="+ts.Getenv("OSP_TOKEN"), "NO_PROXY=*")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	ts.Check(cmd.Start())
@@ -255,20 +260,6 @@ func cmdSetID(ts *testscript.TestScript, neg bool, args []string) {
 	var o struct{ ID string }
 	ts.Check(json.NewDecoder(strings.NewReader(ts.ReadFile(args[1]))).Decode(&o))
 	ts.Setenv(args[0], o.ID)
-}
-
-// cmdRefused is `refused PROGRAM ARG...`: the program is run until it ends with
-// exit 6, not allowed, which must come to pass.
-func cmdRefused(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 1 {
-		ts.Fatalf("usage: refused PROGRAM ARG...")
-	}
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if exitCode(ts.Exec(args[0], args[1:]...)) == 6 {
-			return
-		}
-	}
-	ts.Fatalf("%v is still allowed", args)
 }
 
 // cmdEmpty is `empty DIR`: nothing is in the folder, not even hidden.
