@@ -59,6 +59,20 @@ run osp get "$uid" -o back.bin
 run cmp big.bin back.bin
 echo "identical"
 
+say "Put the same bytes under another name: proven to be here, not sent."
+echo '$ osp put --json big.bin --name copy.bin'
+osp put --json big.bin --name copy.bin >put.json
+cat put.json
+field() { sed -n "s/.*\"type\":\"result\".*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" put.json; }
+[ "$(field outcome)" = instant ] || { echo "the second put was not instant" >&2; exit 1; }
+printf 'sent now: %s bytes; size: %s bytes\n' "$(field sent_bytes)" "$(wc -c <big.bin | tr -d ' ')"
+run osp rm -y "$uid"
+uid=$(field uid)
+run osp get "$uid" -o copy.bin
+run cmp big.bin copy.bin
+echo "identical, and the first one is deleted"
+run osp ls
+
 say "Put another file, and kill osp in the middle of it."
 run dd if=/dev/urandom of=other.bin bs=1048576 count=512 status=none
 echo '$ osp put other.bin &'
@@ -82,7 +96,6 @@ say "Run the same command again: only what is missing is sent."
 echo '$ osp put --json other.bin'
 osp put --json other.bin >put.json
 cat put.json
-field() { sed -n "s/.*\"type\":\"result\".*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" put.json; }
 uid=$(field uid)
 printf 'found held: %s bytes; sent now: %s bytes; size: %s bytes\n' \
 	"$(field resumed_bytes)" "$(field sent_bytes)" "$(wc -c <other.bin | tr -d ' ')"
