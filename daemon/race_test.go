@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,16 +139,15 @@ func TestSweepAgainstEverybody(t *testing.T) {
 				w.delete(ann, w.putSmall(ann, "gone", []byte("gone")))
 				u := w.begin(ann, "open", data)
 				must(t, w.sendParts(ann, u, data))
-				did := false
+				var did atomic.Bool // objects are deleted a few at a time
 				once := func(at string) {
-					if at == verb && !did {
-						did = true
+					if at == verb && did.CompareAndSwap(false, true) {
 						act(w, u, data)
 					}
 				}
 				w.sweeping, s.at = once, once
 				w.round()
-				if !did {
+				if !did.Load() {
 					t.Fatalf("the round did not come to %s", verb)
 				}
 				w.sweeping, s.at = nil, nil
@@ -177,15 +177,14 @@ func TestCommitAgainstTheSweep(t *testing.T) {
 			old := w.put(ann, "old", data)
 			u := w.begin(ann, "new", data)
 			must(t, w.sendParts(ann, u, data))
-			did := false
+			var did atomic.Bool
 			s.at = func(at string) {
-				if at == "sync" && !did {
-					did = true
+				if at == "sync" && did.CompareAndSwap(false, true) {
 					act(w, old, data)
 				}
 			}
 			w.commit(ann, u.UID)
-			if s.at = nil; !did {
+			if s.at = nil; !did.Load() {
 				t.Fatal("the commit did not sync")
 			}
 			w.reads(ann, u.UID, data)

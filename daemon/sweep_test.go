@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -233,12 +234,12 @@ func TestDeletedUnderAClockAhead(t *testing.T) {
 // stuck is a store in which some objects cannot be deleted.
 type stuck struct {
 	store.Backend
-	deletes int
+	deletes atomic.Int64
 	fails   func(store.Key) bool
 }
 
 func (s *stuck) Delete(ctx context.Context, key store.Key) error {
-	s.deletes++
+	s.deletes.Add(1)
 	if s.fails != nil && s.fails(key) {
 		return errors.New("stuck")
 	}
@@ -262,9 +263,10 @@ func TestStoreThatDoesNotDelete(t *testing.T) {
 	for i := range 600 {
 		w.delete(ann, w.putSmall(ann, "f", fmt.Appendf(nil, "%d", i)))
 	}
-	s.fails, s.deletes = func(store.Key) bool { return true }, 0
-	if r, err = w.sweep.Round(t.Context()); err != nil || r.Deleted != 0 || r.Failed != 601 || s.deletes > 20 {
-		t.Fatalf("all are stuck: %+v after %d tries, %v", r, s.deletes, err)
+	s.fails = func(store.Key) bool { return true }
+	s.deletes.Store(0)
+	if r, err = w.sweep.Round(t.Context()); err != nil || r.Deleted != 0 || r.Failed != 601 || s.deletes.Load() > 20 {
+		t.Fatalf("all are stuck: %+v after %d tries, %v", r, s.deletes.Load(), err)
 	}
 	s.fails = nil
 	if r := w.round(); r.Deleted != 601 || len(w.objects()) != 0 {
