@@ -1,0 +1,108 @@
+package daemon
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/file"
+)
+
+func TestDefaults(t *testing.T) {
+	dir := t.TempDir()
+	cfg, err := LoadConfig("", nil, map[string]any{"data": dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := StoreConfig{Type: "local", Path: filepath.Join(dir, "blobs")}
+	if cfg.Listen != "127.0.0.1:8888" || cfg.DefaultStore != "disk" || len(cfg.Stores) != 1 || cfg.Stores["disk"] != want ||
+		cfg.AdminListen != "" || cfg.VerifyReads != file.VerifyFirst || cfg.DrainTimeout != time.Minute {
+		t.Errorf("defaults are %+v", cfg)
+	}
+}
+
+// TestPrecedence: a flag goes before the environment, that before the file.
+func TestPrecedence(t *testing.T) {
+	path := write(t, `
+listen: 127.0.0.1:1001
+admin_listen: 127.0.0.1:1002
+drain_timeout: 5s
+default_store: b
+stores:
+  a: {type: local, path: /srv/a}
+  b: {type: local, path: /srv/b}
+`)
+	environ := []string{
+		"OSPD_LISTEN=127.0.0.1:2001", "OSPD_ADMIN_LISTEN=127.0.0.1:2002", "OSPD_STORES__A__PATH=/mnt/a",
+		// What a container platform sets for a service of that name.
+		"OSPD_SERVICE_HOST=10.0.0.1", "OSPD_PORT_8888_TCP_ADDR=10.0.0.1", "OSPD_PORT=tcp://10.0.0.1:8888",
+	}
+	cfg, err := LoadConfig(path, environ, map[string]any{"listen": "127.0.0.1:3001"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{cfg.Listen, cfg.AdminListen, cfg.DrainTimeout.String(), cfg.Stores["a"].Path, cfg.Stores["b"].Path, cfg.DefaultStore}
+	want := []string{"127.0.0.1:3001", "127.0.0.1:2002", "5s", "/mnt/a", "/srv/b", "b"}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestRefusedConfigs(t *testing.T) {
+	for name, c := range map[string]struct{ text, says string }{
+		"unknown key":            {"lisen: 127.0.0.1:1", "lisen"},
+		"unknown key of a store": {"stores: {a: {type: local, path: /a, pth: /b}}", "pth"},
+		"not YAML":               {"listen: [", "read "},
+		"no port":                {"listen: 127.0.0.1", "HOST:PORT"},
+		"a name":                 {"listen: example.com:80", "HOST:PORT"},
+		"every address":          {"listen: 0.0.0.0:80", "--insecure"},
+		"every address, short":   {"listen: ':80'", "--insecure"},
+		"admin for all":          {"admin_listen: 0.0.0.0:80", "loopback"},
+		"postgres":               {"db: postgres://user:hunter2@host/name", "sqlite only"},
+		"a store of a later day": {"stores: {a: {type: s3, path: /a}}", "s3"},
+		"a relative path":        {"stores: {a: {type: local, path: blobs}}", "absolute"},
+		"two stores, one folder": {"default_store: a\nstores: {a: {type: local, path: /a}, b: {type: local, path: /a/}}", "the folder of store"},
+		"no default":             {"stores: {a: {type: local, path: /a}, b: {type: local, path: /b}}", "default_store"},
+		"reads sometimes":        {"verify_reads: sometimes", "always"},
+		"no time to drain":       {"drain_timeout: 0s", "drain_timeout"},
+		"not a time":             {"drain_timeout: soon", "drain_timeout"},
+		"a negative size":        {"max_size: -1", "max_size"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := LoadConfig(write(t, c.text), nil, map[string]any{"data": t.TempDir()})
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want an error that says %q", err, c.says)
+			}
+			if err != nil && strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("the error repeats a secret: %v", err)
+			}
+		})
+	}
+}
+
+// TestEverythingWrongIsNamed: an operator mends all at once.
+func TestEverythingWrongIsNamed(t *testing.T) {
+	_, err := LoadConfig(write(t, "listen: nowhere\nverify_reads: never\ndrain_timeout: -1s"), nil, nil)
+	for _, key := range []string{"listen", "verify_reads", "drain_timeout"} {
+		if err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%v does not name %s", err, key)
+		}
+	}
+}
+
+func TestInsecureListensAnywhere(t *testing.T) {
+	if _, err := LoadConfig("", nil, map[string]any{"listen": "0.0.0.0:80", "insecure": "true"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ospd.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
