@@ -3,7 +3,8 @@
 // global, so that several fit in one test.
 //
 // The parts: meta (the database), upload (the write side), file (the read
-// side), token (who may) and api (HTTP); package store keeps the bytes.
+// side), sweep (what removes the rest), token (who may) and api (HTTP); package
+// store keeps the bytes.
 package daemon
 
 import (
