@@ -18,10 +18,7 @@ func (p *put) claim(ctx context.Context) (bool, error) {
 	if !p.up.Maybe || p.size == 0 || len(p.up.Parts) > 0 {
 		return false, nil
 	}
-	digest, err := p.local.digest(ctx)
-	if err == nil {
-		err = p.local.unchanged()
-	}
+	digest, err := p.digest(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -42,6 +39,16 @@ func (p *put) claim(ctx context.Context) (bool, error) {
 	p.res.Outcome, p.res.InstantBytes = Instant, p.size
 	p.item.claimed(p.size)
 	return true, nil
+}
+
+// digest is that of the whole file, which did not change meanwhile.
+func (p *put) digest(ctx context.Context) (protocol.Digest, error) {
+	defer p.item.hashed()
+	digest, err := p.local.digest(ctx, p.item.hashing)
+	if err == nil {
+		err = p.local.unchanged()
+	}
+	return digest, err
 }
 
 // prove is both rounds of the claim. They hold one connection of the budget

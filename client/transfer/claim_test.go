@@ -116,7 +116,7 @@ func TestPutOfKnownContentIsInstant(t *testing.T) {
 	if n := r.d.count("PUT ") + r.d.count("POST /v1/uploads/"+res.UID.String()+"/commit"); n != 0 {
 		t.Errorf("%d requests sent parts or committed", n)
 	}
-	if s := r.cfg.Progress.Snapshot(); s.Instant != int64(len(data)) || s.Done() != s.Bytes || s.Moved != 0 {
+	if s := r.cfg.Progress.Snapshot(); s.Instant != int64(len(data)) || s.Done() != s.Bytes || s.Moved != 0 || s.Hashed != 0 {
 		t.Errorf("progress %+v", s)
 	}
 	r.transfers(t, 0)

@@ -59,7 +59,8 @@ func feed(ctx context.Context, w io.Writer, r io.ReaderAt, off, n int64, buf []b
 }
 
 // digestFile is the digest of size bytes of r, its blocks hashed on all cores.
-func digestFile(ctx context.Context, r io.ReaderAt, size int64) (protocol.Digest, error) {
+// done is told of the bytes of each block that is, by several goroutines.
+func digestFile(ctx context.Context, r io.ReaderAt, size int64, done func(n int64)) (protocol.Digest, error) {
 	count := int(protocol.BlockCount(size))
 	sums := make([]byte, count*sha256.Size)
 	err := parallel(ctx, workers(), count, func(ctx context.Context, buf []byte, i int) error {
@@ -69,6 +70,7 @@ func digestFile(ctx context.Context, r io.ReaderAt, size int64) (protocol.Digest
 			return err
 		}
 		h.Sum(sums[:i*sha256.Size])
+		done(n)
 		return nil
 	})
 	if err != nil {

@@ -144,9 +144,9 @@ func (l *local) fingerprint() (protocol.Fingerprint, error) {
 	return fp, nil
 }
 
-// digest hashes the whole file on all cores.
-func (l *local) digest(ctx context.Context) (protocol.Digest, error) {
-	d, err := digestFile(ctx, l.f, l.stamp.Size)
+// digest hashes the whole file on all cores, and tells done of what it has.
+func (l *local) digest(ctx context.Context, done func(n int64)) (protocol.Digest, error) {
+	d, err := digestFile(ctx, l.f, l.stamp.Size, done)
 	if err != nil && ctx.Err() == nil {
 		err = l.readError(err)
 	}

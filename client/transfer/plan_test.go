@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"unicode/utf8"
 
@@ -129,11 +130,13 @@ func TestDigestFile(t *testing.T) {
 	for _, n := range []int{0, 1, protocol.BlockSize - 1, protocol.BlockSize, protocol.BlockSize + 1, 5*protocol.BlockSize + 3} {
 		data := random(n, 9)
 		want, _, _ := protocol.HashContent(bytes.NewReader(data))
-		if got, err := digestFile(t.Context(), bytes.NewReader(data), int64(n)); err != nil || got != want {
-			t.Errorf("%d bytes: %s, want %s, %v", n, got, want, err)
+		var done atomic.Int64
+		got, err := digestFile(t.Context(), bytes.NewReader(data), int64(n), func(n int64) { done.Add(n) })
+		if err != nil || got != want || done.Load() != int64(n) {
+			t.Errorf("%d bytes: %s after %d, want %s, %v", n, got, done.Load(), want, err)
 		}
 	}
-	if _, err := digestFile(t.Context(), bytes.NewReader(make([]byte, 5)), 6); err == nil {
+	if _, err := digestFile(t.Context(), bytes.NewReader(make([]byte, 5)), 6, func(int64) {}); err == nil {
 		t.Error("a short file has a digest")
 	}
 }

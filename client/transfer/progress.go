@@ -24,7 +24,7 @@ type Progress struct {
 	total    int64
 	// moved is useful bytes of ended requests, wire is all bytes ever moved.
 	moved, resumed, wire int64
-	instant              int64
+	instant, hash        int64
 	running              map[*flow]struct{}
 	samples              []sample
 }
@@ -42,6 +42,9 @@ type Snapshot struct {
 	// those claimed. Their sum never exceeds what is known of Bytes for long:
 	// what a failed request moved is taken back.
 	Bytes, Moved, Resumed, Instant int64
+	// Hashed is how far the items are that are being hashed as a whole, to be
+	// claimed or compared; 0 once they are.
+	Hashed int64
 	// Rate is bytes a second over the last 5 s, or since the snapshot before
 	// where snapshots are further apart. 0 until it is known.
 	Rate float64
@@ -73,7 +76,7 @@ func (p *Progress) Snapshot() Snapshot {
 	}
 	s := Snapshot{
 		Items: max(p.expItems, p.begun), ItemsDone: p.done,
-		Bytes: max(p.expBytes, p.total), Moved: moved, Resumed: p.resumed, Instant: p.instant,
+		Bytes: max(p.expBytes, p.total), Moved: moved, Resumed: p.resumed, Instant: p.instant, Hashed: p.hash,
 		Rate: p.rate(wire),
 	}
 	if left := s.Bytes - s.Done(); left > 0 && s.Rate > 0 {
@@ -109,7 +112,7 @@ func (p *Progress) now() time.Time {
 type item struct {
 	p                    *Progress
 	size, moved, resumed int64
-	instant              int64
+	instant, hash        int64
 }
 
 // flow is one request on its way: sent says how far it is.
@@ -144,6 +147,15 @@ func (it *item) grow(n int64) {
 // held counts n bytes that need not be moved.
 func (it *item) held(n int64) {
 	it.locked(func() { it.resumed += n; it.p.resumed += n })
+}
+
+// hashing counts n bytes that were hashed, until hashed takes them back.
+func (it *item) hashing(n int64) {
+	it.locked(func() { it.hash += n; it.p.hash += n })
+}
+
+func (it *item) hashed() {
+	it.locked(func() { it.p.hash -= it.hash; it.hash = 0 })
 }
 
 // claimed counts n bytes that the daemon had of other files.

@@ -128,7 +128,7 @@ func lookAt(ctx context.Context, target string, f protocol.File) (existing, erro
 		return existsOther, nil // it cannot be read, so it is not known to be the same
 	}
 	defer r.Close()
-	digest, err := digestFile(ctx, r, f.Size)
+	digest, err := digestFile(ctx, r, f.Size, func(int64) {})
 	switch {
 	case ctx.Err() != nil:
 		return 0, ctx.Err()

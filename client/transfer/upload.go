@@ -308,11 +308,8 @@ func (p *put) settle(ctx context.Context, f protocol.File) error {
 			Hint:    "Try again in a while."}
 	}
 	if f.Size == p.size {
-		digest, err := p.local.digest(ctx)
+		digest, err := p.digest(ctx)
 		if err != nil {
-			return err
-		}
-		if err := p.local.unchanged(); err != nil {
 			return err
 		}
 		if digest == *f.Digest {

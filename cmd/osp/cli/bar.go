@@ -55,5 +55,5 @@ func barText(s transfer.Snapshot) string {
 	}
 	parts = append(parts, bytesText(s.Moved)+"/"+bytesText(toMove(s)))
 	parts = append(parts, speed(s)...)
-	return strings.Join(append(parts, spared(s)...), "  ")
+	return strings.Join(append(parts, besides(s)...), "  ")
 }

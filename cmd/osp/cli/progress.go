@@ -78,14 +78,17 @@ type plainLines struct {
 }
 
 // next is the line for a snapshot, "" unless something moved since the last
-// line: 1 % of the total, or of what was moved where there is no total.
+// line, or was hashed: 1 % of the total, or of what was moved where there is
+// no total.
 func (p *plainLines) next(now time.Time, s transfer.Snapshot) string {
 	whole := s.Bytes
 	if p.unsized {
 		whole = p.shown.Moved
 	}
 	done, before := s.Done(), p.shown.Done()
-	if done <= before || (done-before)*100 < whole {
+	p.shown.Hashed = min(p.shown.Hashed, s.Hashed) // another hash began
+	grown := max(done-before, s.Hashed-p.shown.Hashed)
+	if grown <= 0 || grown*100 < whole {
 		return ""
 	}
 	p.shown = s
@@ -96,7 +99,7 @@ func (p *plainLines) next(now time.Time, s transfer.Snapshot) string {
 		parts = append(parts, fmt.Sprintf("%d%%", percent(done, s.Bytes)), bytesText(done)+"/"+bytesText(s.Bytes))
 	}
 	parts = append(parts, speed(s)...)
-	return strings.Join(append(parts, spared(s)...), " ")
+	return strings.Join(append(parts, besides(s)...), " ")
 }
 
 // speed is rate and time left, as far as they are known.
@@ -111,9 +114,12 @@ func speed(s transfer.Snapshot) []string {
 	return parts
 }
 
-// spared is what need not be moved, and why.
-func spared(s transfer.Snapshot) []string {
+// besides is what goes on without anything being moved.
+func besides(s transfer.Snapshot) []string {
 	var parts []string
+	if s.Hashed > 0 {
+		parts = append(parts, "hashed "+bytesText(s.Hashed))
+	}
 	if s.Resumed > 0 {
 		parts = append(parts, "resumed "+bytesText(s.Resumed))
 	}

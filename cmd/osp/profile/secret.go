@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -85,16 +86,17 @@ func exposed(path string, info os.FileInfo, why string) error {
 // Text is the token itself, for the header of a request and for nothing else.
 func (s Secret) Text() string { return string(s) }
 
-// String is the token's id, which is no secret, where it has the form
-// osp_<id>_<secret>; else nothing of it.
+// tokenForm is a token as daemons make it, with what is no secret in front.
+const tokenForm = `^(osp_[0-9A-Za-z]{12}_)[0-9A-Za-z]{49}$`
+
+// String is the token's id, which is no secret, where it has the form of a
+// token; else nothing of it.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
 	}
-	if rest, ok := strings.CutPrefix(string(s), "osp_"); ok {
-		if id, _, ok := strings.Cut(rest, "_"); ok && len(id) <= maxName {
-			return "osp_" + id + "_…"
-		}
+	if m := regexp.MustCompile(tokenForm).FindStringSubmatch(string(s)); m != nil {
+		return m[1] + "…"
 	}
 	return "…"
 }
