@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -40,8 +41,26 @@ func newAdmin(addr string, reg *prometheus.Registry, log *slog.Logger) (*admin, 
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return &admin{l: l, log: log, http: &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: fromThisMachine(mux), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	}}, nil
+}
+
+// fromThisMachine refuses requests under a foreign name: a web page may have one
+// that resolves to this machine.
+func fromThisMachine(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		overTCP := r.Context().Value(http.LocalAddrContextKey).(net.Addr).Network() == "tcp"
+		if overTCP && host != "localhost" && (err != nil || !ip.IsLoopback()) {
+			http.Error(w, "this listener answers to localhost only", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func listenAdmin(addr string) (net.Listener, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,9 @@ type Config struct {
 	// AdminListen serves metrics and profiles: a loopback host:port or
 	// unix:/path. Empty: not served.
 	AdminListen string `koanf:"admin_listen"`
+	// PublicURL is the address under which others reach the daemon, through a
+	// proxy. While there are no tokens its host is one the daemon answers to.
+	PublicURL string `koanf:"public_url"`
 	// Data is the folder of everything the daemon keeps; one daemon uses it.
 	Data string `koanf:"data"`
 	// DB is "sqlite": <data>/meta.db.
@@ -105,6 +109,9 @@ func (c *Config) checkListeners() error {
 	if _, err := isLoopback(c.Listen); err != nil {
 		errs = append(errs, fmt.Errorf("listen: %w", err))
 	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		errs = append(errs, fmt.Errorf("public_url: %q is not an http or https URL", c.PublicURL))
+	}
 	if c.AdminListen != "" && !strings.HasPrefix(c.AdminListen, "unix:/") {
 		if local, err := isLoopback(c.AdminListen); err != nil {
 			errs = append(errs, fmt.Errorf("admin_listen: %w", err))
@@ -113,6 +120,15 @@ func (c *Config) checkListeners() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// publicHost is the host of PublicURL, "" without one.
+func (c *Config) publicHost() string {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // isLoopback reports whether only this machine reaches host:port.

@@ -52,23 +52,22 @@ stores:
 
 func TestRefusedConfigs(t *testing.T) {
 	for name, c := range map[string]struct{ text, says string }{
-		"unknown key":            {"lisen: 127.0.0.1:1", "lisen"},
-		"unknown key of a store": {"stores: {a: {type: local, path: /a, pth: /b}}", "pth"},
-		"not YAML":               {"listen: [", "read "},
-		"no port":                {"listen: 127.0.0.1", "HOST:PORT"},
-		"a name":                 {"listen: example.com:80", "HOST:PORT"},
-		"every address":          {"listen: 0.0.0.0:80", "--insecure"},
-		"every address, short":   {"listen: ':80'", "--insecure"},
-		"admin for all":          {"admin_listen: 0.0.0.0:80", "loopback"},
-		"postgres":               {"db: postgres://user:hunter2@host/name", "sqlite only"},
-		"a store of a later day": {"stores: {a: {type: s3, path: /a}}", "s3"},
-		"a relative path":        {"stores: {a: {type: local, path: blobs}}", "absolute"},
-		"two stores, one folder": {"default_store: a\nstores: {a: {type: local, path: /a}, b: {type: local, path: /a/}}", "the folder of store"},
-		"no default":             {"stores: {a: {type: local, path: /a}, b: {type: local, path: /b}}", "default_store"},
-		"reads sometimes":        {"verify_reads: sometimes", "always"},
-		"no time to drain":       {"drain_timeout: 0s", "drain_timeout"},
-		"not a time":             {"drain_timeout: soon", "drain_timeout"},
-		"a negative size":        {"max_size: -1", "max_size"},
+		"unknown key":               {"lisen: 127.0.0.1:1", "lisen"},
+		"unknown key of a store":    {"stores: {a: {type: local, path: /a, pth: /b}}", "pth"},
+		"not YAML":                  {"listen: [", "read "},
+		"no port":                   {"listen: 127.0.0.1", "HOST:PORT"},
+		"a name":                    {"listen: example.com:80", "HOST:PORT"},
+		"a public URL that is none": {"public_url: files.example.com", "public_url"},
+		"admin for all":             {"admin_listen: 0.0.0.0:80", "loopback"},
+		"postgres":                  {"db: postgres://user:hunter2@host/name", "sqlite only"},
+		"a store of a later day":    {"stores: {a: {type: s3, path: /a}}", "s3"},
+		"a relative path":           {"stores: {a: {type: local, path: blobs}}", "absolute"},
+		"two stores, one folder":    {"default_store: a\nstores: {a: {type: local, path: /a}, b: {type: local, path: /a/}}", "the folder of store"},
+		"no default":                {"stores: {a: {type: local, path: /a}, b: {type: local, path: /b}}", "default_store"},
+		"reads sometimes":           {"verify_reads: sometimes", "always"},
+		"no time to drain":          {"drain_timeout: 0s", "drain_timeout"},
+		"not a time":                {"drain_timeout: soon", "drain_timeout"},
+		"a negative size":           {"max_size: -1", "max_size"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := LoadConfig(write(t, c.text), nil, map[string]any{"data": t.TempDir()})
@@ -89,12 +88,6 @@ func TestEverythingWrongIsNamed(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%v does not name %s", err, key)
 		}
-	}
-}
-
-func TestInsecureListensAnywhere(t *testing.T) {
-	if _, err := LoadConfig("", nil, map[string]any{"listen": "0.0.0.0:80", "insecure": "true"}); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -109,7 +109,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		Capabilities: d.capabilities(version), Tokens: tokens,
 	}
 	if local {
-		served.Hosts = api.LoopbackHosts(d.l.Addr())
+		served.Hosts = append(api.LoopbackHosts(d.l.Addr()), cfg.publicHost())
 	}
 	d.api = api.New(served)
 	return d, nil

@@ -12,17 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 )
-
-// TestMain looks for goroutines that nobody waited for; the two of fasthttp
-// that are left out are those of package api's tests.
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
-}
 
 func config(t *testing.T) Config {
 	t.Helper()
@@ -62,11 +52,16 @@ func running(t *testing.T, cfg Config) (d *Daemon, stop func() error) {
 
 func get(t *testing.T, url string) (status int, body string) {
 	t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return do(t, req)
+}
+
+func do(t *testing.T, req *http.Request) (status int, body string) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -98,12 +93,37 @@ func TestServesAndStops(t *testing.T) {
 	if status != http.StatusOK || !strings.Contains(body, "ospd_http_requests_total") {
 		t.Errorf("metrics are %d: %.200s", status, body)
 	}
+	foreign, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+d.admin.l.Addr().String()+"/debug/pprof/heap", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign.Host = "evil.example"
+	if status, _ := do(t, foreign); status != http.StatusForbidden {
+		t.Errorf("a foreign name gets %d from the admin listener", status)
+	}
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
 	d, _ = running(t, cfg)
 	if _, again := get(t, d.URL()+"/v1/capabilities"); again != first {
 		t.Errorf("after a restart the daemon is another: %s, then %s", first, again)
+	}
+}
+
+// TestPublicURL: through a proxy the daemon is asked under the proxy's name.
+func TestPublicURL(t *testing.T) {
+	cfg := config(t)
+	cfg.PublicURL = "https://files.example.com"
+	d, _ := running(t, cfg)
+	for host, want := range map[string]int{"files.example.com": http.StatusOK, "other.example.com": http.StatusForbidden} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.URL()+"/v1/capabilities", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		if status, body := do(t, req); status != want {
+			t.Errorf("%s: %d, want %d: %s", host, status, want, body)
+		}
 	}
 }
 
@@ -120,6 +140,7 @@ func TestStartingStops(t *testing.T) {
 		stage  Stage
 	}{
 		"a wrong configuration":  {func(cfg *Config) { cfg.Listen = "nowhere" }, StageConfig},
+		"a listener for all":     {func(cfg *Config) { cfg.Listen = "0.0.0.0:0" }, StageConfig},
 		"a daemon on the folder": {func(cfg *Config) { cfg.Data = used.Data }, StageLock},
 		"a port that is taken":   {func(cfg *Config) { cfg.Listen = taken.Addr().String() }, StageListener},
 		"an admin port taken":    {func(cfg *Config) { cfg.AdminListen = taken.Addr().String() }, StageListener},

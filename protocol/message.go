@@ -1,19 +1,47 @@
 package protocol
 
+import "encoding/json"
+
 // BeginUpload asks for a new upload (POST /v1/uploads). Only Name is required.
 type BeginUpload struct {
 	Name string `json:"name"`
 	// Size is nil when the length is not known before the end.
 	Size *int64 `json:"size"`
 	// SizeHint chooses the part size when Size is nil.
-	SizeHint    *int64            `json:"size_hint"`
-	Fingerprint *Fingerprint      `json:"fingerprint"`
-	MediaType   *string           `json:"media_type"`
-	Meta        map[string]string `json:"meta"`
-	ExpiresAt   *Time             `json:"expires_at"`
+	SizeHint    *int64       `json:"size_hint"`
+	Fingerprint *Fingerprint `json:"fingerprint"`
+	MediaType   *string      `json:"media_type"`
+	Meta        Meta         `json:"meta"`
+	ExpiresAt   *Time        `json:"expires_at"`
 	// Resume asks for an open upload of the same name, size and fingerprint
 	// that nobody is sending to, if there is one (answer 200 instead of 201).
 	Resume bool `json:"resume"`
+}
+
+// Meta is the metadata in a request. Its values are texts: null, of which
+// encoding/json would make an empty one, is KindBadRequest.
+type Meta map[string]string
+
+// UnmarshalJSON reads an object of texts, or null for none.
+func (m *Meta) UnmarshalJSON(b []byte) error {
+	var values map[string]*string
+	if err := json.Unmarshal(b, &values); err != nil {
+		return err
+	}
+	*m = nil
+	for key, value := range values {
+		if value == nil {
+			return Errorf(KindBadRequest, "the value of meta.%.80q is null, not a text", key)
+		}
+		if *m == nil {
+			*m = Meta{}
+		}
+		(*m)[key] = *value
+	}
+	if values != nil && *m == nil {
+		*m = Meta{}
+	}
+	return nil
 }
 
 // CommitUpload turns an upload into a File (POST /v1/uploads/{uid}/commit).

@@ -17,6 +17,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -56,13 +57,20 @@ type UID uint64
 // Epoch is the instant from which the time in a UID counts.
 var Epoch = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// ParseUID reads the one spelling a UID has: [1-9][0-9]{0,18}, at most 63
-// bits. Any other text is KindBadUID.
+// maxUIDDigits is the length of the longest spelling.
+const maxUIDDigits = 19
+
+// ParseUID reads the one spelling a UID has: [1-9][0-9]{0,18}. Any other text is
+// KindBadUID. A number of more than 63 bits is well spelled, and KindNotFound,
+// since none is ever minted.
 func ParseUID(s string) (UID, error) {
-	n, err := strconv.ParseUint(s, 10, 63)
-	if err != nil || n == 0 || s[0] == '0' {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || len(s) > maxUIDDigits || n == 0 || s[0] == '0' {
 		return 0, &Error{Kind: KindBadUID, Message: fmt.Sprintf("%.40q is not a uid", s),
 			Hint: "A uid is 1 to 19 decimal digits without a leading zero."}
+	}
+	if n > math.MaxInt64 {
+		return 0, &Error{Kind: KindNotFound, Message: s + " is no uid that was ever given out"}
 	}
 	return UID(n), nil
 }

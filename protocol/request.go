@@ -58,6 +58,10 @@ func badJSON(err error) error {
 		return own
 	}
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		digits, number := strings.CutPrefix(t.Value, "number ")
+		if number && t.Field == "size" && strings.Trim(digits, "0123456789") == "" {
+			return Errorf(KindTooLarge, "no file is that large: %s", t.Value)
+		}
 		return Errorf(KindBadRequest, "the field %q has a value of the wrong type: %s", t.Field, t.Value)
 	}
 	if s, ok := errors.AsType[*json.SyntaxError](err); ok {

@@ -66,7 +66,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{`{"size":"5"}`, KindBadRequest, `"size"`},
 		{`{"size":5.0}`, KindBadRequest, `"size"`},
 		{`{"size":5e1}`, KindBadRequest, `"size"`},
-		{`{"size":9223372036854775808}`, KindBadRequest, `"size"`},
+		{`{"size":9223372036854775808}`, KindTooLarge, `9223372036854775808`},
 		{`{"resume":"true"}`, KindBadRequest, `"resume"`},
 		{`{"meta":{"k":1}}`, KindBadRequest, `"meta`},
 		{`{"meta":[]}`, KindBadRequest, `"meta"`},

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/osproxy/osproxy/protocol"
 )
 
 // verdict is what the conditions of a request come to.
@@ -18,7 +20,8 @@ const (
 )
 
 // evaluate applies the conditions in the order of RFC 9110 section 13.2.2 to a
-// representation with the given validators. The methods here are GET and HEAD.
+// representation with the given validators. notModified is for GET and HEAD;
+// for other methods it is a condition that failed.
 func evaluate(h *fasthttp.RequestHeader, etag string, modified time.Time) verdict {
 	ifMatch, ifNoneMatch := string(h.Peek("If-Match")), string(h.Peek("If-None-Match"))
 	switch {
@@ -42,6 +45,24 @@ func evaluate(h *fasthttp.RequestHeader, etag string, modified time.Time) verdic
 		}
 	}
 	return serveIt
+}
+
+// precondition evaluates the conditions of a request that changes the File
+// (RFC 9110 section 13.1): one that does not hold is KindPreconditionFailed and
+// nothing is changed. The validators of a File never change, so that what held
+// here still holds when the change is made.
+func (c *call) precondition() error {
+	if !c.given("If-Match") && !c.given("If-None-Match") && !c.given("If-Unmodified-Since") {
+		return nil
+	}
+	f, err := c.srv.cfg.Files.File(c.ctx, c.caller.Owner, c.uid)
+	if err != nil {
+		return err
+	}
+	if evaluate(&c.http.Request.Header, f.ETag, f.CommittedAt.Time) == serveIt {
+		return nil
+	}
+	return &protocol.Error{Kind: protocol.KindPreconditionFailed, UID: c.uid, Message: "a condition of the request does not hold; nothing was changed"}
 }
 
 // rangeApplies evaluates If-Range: the range is for this representation, or

@@ -18,11 +18,6 @@ func (c *call) putFile() error {
 	if err != nil {
 		return err
 	}
-	limit := c.srv.cfg.Capabilities.OneShotMax
-	if c.body.want > limit {
-		return &protocol.Error{Kind: protocol.KindTooLarge, Message: fmt.Sprintf("a file of one request has at most %d bytes; nothing was stored", limit),
-			Hint: "Begin an upload (POST /v1/uploads) and send it in parts."}
-	}
 	var buf []byte
 	select {
 	case buf = <-c.srv.oneShots:
@@ -31,7 +26,7 @@ func (c *call) putFile() error {
 	}
 	defer func() { c.srv.oneShots <- buf }()
 	if int64(cap(buf)) < c.body.want {
-		buf = make([]byte, limit)
+		buf = make([]byte, c.srv.cfg.Capabilities.OneShotMax)
 	}
 	f.Body = buf[:c.body.want]
 	if _, err := io.ReadFull(c.body, f.Body); err != nil {
@@ -112,6 +107,9 @@ func (c *call) patchFile() error {
 	if err != nil {
 		return err
 	}
+	if err := c.precondition(); err != nil {
+		return err
+	}
 	f, err := c.srv.cfg.Files.Patch(c.ctx, c.caller.Owner, c.uid, patch)
 	if err != nil {
 		return err
@@ -121,6 +119,9 @@ func (c *call) patchFile() error {
 }
 
 func (c *call) deleteFile() error {
+	if err := c.precondition(); err != nil {
+		return err
+	}
 	if err := c.srv.cfg.Files.Delete(c.ctx, c.caller.Owner, c.uid); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -168,7 +169,8 @@ func stripPeer(h *fasthttp.RequestHeader) {
 }
 
 // checkBody refuses a body the route does not take, before any of it is read.
-func checkBody(rule bodyRule, f framing, h *fasthttp.RequestHeader) error {
+func checkBody(e endpoint, f framing, h *fasthttp.RequestHeader) error {
+	rule := e.body
 	switch enc := string(h.Peek("Content-Encoding")); {
 	case f.chunked:
 		return closing{&protocol.Error{Kind: protocol.KindLengthRequired, Message: "a body is taken only with its length; nothing was read of it",
@@ -179,6 +181,9 @@ func checkBody(rule bodyRule, f framing, h *fasthttp.RequestHeader) error {
 		return &protocol.Error{Kind: protocol.KindLengthRequired, Message: "this request needs a Content-Length"}
 	case rule == bodyNone && f.sized && h.ContentLength() > 0:
 		return protocol.Errorf(protocol.KindBadRequest, "this request takes no body")
+	case rule == bodyBytes && e.most > 0 && int64(h.ContentLength()) > e.most:
+		return &protocol.Error{Kind: protocol.KindTooLarge, Message: fmt.Sprintf("a file of one request has at most %d bytes; nothing was stored", e.most),
+			Hint: "Begin an upload (POST /v1/uploads) and send it in parts."}
 	case rule == bodyJSON && h.ContentLength() > maxJSON:
 		return protocol.Errorf(protocol.KindTooLarge, "the body of this request has at most %d bytes", maxJSON)
 	}

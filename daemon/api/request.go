@@ -81,10 +81,10 @@ func (c *call) readJSON() ([]byte, error) {
 // (WIRE 10).
 func (c *call) once(body []byte) (*upload.Once, error) {
 	key := c.header(protocol.HeaderIdempotencyKey)
-	if key == "" {
+	if !c.given(protocol.HeaderIdempotencyKey) {
 		return nil, nil
 	}
-	ok := len(key) <= 128
+	ok := len(key) >= 1 && len(key) <= 128
 	for _, b := range []byte(key) {
 		ok = ok && b > ' ' && b < 0x7f
 	}
@@ -102,10 +102,13 @@ func (c *call) once(body []byte) (*upload.Once, error) {
 	return &upload.Once{Key: key, Request: [32]byte(h.Sum(nil))}, nil
 }
 
+// given reports whether the request has the field at all, be it empty.
+func (c *call) given(name string) bool { return len(c.http.Request.Header.PeekAll(name)) > 0 }
+
 // hashes are those the caller gave of the body.
 func (c *call) hashes() (*protocol.XXH3, *[32]byte, error) {
 	var xxh3 *protocol.XXH3
-	if text := c.header(protocol.HeaderXXH3); text != "" {
+	if text := c.header(protocol.HeaderXXH3); c.given(protocol.HeaderXXH3) {
 		x, err := protocol.ParseXXH3(text)
 		if err != nil {
 			return nil, nil, fmt.Errorf("header %s: %w", protocol.HeaderXXH3, err)
@@ -125,6 +128,7 @@ func parseContentDigest(field string) (*[32]byte, error) {
 		if key != "sha-256" {
 			continue
 		}
+		value, _, _ = strings.Cut(value, ";") // parameters say nothing of the bytes
 		text, open := strings.CutPrefix(value, ":")
 		text, closed := strings.CutSuffix(text, ":")
 		b, err := base64.StdEncoding.Strict().DecodeString(text)

@@ -27,6 +27,8 @@ type endpoint struct {
 	body  bodyRule
 	// query are the parameters; one that ends in a dot is a prefix.
 	query []string
+	// most bounds a body of bodyBytes; 0 leaves it to the handler.
+	most int64
 	// health routes answer while draining.
 	health bool
 }

@@ -38,7 +38,7 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/v1/files/0", protocol.KindBadUID, ""},
 		{"GET", "/v1/files/-1", protocol.KindBadUID, ""},
 		{"GET", "/v1/files/x", protocol.KindBadUID, ""},
-		{"GET", "/v1/files/9223372036854775808", protocol.KindBadUID, ""},
+		{"GET", "/v1/files/9223372036854775808", protocol.KindNotFound, ""},
 		{"GET", "/v1/files/12345678901234567890", protocol.KindBadUID, ""},
 		{"GET", "/v1/files?limt=3", protocol.KindUnknownField, ""},
 		{"GET", "/v1/files?meta.a=3", protocol.KindUnknownField, ""},

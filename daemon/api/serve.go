@@ -152,7 +152,7 @@ func (c *call) admit() error {
 	if err := c.authenticate(); err != nil {
 		return err
 	}
-	if err := checkBody(c.match.endpoint.body, f, h); err != nil {
+	if err := checkBody(c.match.endpoint, f, h); err != nil {
 		return err
 	}
 	return c.readTarget()

@@ -22,7 +22,7 @@ func (s *Server) endpoints() map[protocol.RouteName]endpoint {
 		protocol.RoutePutPart:      {serve: (*call).putPart, body: bodyBytes},
 		protocol.RouteCommit:       {serve: (*call).commit, body: bodyJSON},
 		protocol.RouteClaim:        {serve: (*call).claim, body: bodyJSON},
-		protocol.RoutePutFile:      {serve: (*call).putFile, body: bodyBytes, query: []string{"name", "expires_at", "meta."}},
+		protocol.RoutePutFile:      {serve: (*call).putFile, body: bodyBytes, most: s.cfg.Capabilities.OneShotMax, query: []string{"name", "expires_at", "meta."}},
 		protocol.RouteListFiles:    {serve: (*call).listFiles, query: []string{"limit", "cursor", "name", "prefix", "digest"}},
 		protocol.RouteGetFile:      {serve: (*call).getFile},
 		protocol.RoutePatchFile:    {serve: (*call).patchFile, body: bodyJSON},

@@ -70,6 +70,10 @@ func (s *Service) putFile(ctx context.Context, owner protocol.Owner, f NewFile, 
 		UID:        uid, Size: size, Digest: digest, Fingerprint: protocol.FingerprintOf(size, sums.blocks),
 		ETag: etagOf(digest), Blocks: sums.blocks,
 	}
+	if err := s.place.begin(); err != nil {
+		return Reply{}, err
+	}
+	defer s.place.end()
 	if size > 0 {
 		if rec.Blob, err = s.storeSmall(ctx, f.Body); err != nil {
 			return Reply{}, err

@@ -99,7 +99,6 @@ func TestPutFileLeavesNothing(t *testing.T) {
 				t.Errorf("left %v, want %d", left, c.left)
 			}
 			must(t, put())
-			b.restart("boot 1")
 			removed, err := b.Settle(t.Context())
 			must(t, err)
 			if left := b.objects(); removed != c.left || len(left) != 1 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
 
@@ -28,9 +29,39 @@ type placer struct {
 	dir      store.Dir
 	used     int
 	reserved store.Dir
+	// unnamed counts the small files whose object may exist while their row
+	// does not; once closed there are no more of them.
+	unnamed int
+	closed  bool
 }
 
 func newPlacer(db *meta.DB, s *store.Store) *placer { return &placer{db: db, store: s} }
+
+// begin and end bracket the time in which a small file's object may exist
+// without a row. After close nothing begins.
+func (p *placer) begin() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return protocol.Errorf(protocol.KindDraining, "the daemon is stopping; nothing was stored")
+	}
+	p.unnamed++
+	return nil
+}
+
+func (p *placer) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unnamed--
+}
+
+// close ends the making of small files and reports whether none is under way.
+func (p *placer) close() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	return p.unnamed == 0
+}
 
 // key makes a key in the directory being filled.
 func (p *placer) key(ctx context.Context) (store.Key, error) {
@@ -67,8 +98,9 @@ func (p *placer) next(ctx context.Context) error {
 }
 
 // Settle removes what a crash left in the reserved directories: objects that
-// were written but whose file was never recorded. It runs before the daemon
-// serves, when nobody writes, and returns how many objects it removed.
+// were written but whose file was never recorded, and ends the reservations. It
+// runs before the daemon serves and after, when nobody writes, and returns how
+// many objects it removed.
 func (s *Service) Settle(ctx context.Context) (removed int, err error) {
 	for _, st := range s.cfg.Stores {
 		n, err := s.settleStore(ctx, st)

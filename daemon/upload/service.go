@@ -145,7 +145,20 @@ func New(cfg Config) *Service {
 
 // Close waits for running syncs, then closes the descriptors of open uploads.
 // Requests must have ended. The uploads themselves stay and can be resumed.
-func (s *Service) Close() error { return s.sessions.close() }
+//
+// Where nothing is under way the reservations of directories end, so that from
+// then on an object without a row is damage and no leftover.
+func (s *Service) Close() error {
+	if err := s.sessions.close(); err != nil || !s.place.close() {
+		return err
+	}
+	ctx, cancel := finishing(context.Background())
+	defer cancel()
+	if _, err := s.Settle(ctx); err != nil {
+		s.log.Warn("end the reservations of directories; the next start does", "err", err)
+	}
+	return nil
+}
 
 // Upload describes an upload with the parts that are held for certain: parts
 // that another boot of the machine left unsynced are verified first.

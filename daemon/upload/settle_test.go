@@ -37,7 +37,6 @@ func TestSettle(t *testing.T) {
 		put(dir)
 		put(dir)
 		foreign := put(store.DirOf(reserved + 1))
-		b.restart("boot 1")
 		removed, err := b.Settle(ctx)
 		must(t, err)
 		want := append(rows, foreign)
@@ -68,13 +67,43 @@ func TestSettleFails(t *testing.T) {
 	must(t, b.store.Put(t.Context(), key, bytes.NewReader(nil), 0))
 	for _, op := range []storetest.Op{storetest.OpList, storetest.OpDelete} {
 		faulty.Queue(op, storetest.Fault{Before: errGone})
-		b.restart("boot 1")
 		_, err = b.Settle(t.Context())
 		wants(t, err, protocol.KindStoreUnavailable)
 	}
 	removed, err := b.Settle(t.Context())
 	if removed != 1 || err != nil {
 		t.Errorf("removed %d, %v", removed, err)
+	}
+}
+
+// TestCleanEnd: a service that was closed while nothing was under way leaves no
+// reservation, so that fsck takes an object without a row for what it is.
+func TestCleanEnd(t *testing.T) {
+	eachStore(t, func(t *testing.T, b *bench) {
+		r, err := b.PutFile(t.Context(), owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
+		must(t, err)
+		before := b.objects()
+		must(t, b.store.Put(t.Context(), store.NewKey(before[0].Dir()), bytes.NewReader(nil), 0))
+		b.restart("boot 1")
+		if dirs, err := b.db.OpenDirs(t.Context(), b.store.Name()); err != nil || len(dirs) != 0 {
+			t.Errorf("directories %v are still reserved (%v)", dirs, err)
+		}
+		if got := b.objects(); !slices.Equal(got, before) {
+			t.Errorf("objects %v, want %v", got, before)
+		}
+		b.holds(r.UID, []byte("abc"))
+	})
+}
+
+// TestNothingBeginsAfterClose: an object made then would lie in a directory
+// that is not reserved any more.
+func TestNothingBeginsAfterClose(t *testing.T) {
+	b := newEnded(t, setup{})
+	must(t, b.Close())
+	_, err := b.PutFile(t.Context(), owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
+	wants(t, err, protocol.KindDraining)
+	if got := b.objects(); len(got) != 0 {
+		t.Errorf("objects %v", got)
 	}
 }
 

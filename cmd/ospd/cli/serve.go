@@ -52,10 +52,12 @@ func runServe(ctx context.Context, e *env, o *serveOptions) error {
 	}
 	ctx, stop := untilSignal(ctx, e.stderr)
 	defer stop()
-	d, err := daemon.New(ctx, cfg, version().Version, newLogger(e.stderr, o.verbose))
+	log := newLogger(e.stderr, o.verbose)
+	d, err := daemon.New(ctx, cfg, version().Version, log)
 	if err != nil {
 		return err
 	}
+	log.Info("serving", "url", d.URL(), "data", cfg.Data, "version", version().Version)
 	if err := announce(e, o, cfg, d); err != nil {
 		return closing(d, err)
 	}

@@ -25,7 +25,9 @@ func newToken(e *env) *cobra.Command {
 			"not; a running one knows within 5 seconds.\n\n" +
 			"Once the first token was made, no request is answered without one.",
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return usageError{errors.New("token: say create, list or revoke")} },
+		RunE: func(*cobra.Command, []string) error {
+			return usageError{errors.New("token: say create, list or revoke")}
+		},
 	}
 	cmd.AddCommand(newTokenCreate(e), newTokenList(e), newTokenRevoke(e))
 	return cmd
