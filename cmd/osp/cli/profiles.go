@@ -26,7 +26,7 @@ func newProfile(s *session) *cobra.Command {
 		Args: noVerb,
 		RunE: needsVerb,
 	}
-	cmd.AddCommand(newProfileList(s), newProfileUse(s), newProfileShow(s))
+	cmd.AddCommand(newProfileList(s), newProfileUse(), newProfileShow(s))
 	return cmd
 }
 
@@ -111,7 +111,7 @@ func (s *session) printProfiles(lines []profileLine) {
 	}
 }
 
-func newProfileUse(s *session) *cobra.Command {
+func newProfileUse() *cobra.Command {
 	return &cobra.Command{
 		Use:         "use NAME",
 		Short:       "Make a profile the current one",
