@@ -27,9 +27,9 @@ func (e *env) challenge(d, nonce byte) meta.Challenge {
 }
 
 // start starts a claim of alice's, to the content that 1 names, that must start.
-func (e *env) start(uid protocol.UID, nonce byte, scope meta.Scope) meta.Content {
+func (e *env) start(uid protocol.UID, nonce byte) meta.Content {
 	e.Helper()
-	c, err := e.db.StartClaim(e.ctx, alice, uid, e.challenge(1, nonce), scope)
+	c, err := e.db.StartClaim(e.ctx, alice, uid, e.challenge(1, nonce), meta.ScopeOwner)
 	e.ok(err)
 	return c
 }
@@ -109,7 +109,7 @@ var claimTests = map[string]func(*env){
 		own, err := e.db.AddBlob(e.ctx, e.newBlob(5), u.UID)
 		e.ok(err)
 		want := e.challenge(1, 7)
-		started := e.start(u.UID, 7, meta.ScopeOwner)
+		started := e.start(u.UID, 7)
 		got, c, err := e.db.TakeChallenge(e.ctx, alice, u.UID, protocol.Nonce{7}, meta.ScopeOwner)
 		e.ok(err)
 		e.same("challenge", got, want)
@@ -148,7 +148,7 @@ var claimTests = map[string]func(*env){
 			}
 			return f != nil
 		}
-		c := e.start(u.UID, 7, meta.ScopeOwner)
+		c := e.start(u.UID, 7)
 		e.same("not yet", claimed(alice, u.UID, 7, 7), false)
 		e.same("nothing for nothing", claimed(alice, u.UID, 0, 0), false)
 		_, err := e.claim(alice, u.UID, c, 7, meta.ScopeOwner)
@@ -225,14 +225,14 @@ var claimTests = map[string]func(*env){
 			return err
 		}
 		e.kind(take(alice, u.UID, 0), protocol.KindClaimRefused)
-		e.start(u.UID, 7, meta.ScopeOwner)
+		e.start(u.UID, 7)
 		e.kind(take(alice, u.UID, 8), protocol.KindClaimRefused)
 		e.kind(take(alice, other.UID, 7), protocol.KindClaimRefused)
 		e.kind(take(bob, u.UID, 7), protocol.KindNotFound)
 		e.ok(take(alice, u.UID, 7))
 		e.kind(take(alice, u.UID, 7), protocol.KindClaimRefused)
-		e.start(u.UID, 8, meta.ScopeOwner)
-		e.start(u.UID, 9, meta.ScopeOwner)
+		e.start(u.UID, 8)
+		e.start(u.UID, 9)
 		e.kind(take(alice, u.UID, 8), protocol.KindClaimRefused)
 		e.clock.Add(time.Minute)
 		e.kind(take(alice, u.UID, 9), protocol.KindClaimRefused)
@@ -242,10 +242,10 @@ var claimTests = map[string]func(*env){
 	"a content that goes meanwhile": func(e *env) {
 		first, f := e.put("x", 1, claimSize)
 		u := e.maybe(alice, "y")
-		e.start(u.UID, 7, meta.ScopeOwner)
+		e.start(u.UID, 7)
 		_, c, err := e.db.TakeChallenge(e.ctx, alice, u.UID, protocol.Nonce{7}, meta.ScopeOwner)
 		e.ok(err)
-		e.start(u.UID, 8, meta.ScopeOwner)
+		e.start(u.UID, 8)
 		e.ok(e.db.DeleteFile(e.ctx, alice, f.UID))
 		_, err = e.claim(alice, u.UID, c, 7, meta.ScopeOwner)
 		e.kind(err, protocol.KindClaimRefused)
@@ -278,7 +278,7 @@ var claimTests = map[string]func(*env){
 		_, c, err := e.db.Content(e.ctx, alice, f.UID)
 		e.ok(err)
 		u := e.maybe(alice, "y")
-		e.start(u.UID, 7, meta.ScopeOwner)
+		e.start(u.UID, 7)
 		e.ok(e.db.MarkDamaged(e.ctx, c.ID, c.Gen))
 		_, _, err = e.db.TakeChallenge(e.ctx, alice, u.UID, protocol.Nonce{7}, meta.ScopeOwner)
 		e.kind(err, protocol.KindClaimRefused)
