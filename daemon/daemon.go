@@ -105,7 +105,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		return nil, at(StageListener, err)
 	}
 	served := api.Config{
-		Uploads: d.uploads, Files: files, Logger: log, Metrics: met, Ready: d.notReady,
+		Uploads: d.uploads, Files: files, Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
 		Capabilities: d.capabilities(version), Tokens: tokens,
 	}
 	if local {
@@ -197,15 +197,20 @@ func (d *Daemon) Close() error {
 	return errors.Join(append(errs, d.in.Close())...)
 }
 
+// notes lists what holds the daemon back from less than its work.
+func (d *Daemon) notes() []string {
+	if held := d.sweep.Held(); held != "" {
+		return []string{held}
+	}
+	return nil
+}
+
 // notReady lists why the daemon cannot do its work now.
 func (d *Daemon) notReady(ctx context.Context) []string {
 	var why []string
 	if err := d.in.DB.Ping(ctx); err != nil {
 		d.log.Error("the database does not answer", "err", err)
 		why = append(why, "the database does not answer")
-	}
-	if held := d.sweep.Held(); held != "" {
-		why = append(why, held)
 	}
 	for name, st := range d.in.Stores {
 		if err := st.Claim(ctx, d.in.ServerID, true); err != nil {

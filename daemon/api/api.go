@@ -92,6 +92,9 @@ type Config struct {
 	// Ready says why the daemon cannot serve: nothing when it can. It may be
 	// nil.
 	Ready func(ctx context.Context) []string
+	// Notes says what an operator should know although the daemon serves: it
+	// shows in /readyz and changes no status. It may be nil.
+	Notes func() []string
 	// Metrics may be nil.
 	Metrics Metrics
 	// Tokens says who calls. It is required.
@@ -136,6 +139,9 @@ func New(cfg Config) *Server {
 	}
 	if cfg.Ready == nil {
 		cfg.Ready = func(context.Context) []string { return nil }
+	}
+	if cfg.Notes == nil {
+		cfg.Notes = func() []string { return nil }
 	}
 	if cfg.Capabilities.OneShotMax <= 0 {
 		cfg.Capabilities.OneShotMax = protocol.OneShotMax

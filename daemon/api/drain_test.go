@@ -109,6 +109,15 @@ func TestOneShotMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// TestNotes: what an operator should know does not take the daemon out of
+// service.
+func TestNotes(t *testing.T) {
+	f := start(t, Config{Notes: func() []string { return []string{"the clock stepped"} }}, nil)
+	if a := f.do(http.MethodGet, "/readyz", ""); a.StatusCode != http.StatusOK || !strings.Contains(string(a.body), `"notes":["the clock stepped"]`) {
+		t.Errorf("readyz answers %s %s", a.Status, a.body)
+	}
+}
+
 // TestReady: what is wrong is said, and Retry-After with it.
 func TestReady(t *testing.T) {
 	var reasons []string

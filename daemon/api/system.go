@@ -53,6 +53,7 @@ func (c *call) capabilities() error {
 type health struct {
 	Status  string   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
+	Notes   []string `json:"notes,omitempty"`
 }
 
 // healthz says that the process answers, and nothing else: a supervisor that
@@ -64,15 +65,15 @@ func (c *call) healthz() error {
 
 // readyz says whether requests should be sent here.
 func (c *call) readyz() error {
-	reasons := c.srv.cfg.Ready(c.ctx)
+	reasons, notes := c.srv.cfg.Ready(c.ctx), c.srv.cfg.Notes()
 	if c.srv.active.isDraining() {
 		reasons = append(reasons, "draining")
 	}
 	if len(reasons) > 0 {
 		c.http.Response.Header.Set("Retry-After", "2")
-		c.writeJSON(http.StatusServiceUnavailable, health{Status: "not ready", Reasons: reasons})
+		c.writeJSON(http.StatusServiceUnavailable, health{Status: "not ready", Reasons: reasons, Notes: notes})
 		return nil
 	}
-	c.writeJSON(http.StatusOK, health{Status: "ok"})
+	c.writeJSON(http.StatusOK, health{Status: "ok", Notes: notes})
 	return nil
 }
