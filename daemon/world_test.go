@@ -80,6 +80,7 @@ type world struct {
 	t      testing.TB
 	clocks *clocks
 	db     *meta.DB
+	dir    string // of everything on disk
 	root   string // of a local store
 	stores map[string]*store.Store
 	minter *meta.Minter
@@ -111,6 +112,7 @@ func newWorld(t testing.TB, s setup) *world {
 	w := &world{t: t, clocks: &clocks{wall: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}, outcomes: map[string]int{}}
 	dir, err := os.MkdirTemp(t.TempDir(), "world")
 	must(t, err)
+	w.dir = dir
 	quiet := slog.New(slog.DiscardHandler)
 	w.db, err = meta.Open(t.Context(), meta.Config{Path: filepath.Join(dir, "meta.db"), Clock: w.clocks.Now, Logger: quiet})
 	must(t, err)
