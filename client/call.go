@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -159,6 +160,10 @@ func transportError(ctx context.Context, op string, err error) error {
 	// net/http repeats method and address; the op says it better.
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
+	}
+	if n, ok := errors.AsType[*net.OpError](err); ok && n.Op == "dial" {
+		return &protocol.Error{Kind: protocol.KindNetwork, Op: op, Message: "the daemon cannot be reached; nothing was sent",
+			Hint: "Check that the daemon is running and that --server is its address.", Err: err}
 	}
 	return &protocol.Error{Kind: protocol.KindNetwork, Op: op,
 		Message: "no complete answer came from the daemon; whether the request took effect is not known",

@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
@@ -48,12 +49,17 @@ func LoadConfig(path string, environ []string, flags map[string]any) (Config, er
 			return cfg, fmt.Errorf("flag --%s: %w", key, err)
 		}
 	}
+	var read mapstructure.Metadata
 	err := k.UnmarshalWithConf("", &cfg, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
-		Result: &cfg, TagName: "koanf", ErrorUnused: true, WeaklyTypedInput: true,
+		Result: &cfg, TagName: "koanf", Metadata: &read, WeaklyTypedInput: true,
 		DecodeHook: mapstructure.StringToTimeDurationHookFunc(),
 	}})
 	if err != nil {
-		return cfg, fmt.Errorf("configuration: %w", err)
+		return cfg, err
+	}
+	if len(read.Unused) > 0 {
+		slices.Sort(read.Unused)
+		return cfg, fmt.Errorf("%s has keys that are not known: %s", path, strings.Join(read.Unused, ", "))
 	}
 	return cfg, cfg.Complete()
 }

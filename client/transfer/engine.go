@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -55,6 +56,10 @@ type Engine struct {
 	slots *semaphore.Weighted
 	// pause waits between tries. Tests replace it.
 	pause func(ctx context.Context, d time.Duration) error
+
+	// worried is when it was last said that requests are repeated, in
+	// nanoseconds since 1970.
+	worried atomic.Int64
 
 	asking *semaphore.Weighted // of 1: held while caps is asked for, or looked at
 	caps   *protocol.Capabilities

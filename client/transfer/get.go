@@ -296,6 +296,15 @@ func (g *get) conclude(ctx context.Context, err error) (Result, error) {
 	return g.res, err
 }
 
+// File asks for what is known of a file.
+func (e *Engine) File(ctx context.Context, uid protocol.UID) (protocol.File, error) {
+	f, err := e.file(ctx, new(tries), uid)
+	if err != nil {
+		return f, own(ctx, err)
+	}
+	return f, nil
+}
+
 // file is GET /v1/files/{uid}.
 func (e *Engine) file(ctx context.Context, t *tries, uid protocol.UID) (f protocol.File, err error) {
 	err = e.retry(ctx, t, func(ctx context.Context) (err error) {

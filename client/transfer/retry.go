@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -31,11 +32,30 @@ func (e *Engine) retry(ctx context.Context, t *tries, op func(context.Context) e
 		if own, ok := errors.AsType[*protocol.Error](err); ok {
 			wait = max(wait, own.RetryAfter)
 		}
-		if time.Since(begun)+wait > e.cfg.RetryMaxElapsed || e.pause(ctx, wait) != nil {
+		if time.Since(begun)+wait > e.cfg.RetryMaxElapsed {
+			return err
+		}
+		if try > 0 {
+			e.worry(err, e.cfg.Retries-try)
+		}
+		if e.pause(ctx, wait) != nil {
 			return err
 		}
 		t.n.Add(1)
 	}
+}
+
+// worryEvery is how often it is said that requests are repeated.
+const worryEvery = 10 * time.Second
+
+// worry says now and then why nothing seems to happen.
+func (e *Engine) worry(err error, left int) {
+	now := time.Now().UnixNano()
+	last := e.worried.Load()
+	if now-last < int64(worryEvery) || !e.worried.CompareAndSwap(last, now) {
+		return
+	}
+	e.cfg.Warn(fmt.Sprintf("%v; it is tried again, up to %d times", err, left))
 }
 
 // slot runs op within the budget of connections.

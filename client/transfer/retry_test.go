@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,5 +112,31 @@ func TestEndedKeepsItsCause(t *testing.T) {
 	<-late.Done()
 	if e := ended(late); e.Kind != protocol.KindTimeout || !errors.Is(e, context.DeadlineExceeded) {
 		t.Errorf("%#v", e)
+	}
+}
+
+// TestRetryTellsWhy: whoever waits is told for what, once in a while and not
+// for a single stumble.
+func TestRetryTellsWhy(t *testing.T) {
+	r := newRig(t)
+	var told []string
+	r.cfg.Warn = func(msg string) { told = append(told, msg) }
+	fail := protocol.Errorf(protocol.KindUnavailable, "the daemon is away")
+	stumbled := false
+	r.retry(t.Context(), new(tries), func(context.Context) error {
+		if stumbled {
+			return nil
+		}
+		stumbled = true
+		return fail
+	})
+	if len(told) != 0 {
+		t.Errorf("told of one stumble: %q", told)
+	}
+	for range 2 {
+		r.retry(t.Context(), new(tries), func(context.Context) error { return fail })
+	}
+	if len(told) != 1 || !strings.Contains(told[0], "the daemon is away") {
+		t.Errorf("told %q, want it once", told)
 	}
 }

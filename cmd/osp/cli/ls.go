@@ -39,7 +39,7 @@ func listRun(ctx context.Context, s *session, prefix string, limit int) error {
 	if err != nil {
 		return err
 	}
-	return engine.Files(ctx, client.FileQuery{Prefix: prefix}, limit, func(f protocol.File) error {
+	err = engine.Files(ctx, client.FileQuery{Prefix: prefix}, limit, func(f protocol.File) error {
 		switch {
 		case s.opts.json:
 			s.con.result(marshal(f))
@@ -50,4 +50,5 @@ func listRun(ctx context.Context, s *session, prefix string, limit int) error {
 		}
 		return s.con.lost()
 	})
+	return stopped(ctx, err)
 }

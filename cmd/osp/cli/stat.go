@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/osproxy/osproxy/client/transfer"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -28,13 +29,13 @@ func statRun(ctx context.Context, s *session, args []string) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.client()
+	engine, err := s.engine(transfer.DefaultPartsPerFile, nil)
 	if err != nil {
 		return err
 	}
 	var codes []int
 	for i, uid := range ids {
-		file, err := c.File(ctx, uid)
+		file, err := engine.File(ctx, uid)
 		err = s.advise(stopped(ctx, err))
 		codes = append(codes, exitOf(err))
 		switch {
