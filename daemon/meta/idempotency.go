@@ -39,12 +39,15 @@ func (db *DB) SaveAnswer(ctx context.Context, owner protocol.Owner, idem Idempot
 }
 
 // saveAnswer keeps an answer in the transaction that has the effect, so that
-// one is never there without the other. Answers past their time go on the way.
+// one is never there without the other. Of what is past its time only the same
+// key's goes on the way: all of it is the sweep's to prune, which does not
+// believe a clock that was set.
 func (t *tx) saveAnswer(owner protocol.Owner, idem *Idempotency) error {
 	if idem == nil {
 		return nil
 	}
-	if _, err := t.exec(`DELETE FROM idempotency WHERE created_at <= ?`, t.now-answerKept.Milliseconds()); err != nil {
+	if _, err := t.exec(`DELETE FROM idempotency WHERE owner = ? AND key = ? AND created_at <= ?`,
+		string(owner), idem.Key, t.now-answerKept.Milliseconds()); err != nil {
 		return err
 	}
 	answer := idem.Answer

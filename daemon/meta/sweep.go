@@ -155,7 +155,8 @@ func (db *DB) RemoveTombstones(ctx context.Context, blobs []BlobID) error {
 // Prune forgets up to limit rows that have been of no use since the time or
 // longer, and gives how many: files that were deleted and uploads that were
 // aborted (none of them is found since), contents that are doomed, jobs that
-// ended.
+// ended, answers kept under idempotency keys. Those are given for 24 h, so that
+// before is to be as long ago at least.
 func (db *DB) Prune(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	err = db.update(ctx, full, "prune", func(t *tx) error {
 		n = 0
@@ -176,7 +177,10 @@ func (db *DB) Prune(ctx context.Context, before time.Time, limit int) (n int, er
 			}
 			n += len(rows)
 		}
-		return nil
+		answers, err := t.exec(`DELETE FROM idempotency WHERE (owner, key) IN
+			(SELECT owner, key FROM idempotency WHERE created_at <= ? ORDER BY created_at LIMIT ?)`, ms(before), limit-n)
+		n += int(answers)
+		return err
 	})
 	return n, err
 }

@@ -9,7 +9,8 @@ import (
 // begun, as it seems: clocks are slewed, and nodes do not agree to the second.
 const timerAhead = time.Hour
 
-// timers are the times from which something is waited for.
+// timers are the times from which something is waited for; answers have one
+// too, and no id.
 var timers = [...]struct{ find, restart string }{
 	{`SELECT id FROM blobs WHERE state = 'doomed' AND doomed_at > ? LIMIT ?`, `UPDATE blobs SET doomed_at = ? WHERE id = ? AND state = 'doomed'`},
 	{`SELECT id FROM blobs WHERE state = 'gone' AND gone_at > ? LIMIT ?`, `UPDATE blobs SET gone_at = ? WHERE id = ? AND state = 'gone'`},
@@ -22,8 +23,8 @@ var timers = [...]struct{ find, restart string }{
 
 // RestartTimers has up to limit times of waiting begin now that seem to have
 // begun more than an hour in the future: the clock was set back since, and what
-// was deleted under the wrong one would stay for as long as it was wrong. n is
-// how many.
+// was deleted under the wrong one, and the idempotency keys that were used,
+// would stay for as long as it was wrong. n is how many.
 func (db *DB) RestartTimers(ctx context.Context, limit int) (n int, err error) {
 	err = db.update(ctx, full, "start timers anew", func(t *tx) error {
 		n = 0
@@ -39,7 +40,10 @@ func (db *DB) RestartTimers(ctx context.Context, limit int) (n int, err error) {
 			}
 			n += len(rows)
 		}
-		return nil
+		answers, err := t.exec(`UPDATE idempotency SET created_at = ? WHERE (owner, key) IN
+			(SELECT owner, key FROM idempotency WHERE created_at > ? LIMIT ?)`, t.now, t.now+timerAhead.Milliseconds(), limit-n)
+		n += int(answers)
+		return err
 	})
 	return n, err
 }

@@ -51,6 +51,7 @@ func TestRestartTimers(t *testing.T) {
 		check(db.MarkGone(ctx, []meta.BlobID{blobs[0].ID}))
 		check(db.AbortUpload(ctx, "ann", begin()))
 		check(db.EnqueueScrub(ctx, 1))
+		check(db.SaveAnswer(ctx, "ann", meta.Idempotency{Key: ahead.String()}))
 		now = right
 		n, err := db.RestartTimers(ctx, 3)
 		check(err)
@@ -65,8 +66,8 @@ func TestRestartTimers(t *testing.T) {
 		}
 		n, err = db.RestartTimers(ctx, 10)
 		check(err)
-		if n != 3 { // a blob doomed, one gone, the open upload, two aborted, a scrub
-			t.Fatalf("%d more timers began anew, want 3", n)
+		if n != 4 { // a blob doomed, one gone, the open upload, two aborted, a scrub, an answer
+			t.Fatalf("%d more timers began anew, want 4", n)
 		}
 		if doomed, gone := counts(); doomed != 1 || gone != 1 {
 			t.Errorf("%d doomed and %d gone by now", doomed, gone)
@@ -77,8 +78,13 @@ func TestRestartTimers(t *testing.T) {
 		if u, err := db.Upload(ctx, "ann", open); err != nil || !u.TouchedAt.Equal(now) {
 			t.Errorf("the upload was touched at %s (%v)", u.TouchedAt, err)
 		}
-		if n, err := db.Prune(ctx, now, 10); err != nil || n != 2 {
-			t.Errorf("%d rows pruned (%v), want the two aborted", n, err)
+		now = right.Add(24 * time.Hour)
+		if a, err := db.Answer(ctx, "ann", ahead.String()); err != nil || a != nil {
+			t.Errorf("a day later its answer is still given (%v)", err)
+		}
+		now = right
+		if n, err := db.Prune(ctx, now, 10); err != nil || n != 3 {
+			t.Errorf("%d rows pruned (%v), want the two aborted and the answer", n, err)
 		}
 	}
 	t.Run("plans", func(t *testing.T) {

@@ -30,6 +30,36 @@ var idempotencyTests = map[string]func(*env){
 		e.ok(err)
 		e.same("gone", got == nil, true)
 		e.ok(e.db.SaveAnswer(e.ctx, alice, other))
+		got, err = e.db.Answer(e.ctx, alice, "k")
+		e.ok(err)
+		e.same("the key's new answer", got.Request, other.Request)
+	},
+	"a request under a clock that is ahead ends no other's answer": func(e *env) {
+		e.ok(e.db.SaveAnswer(e.ctx, alice, meta.Idempotency{Key: "k", Request: [32]byte{1}}))
+		e.clock.Add(25 * time.Hour)
+		e.ok(e.db.SaveAnswer(e.ctx, alice, meta.Idempotency{Key: "ahead"}))
+		e.clock.Add(-25 * time.Hour)
+		got, err := e.db.Answer(e.ctx, alice, "k")
+		e.ok(err)
+		e.same("kept", got != nil, true)
+	},
+	"answers are pruned": func(e *env) {
+		for _, key := range []string{"a", "b", "c"} {
+			e.ok(e.db.SaveAnswer(e.ctx, alice, meta.Idempotency{Key: key}))
+		}
+		at := e.clock.Now()
+		e.clock.Add(time.Second)
+		e.ok(e.db.SaveAnswer(e.ctx, alice, meta.Idempotency{Key: "later"}))
+		for _, want := range []int{2, 1, 0} {
+			n, err := e.db.Prune(e.ctx, at, 2)
+			e.ok(err)
+			e.same("pruned", n, want)
+		}
+		for key, want := range map[string]bool{"a": false, "b": false, "c": false, "later": true} {
+			got, err := e.db.Answer(e.ctx, alice, key)
+			e.ok(err)
+			e.same(key+" is there", got != nil, want)
+		}
 	},
 	"an answer without a body": func(e *env) {
 		e.ok(e.db.SaveAnswer(e.ctx, alice, meta.Idempotency{Key: "k", UID: 7}))
