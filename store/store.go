@@ -62,7 +62,8 @@ type Backend interface {
 	Get(ctx context.Context, key Key, off, n int64) (io.ReadCloser, error)
 	// Stat describes the object, or ErrNotFound.
 	Stat(ctx context.Context, key Key) (Info, error)
-	// Delete removes the object. An absent one is no error.
+	// Delete removes the object, durably when it returns. An absent one is no
+	// error.
 	Delete(ctx context.Context, key Key) error
 	// List yields objects whose key begins with prefix, in byte order of the
 	// key, strictly after the given key. It sees every object whose Put

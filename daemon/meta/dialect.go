@@ -37,8 +37,9 @@ type dialect struct {
 	// setDurability says, between transactions, whether commits wait for the
 	// disk.
 	setDurability func(conn *sql.Conn, d durability) error
-	// checkpoint empties the write-ahead log, or says why it could not.
-	checkpoint func(conn *sql.Conn) error
+	// checkpoint moves the write-ahead log into the database, with cut until it
+	// is empty, or says why it could not.
+	checkpoint func(conn *sql.Conn, cut bool) error
 	// check reads the whole database and reports the first damage found.
 	check func(q query) error
 }

@@ -20,7 +20,10 @@ const (
 	sqliteCommon = "_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=trusted_schema(0)" +
 		"&_pragma=cell_size_check(1)&_pragma=mmap_size(0)&_dqs=0&_defensive=1"
 	sqliteWriter = sqliteCommon + "&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
-		"&_pragma=journal_size_limit(67108864)"
+		"&_pragma=journal_size_limit(67108864)" +
+		// SQLite ignores the error of a checkpoint that it begins by itself, and
+		// with it a failed sync of the log: the writer begins them (writer.go).
+		"&_pragma=wal_autocheckpoint(0)"
 	sqliteReader = sqliteCommon + "&mode=ro&_pragma=query_only(1)"
 )
 
@@ -113,8 +116,10 @@ func sqliteSetDurability(conn *sql.Conn, d durability) error {
 	return err
 }
 
-// sqliteCheckpoint does not wait for readers: the writers behind it would.
-func sqliteCheckpoint(conn *sql.Conn) (err error) {
+// sqliteCheckpoint does not wait for readers: the writers behind it would. With
+// cut the log is emptied, which readers can prevent; without, what they allow is
+// moved, so that the log can begin anew.
+func sqliteCheckpoint(conn *sql.Conn, cut bool) (err error) {
 	ctx := context.Background()
 	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout=0"); err != nil {
 		return err
@@ -123,11 +128,15 @@ func sqliteCheckpoint(conn *sql.Conn) (err error) {
 		_, rerr := conn.ExecContext(ctx, "PRAGMA busy_timeout=5000")
 		err = errors.Join(err, rerr)
 	}()
+	mode := "PASSIVE"
+	if cut {
+		mode = "TRUNCATE"
+	}
 	var busy, logged, moved int64
-	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved); err != nil {
+	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &logged, &moved); err != nil {
 		return err
 	}
-	if busy != 0 {
+	if cut && busy != 0 {
 		return errors.New("readers are using it")
 	}
 	return nil

@@ -32,6 +32,9 @@ const (
 	// insists on a checkpoint; passive ones keep it far below unless readers
 	// never rest.
 	walMax = 64 << 20
+	// groupsPerCheckpoint is after how many groups what is in the log is moved
+	// into the database: some megabytes.
+	groupsPerCheckpoint = 250
 )
 
 // operation is one caller's share of a group.
@@ -66,6 +69,8 @@ type writer struct {
 	durability durability
 	// checkpointAt is the length of the log at which the next checkpoint is due.
 	checkpointAt int64
+	// groups counts those since the last checkpoint.
+	groups int
 
 	// broken is the error after which nothing is written any more.
 	broken atomic.Pointer[protocol.Error]
@@ -176,6 +181,7 @@ func (w *writer) runGroup(group []*operation) error {
 		err = w.exec("COMMIT")
 	}
 	if err == nil {
+		w.groups++
 		return nil
 	}
 	if rerr := w.exec("ROLLBACK"); rerr != nil {
@@ -183,13 +189,19 @@ func (w *writer) runGroup(group []*operation) error {
 		// none to roll back.
 		w.logger.Debug("roll back a group", "error", rerr)
 	}
-	if w.dialect.classify(err) == failedBroken {
-		e := broken("the database cannot be written; the daemon takes no more changes until it is restarted", err)
-		w.broken.CompareAndSwap(nil, e)
-		w.logger.Error("writing the database failed, no more writes", "error", err)
-		return e
+	return w.breaks(err)
+}
+
+// breaks ends all writing where err means that the database or its disk is
+// damaged.
+func (w *writer) breaks(err error) error {
+	if w.dialect.classify(err) != failedBroken {
+		return err
 	}
-	return err
+	e := broken("the database cannot be written; the daemon takes no more changes until it is restarted, which also shows whether the last ones took effect", err)
+	w.broken.CompareAndSwap(nil, e)
+	w.logger.Error("writing the database failed, no more writes", "error", err)
+	return e
 }
 
 // begin opens a transaction whose commit waits for the disk only if one of
@@ -237,18 +249,31 @@ func (w *writer) call(op *operation) (err error) {
 	return op.fn(&tx{query{ctx: context.Background(), now: ms(w.clock()), prepare: w.prepare}})
 }
 
-// checkpoint moves a log that grew too long into the database. Readers can
-// make that impossible for a while; it is tried again when the log has grown
-// by as much again.
+// checkpoint moves the log into the database every so often, and insists where
+// it grew too long all the same. Readers can make that impossible for a while;
+// it is tried again when the log has grown by as much again.
+//
+// A checkpoint syncs the log first. Where that fails, frames that were written
+// and not yet synced are gone although the next sync will succeed: what is
+// acknowledged after them would be lost with a power cut, so no more is.
 func (w *writer) checkpoint() {
 	info, err := os.Stat(w.walPath)
-	if err != nil || info.Size() < w.checkpointAt {
+	if err != nil || w.broken.Load() != nil {
 		return
 	}
-	if err := w.dialect.checkpoint(w.conn); err != nil {
+	cut := info.Size() >= w.checkpointAt
+	if !cut && w.groups < groupsPerCheckpoint {
+		return
+	}
+	w.groups = 0
+	err = w.dialect.checkpoint(w.conn, cut)
+	switch {
+	case err == nil && cut:
+		w.checkpointAt = walMax
+	case err != nil && w.dialect.classify(err) == failedBroken:
+		_ = w.breaks(err) // it is kept for the next group
+	case err != nil:
 		w.checkpointAt = info.Size() + walMax
 		w.logger.Warn("the database's log could not be cut", "bytes", info.Size(), "error", err)
-		return
 	}
-	w.checkpointAt = walMax
 }

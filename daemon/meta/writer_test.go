@@ -337,11 +337,58 @@ func TestLongLogIsCut(t *testing.T) {
 	if db.writer.checkpointAt != walMax {
 		t.Errorf("after a cut the next is due at %d", db.writer.checkpointAt)
 	}
-	if err := db.dialect.checkpoint(db.writer.conn); err != nil {
+	if err := db.dialect.checkpoint(db.writer.conn, true); err != nil {
 		t.Errorf("checkpoint: %v", err)
 	}
 	if info, err := os.Stat(db.writer.walPath); err != nil || info.Size() != 0 {
 		t.Errorf("the log is %v, %v", info, err)
+	}
+}
+
+// A checkpoint that fails to sync the log may have lost what was written to it
+// since the last sync: nothing may be acknowledged behind that.
+func TestFailedCheckpointEndsAllWrites(t *testing.T) {
+	damage := errors.New("the log could not be synced")
+	d := sqliteDialect()
+	checkpoint, classify := d.checkpoint, d.classify
+	begun := 0
+	d.checkpoint = func(conn *sql.Conn, cut bool) error {
+		begun++
+		return errors.Join(checkpoint(conn, cut), damage)
+	}
+	d.classify = func(err error) failure {
+		if errors.Is(err, damage) {
+			return failedBroken
+		}
+		return classify(err)
+	}
+	db, err := open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "meta.db"), Logger: slog.New(slog.DiscardHandler)}, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for i := range groupsPerCheckpoint {
+		if begun > 0 {
+			t.Fatalf("a checkpoint after %d groups", i)
+		}
+		if err := db.update(t.Context(), relaxed, "set", set(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := 0; err == nil; i++ {
+		err = db.update(t.Context(), full, "set", set(fmt.Sprint("after ", i)))
+	}
+	if begun != 1 || !errors.Is(err, damage) || protocol.KindOf(db.Ping(t.Context())) != protocol.KindInternal {
+		t.Errorf("%d checkpoints, then %v, ping %v", begun, err, db.Ping(t.Context()))
+	}
+}
+
+// SQLite begins no checkpoint by itself, since it would not tell of a failure.
+func TestNoCheckpointOfItsOwn(t *testing.T) {
+	db := openTest(t)
+	var pages int
+	if err := db.writer.conn.QueryRowContext(t.Context(), "PRAGMA wal_autocheckpoint").Scan(&pages); err != nil || pages != 0 {
+		t.Errorf("autocheckpoint at %d pages, %v", pages, err)
 	}
 }
 
@@ -356,7 +403,7 @@ func TestReaderPutsTheCutOff(t *testing.T) {
 		if err := db.update(t.Context(), full, "set", set("a")); err != nil {
 			return err
 		}
-		if err := db.dialect.checkpoint(db.writer.conn); err == nil {
+		if err := db.dialect.checkpoint(db.writer.conn, true); err == nil {
 			t.Error("the log was cut under a reader")
 		}
 		return db.update(t.Context(), full, "set", set("b"))

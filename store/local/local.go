@@ -170,13 +170,24 @@ func (b *Backend) write(ctx context.Context, f File, r io.Reader, size int64) er
 	}
 }
 
-// Delete is store.Backend's. It does not sync: a deleted object that a power
-// cut brings back is deleted again by whoever keeps its tombstone.
+// Delete is store.Backend's. An object that is not there may be one whose
+// removal was never synced, so that its directory is synced all the same.
 func (b *Backend) Delete(ctx context.Context, key store.Key) error {
 	if err := b.check(ctx, "delete", key); err != nil {
 		return err
 	}
-	if err := b.fs.Remove(string(key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	mark := b.dirs.mark()
+	err := b.fs.Remove(string(key))
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := b.fs.Stat(string(key.Dir())); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		err = nil
+	}
+	if err == nil {
+		err = classify(b.dirs.sync(string(key.Dir()), mark))
+	}
+	if err != nil {
 		return failed("delete", key, err)
 	}
 	return nil
