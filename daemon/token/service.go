@@ -65,6 +65,8 @@ type Service struct {
 type cached struct {
 	token meta.Token
 	read  time.Time
+	// used says that a use was recorded since then, or should have been.
+	used bool
 }
 
 // NewService makes a Service.
@@ -179,6 +181,7 @@ func (s *Service) check(ctx context.Context, t Token) (Caller, error) {
 	if !found || !same || kept.RevokedAt != nil || isOver(kept.ExpiresAt, s.now()) {
 		return Caller{}, refused()
 	}
+	s.touch(ctx, kept)
 	scopes := make(protocol.Scopes, len(kept.Scopes))
 	for i, sc := range kept.Scopes {
 		scopes[i] = protocol.Scope(sc)
@@ -205,29 +208,40 @@ func (s *Service) lookUp(ctx context.Context, id string) (meta.Token, bool, erro
 	if !found {
 		return meta.Token{}, false, nil
 	}
-	s.touch(ctx, &t, now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.cache) >= maxCached {
 		clear(s.cache)
 	}
-	s.cache[id] = cached{t, now}
+	s.cache[id] = cached{token: t, read: now}
 	return t, true, nil
 }
 
-// touch records that a token is used. That it could not be recorded is no
-// reason to refuse it.
-func (s *Service) touch(ctx context.Context, t *meta.Token, now time.Time) {
-	if t.RevokedAt != nil || t.UsedAt != nil && isFresh(*t.UsedAt, now, touchEvery) {
+// touch records that a token that passed is used. That it could not be
+// recorded is no reason to refuse it.
+func (s *Service) touch(ctx context.Context, t meta.Token) {
+	if t.UsedAt != nil && isFresh(*t.UsedAt, s.now(), touchEvery) || !s.firstUse(t.ID) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, touchWait)
 	defer cancel()
 	if err := s.records.TouchToken(ctx, t.ID); err != nil {
 		s.log.WarnContext(ctx, "the use of a token was not recorded", "token", t.ID, "err", err)
-		return
 	}
-	t.UsedAt = &now
+}
+
+// firstUse reports whether a token is used for the first time since it was
+// read: where a use cannot be recorded, only that one waits for it.
+func (s *Service) firstUse(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.cache[id]
+	if !ok || c.used {
+		return false
+	}
+	c.used = true
+	s.cache[id] = c
+	return true
 }
 
 func (s *Service) readPepper(ctx context.Context) ([32]byte, error) {

@@ -297,6 +297,34 @@ func TestList(t *testing.T) {
 	}
 }
 
+// TestRefusedIsNotUsed: only who has the secret uses a token, and a guess just
+// before does not hide the use.
+func TestRefusedIsNotUsed(t *testing.T) {
+	s, _, c := installation(t)
+	made := create(t, s, reader("a"))
+	guess, err := Parse(made.Secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guess.secret[31] ^= 1
+	used := func() *protocol.Time {
+		t.Helper()
+		list, err := s.List(t.Context(), "a")
+		if err != nil || len(list.Tokens) != 1 {
+			t.Fatalf("listed %+v, %v", list, err)
+		}
+		return list.Tokens[0].UsedAt
+	}
+	mustBe(t, s, "Bearer "+guess.Text(), "")
+	if at := used(); at != nil {
+		t.Errorf("a wrong secret was recorded as a use at %s", at)
+	}
+	mustBe(t, s, "Bearer "+made.Secret, "a")
+	if at := used(); at == nil || !at.Equal(c.now()) {
+		t.Errorf("used at %v, want %s", at, c.now())
+	}
+}
+
 // failing are records that do not answer.
 type failing struct {
 	Records
