@@ -113,9 +113,15 @@ func (s *Service) storeSmall(ctx context.Context, b []byte) (*meta.NewBlob, erro
 // database itself failed it may turn out to be recorded after a restart: then
 // the object stays, for Settle to decide.
 func (s *Service) unstore(ctx context.Context, b *meta.NewBlob, cause error) {
-	if b == nil || protocol.KindOf(cause) == protocol.KindInternal {
+	if protocol.KindOf(cause) == protocol.KindInternal {
+		s.doubted.Store(true)
 		return
 	}
+	if b == nil {
+		return
+	}
+	ctx, cancel := finishing(ctx) // the caller's may have run out over the database
+	defer cancel()
 	if err := s.store.Delete(ctx, store.Key(b.Key)); err != nil {
 		s.log.Warn("remove an unrecorded object; the next start does", "err", err)
 	}

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"io"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -105,6 +108,32 @@ func TestPutFileLeavesNothing(t *testing.T) {
 				t.Errorf("settle removed %d and left %v", removed, left)
 			}
 		})
+	}
+}
+
+// TestDoubtfulRecordKeepsItsObject: where the database failed over a file, it
+// may turn out to be recorded when the database is opened again. Until then
+// nobody may take its object for one without a row, also not on a clean end.
+func TestDoubtfulRecordKeepsItsObject(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "meta.db")
+	b := newEnded(t, setup{db: path})
+	other, err := sql.Open("sqlite", path)
+	must(t, err)
+	_, err = other.ExecContext(t.Context(), `CREATE TRIGGER refuse BEFORE INSERT ON files BEGIN SELECT RAISE(ABORT, 'no'); END`)
+	must(t, err)
+	_, err = b.PutFile(t.Context(), owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
+	wants(t, err, protocol.KindInternal)
+	_, err = other.ExecContext(t.Context(), `DROP TRIGGER refuse`)
+	must(t, errors.Join(err, other.Close()))
+	b.restart("boot")
+	if left := b.objects(); len(left) != 1 {
+		t.Errorf("the clean end left %v", left)
+	}
+	if dirs, err := b.db.OpenDirs(t.Context(), b.store.Name()); err != nil || len(dirs) != 1 {
+		t.Errorf("reserved are %v (%v)", dirs, err)
+	}
+	if removed, err := b.Settle(t.Context()); removed != 1 || err != nil {
+		t.Errorf("the next start removed %d, %v", removed, err)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
@@ -86,6 +87,9 @@ type Service struct {
 	place    *placer
 	sessions *sessions
 	once     *keyedLock
+	// doubted: the database failed while it recorded a small file, so that
+	// whether the file is there is known after a restart.
+	doubted atomic.Bool
 	// claims keeps the second rounds of one upload's claims apart.
 	claims   *keyedLock
 	failures *failures
@@ -154,6 +158,11 @@ func (s *Service) Close() error {
 	}
 	ctx, cancel := finishing(context.Background())
 	defer cancel()
+	if s.doubted.Load() || s.db.Ping(ctx) != nil {
+		// A file may turn out to be recorded when the database is opened
+		// again: only then is it known which objects have no row.
+		return nil
+	}
 	if _, err := s.Settle(ctx); err != nil {
 		s.log.Warn("end the reservations of directories; the next start does", "err", err)
 	}
