@@ -84,12 +84,8 @@ func (c *call) once(body []byte) (*upload.Once, error) {
 	if !c.given(protocol.HeaderIdempotencyKey) {
 		return nil, nil
 	}
-	ok := len(key) >= 1 && len(key) <= 128
-	for _, b := range []byte(key) {
-		ok = ok && b > ' ' && b < 0x7f
-	}
-	if !ok {
-		return nil, protocol.Errorf(protocol.KindBadRequest, "an Idempotency-Key is 1 to 128 visible ASCII characters")
+	if err := protocol.CheckIdempotencyKey(key); err != nil {
+		return nil, err
 	}
 	sum := sha256.Sum256(body)
 	h := sha256.New()

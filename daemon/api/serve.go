@@ -110,12 +110,8 @@ func (s *Server) newCall(http *fasthttp.RequestCtx) *call {
 
 // requestID is the caller's, if it has the form of WIRE 1, else a new one.
 func requestID(given []byte) string {
-	ok := len(given) >= 1 && len(given) <= 64
-	for _, b := range given {
-		ok = ok && (b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '.' || b == '_' || b == '-')
-	}
-	if ok {
-		return string(given)
+	if id := string(given); protocol.ValidRequestID(id) {
+		return id
 	}
 	var id [10]byte
 	rand.Read(id[:]) // never fails (crypto/rand)
