@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -184,14 +185,12 @@ func answerError(ctx context.Context, op string, resp *http.Response) error {
 	if err != nil && ctx.Err() != nil {
 		return contextError(ctx, op)
 	}
-	var p protocol.Problem
 	var e *protocol.Error
-	if json.Unmarshal(data, &p) == nil && p.Code != "" {
+	if p, ok := problemOf(resp.Header, data); ok {
 		e = p.Err()
 		e.Op = op
 	} else {
-		e = notOurs(op, resp, "an error that is not in the daemon's form")
-		e.Kind = kindOfStatus(resp.StatusCode)
+		e = strangersError(op, resp)
 	}
 	if e.RequestID == "" {
 		e.RequestID = resp.Header.Get(protocol.HeaderRequestID)
@@ -200,25 +199,42 @@ func answerError(ctx context.Context, op string, resp *http.Response) error {
 	return e
 }
 
-// kindOfStatus is the kind of an answer that some proxy, or another server
-// altogether, gave. Only what surely is temporary is called so.
+// problemOf reads an error answer's body. It is a daemon's only if it is
+// called a problem and has a code.
+func problemOf(h http.Header, body []byte) (p protocol.Problem, ok bool) {
+	// A parameter that cannot be parsed leaves the type, which is all that counts.
+	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	ok = kind == "application/problem+json" && json.Unmarshal(body, &p) == nil && p.Code != ""
+	return p, ok
+}
+
+// strangersError is the error of an answer that some proxy, or another server
+// altogether, gave. A 404 is what a proxy says that has no daemon behind it for
+// now, so it may pass.
+func strangersError(op string, resp *http.Response) *protocol.Error {
+	e := notOurs(op, resp, "an error that is not in the daemon's form")
+	e.Kind = kindOfStatus(resp.StatusCode)
+	if resp.StatusCode == http.StatusNotFound {
+		e.Message = "what answered 404 is not ospd, so whether this exists is not known; if that goes on, check --server"
+	}
+	return e
+}
+
+// kindOfStatus is the kind of a stranger's answer. What such an answer says of
+// uploads, files and their content (404, 409, 412, 416) is never believed: what
+// was sent or received would be given up for it. Only what may be temporary is
+// retryable.
 func kindOfStatus(status int) protocol.Kind {
 	switch status {
 	case http.StatusUnauthorized:
 		return protocol.KindUnauthenticated
 	case http.StatusForbidden:
 		return protocol.KindForbidden
-	case http.StatusNotFound:
-		return protocol.KindNotFound
 	case http.StatusRequestEntityTooLarge:
 		return protocol.KindTooLarge
-	case http.StatusPreconditionFailed:
-		return protocol.KindPreconditionFailed
-	case http.StatusRequestedRangeNotSatisfiable:
-		return protocol.KindRange
 	case http.StatusTooManyRequests:
 		return protocol.KindRateLimited
-	case http.StatusRequestTimeout, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusNotFound, http.StatusRequestTimeout, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return protocol.KindUnavailable
 	}
 	return protocol.KindInternal

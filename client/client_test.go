@@ -159,7 +159,14 @@ func TestErrors(t *testing.T) {
 		"Retry-After": {503, http.Header{"Retry-After": {"7"}, "X-Request-Id": {"h"}}, `{"code":"draining","detail":"d"}`,
 			protocol.Error{Kind: protocol.KindDraining, Message: "d", RetryAfter: 7 * time.Second, RequestID: "h"}},
 		"a proxy's 502":        {502, nil, `<html>`, protocol.Error{Kind: protocol.KindUnavailable}},
-		"another server's":     {404, nil, `{"error":"no"}`, protocol.Error{Kind: protocol.KindNotFound}},
+		"another server's 404": {404, nil, `{"error":"no"}`, protocol.Error{Kind: protocol.KindUnavailable}},
+		"another server's code": {404, http.Header{"Content-Type": {"application/json"}}, `{"code":"not_found","detail":"d"}`,
+			protocol.Error{Kind: protocol.KindUnavailable}},
+		"a problem with a charset": {404, http.Header{"Content-Type": {problem + "; charset=utf-8"}}, `{"code":"not_found","detail":"d"}`,
+			protocol.Error{Kind: protocol.KindNotFound, Message: "d"}},
+		"another server's 409": {409, nil, `<html>`, protocol.Error{Kind: protocol.KindInternal}},
+		"another server's 412": {412, nil, `<html>`, protocol.Error{Kind: protocol.KindInternal}},
+		"another server's 416": {416, nil, `<html>`, protocol.Error{Kind: protocol.KindInternal}},
 		"a 500 of no form":     {500, nil, ``, protocol.Error{Kind: protocol.KindInternal}},
 		"a redirect":           {307, http.Header{"Location": {"/other"}}, ``, protocol.Error{Kind: protocol.KindInternal}},
 		"a success of no form": {200, nil, `<html>`, protocol.Error{Kind: protocol.KindInternal}},
@@ -168,10 +175,10 @@ func TestErrors(t *testing.T) {
 		var calls atomic.Int64
 		cl := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			calls.Add(1)
+			w.Header().Set("Content-Type", problem)
 			for k, v := range c.header {
 				w.Header()[k] = v
 			}
-			w.Header().Set("Content-Type", problem)
 			w.WriteHeader(c.status)
 			io.WriteString(w, c.body)
 		})
@@ -184,6 +191,16 @@ func TestErrors(t *testing.T) {
 		if calls.Load() != 1 {
 			t.Errorf("%s: %d requests", name, calls.Load())
 		}
+	}
+}
+
+// A reader whose requests go astray is told who answered and what to look at,
+// in the message itself: package transfer writes its own hint.
+func TestStrangersAnswerIsNamed(t *testing.T) {
+	c := serve(t, http.NotFound)
+	_, err := c.Capabilities(t.Context())
+	if protocol.KindOf(err) != protocol.KindUnavailable || !strings.Contains(err.Error(), "not ospd") || !strings.Contains(err.Error(), "--server") {
+		t.Error(err)
 	}
 }
 
