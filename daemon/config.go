@@ -3,11 +3,13 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -226,5 +228,35 @@ func (s StoreConfig) open() open.Config { return open.Config{Type: s.Type, Path:
 // databasePath is where SQLite keeps the metadata.
 func (c *Config) databasePath() string { return filepath.Join(c.Data, "meta.db") }
 
-// makeData makes the data folder, readable by its owner only.
-func (c *Config) makeData() error { return os.MkdirAll(c.Data, 0o700) }
+// makeData makes the data folder, readable by its owner only, and what is
+// missing above it, so that a power cut takes none of it away.
+func (c *Config) makeData() error { return makeFolder(c.Data, syncFolder) }
+
+// makeFolder is os.MkdirAll with the names of the folders it makes put on the
+// disk by sync, from the top down.
+func makeFolder(path string, sync func(folder string) error) error {
+	parent := filepath.Dir(path)
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) || parent == path {
+		return os.MkdirAll(path, 0o700)
+	}
+	if err := makeFolder(parent, sync); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	return sync(parent)
+}
+
+// syncFolder makes the names in a folder durable. Windows has no such call:
+// NTFS journals names by itself.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
