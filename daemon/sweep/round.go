@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/osproxy/osproxy/daemon/meta"
-	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
 
@@ -207,36 +206,4 @@ func (r *round) recovered() {
 func (r *round) prune(ctx context.Context, now time.Time) error {
 	before := now.Add(-keepRows)
 	return repeat(ctx, &r.report.Pruned, func(limit int) (int, error) { return r.cfg.Meta.Prune(ctx, before, limit) })
-}
-
-// scrub reads contents through that are suspected, a few in each round.
-func (r *round) scrub(ctx context.Context) error {
-	if r.cfg.Scrub == nil {
-		return nil
-	}
-	jobs, err := r.cfg.Meta.DueJobs(ctx, meta.JobScrub, scrubsARound)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, j := range jobs {
-		failure := ""
-		id, err := j.Content()
-		if err == nil {
-			err = r.cfg.Scrub(ctx, id)
-		}
-		switch {
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case protocol.KindOf(err) == protocol.KindContentCorrupt:
-			r.report.Scrubbed++
-			r.report.Damaged++
-		case err != nil:
-			failure = err.Error()
-		default:
-			r.report.Scrubbed++
-		}
-		errs = append(errs, r.cfg.Meta.FinishJob(ctx, j.ID, failure))
-	}
-	return errors.Join(errs...)
 }

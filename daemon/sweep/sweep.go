@@ -5,8 +5,8 @@
 //
 // The decisions are the metadata's, each in a transaction of its own; only
 // after one that dooms a blob for good does its object go. So a round can end
-// anywhere, and the next one goes on. Scrubs that were asked for run in the
-// same loop.
+// anywhere, and the next one goes on. Scrubs that were asked for run beside the
+// rounds: reading terabytes keeps nothing from being freed.
 package sweep
 
 import (
@@ -71,7 +71,7 @@ const (
 	keepRows = 24 * time.Hour
 	// batch bounds the rows of one transaction.
 	batch = 256
-	// scrubsARound bounds how long reading keeps a round from its end.
+	// scrubsARound is how many contents each round has read.
 	scrubsARound = 4
 )
 
@@ -111,7 +111,12 @@ type Loop struct {
 	// told is what the log says of why nothing is removed; Run's alone.
 	told string
 
-	round sync.Mutex // held while a round runs
+	// due tells the goroutine that scrubs that a round began.
+	due chan struct{}
+	// scrubs is held while contents are read, so that none is by two.
+	scrubs sync.Mutex
+
+	round sync.Mutex // held while a round frees; scrubs are not part of that
 	// failing are the stores that fail to delete, as the log knows. Guarded by
 	// round; while a round deletes, by its mu.
 	failing map[string]bool
@@ -128,16 +133,23 @@ func New(cfg Config) *Loop {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	return &Loop{cfg: cfg, log: cfg.Logger, clock: newWatch(cfg.Clock, cfg.Uptime), wake: make(chan struct{}, 1), failing: map[string]bool{}}
+	return &Loop{
+		cfg: cfg, log: cfg.Logger, clock: newWatch(cfg.Clock, cfg.Uptime),
+		wake: make(chan struct{}, 1), due: make(chan struct{}, 1), failing: map[string]bool{},
+	}
 }
 
 // Run runs rounds until ctx ends: one at once, then one each interval, or
-// earlier when woken.
+// earlier when woken. Scrubs run beside them, and have ended when Run returns.
 func (l *Loop) Run(ctx context.Context) {
+	var scrubs sync.WaitGroup
+	defer scrubs.Wait()
+	scrubs.Go(func() { l.scrubAll(ctx) })
 	timer := time.NewTimer(l.cfg.Interval)
 	defer timer.Stop()
 	for {
-		r, err := l.Round(ctx)
+		raise(l.due)
+		r, err := l.free(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -167,10 +179,34 @@ func (l *Loop) tell(r Report, err error) {
 	}
 }
 
+// scrubAll reads what is due each time a round begins, until ctx ends.
+func (l *Loop) scrubAll(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.due:
+		}
+		scrubbed, damaged, err := l.scrub(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			l.log.Error("scrubs failed in part; the next round tries again", "err", err)
+		}
+		if scrubbed > 0 {
+			l.log.Info("scrubbed", "contents", scrubbed, "damaged", damaged)
+		}
+	}
+}
+
 // Wake has the next round begin now.
-func (l *Loop) Wake() {
+func (l *Loop) Wake() { raise(l.wake) }
+
+// raise leaves word in a channel of one place, once however often.
+func raise(c chan<- struct{}) {
 	select {
-	case l.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -181,10 +217,24 @@ func (l *Loop) Held() string {
 	return held
 }
 
-// Round does everything that is due now. What fails does not keep the rest
-// from being done; the error tells of all of it but of objects that could not
-// be deleted, which the report counts and the log names.
-func (l *Loop) Round(ctx context.Context) (Report, error) {
+// Round does everything that is due now, the scrubs last. What fails does not
+// keep the rest from being done; the error tells of all of it but of objects
+// that could not be deleted, which the report counts and the log names.
+func (l *Loop) Round(ctx context.Context) (r Report, err error) {
+	r, err = l.free(ctx)
+	if ctx.Err() != nil {
+		return r, err
+	}
+	scrubbed, damaged, failed := l.scrub(ctx)
+	r.Scrubbed, r.Damaged = scrubbed, damaged
+	if failed != nil {
+		err = errors.Join(err, fmt.Errorf("scrub: %w", failed))
+	}
+	return r, err
+}
+
+// free is a round without its scrubs.
+func (l *Loop) free(ctx context.Context) (Report, error) {
 	l.round.Lock()
 	defer l.round.Unlock()
 	r := &round{Loop: l, deleted: map[string]int{}, failures: map[string]int{}}
@@ -215,8 +265,5 @@ func (l *Loop) Round(ctx context.Context) (Report, error) {
 		}
 	}
 	r.recovered()
-	if err := r.scrub(ctx); err != nil {
-		errs = append(errs, fmt.Errorf("scrub: %w", err))
-	}
 	return r.report, errors.Join(errs...)
 }

@@ -104,7 +104,13 @@ type idle struct {
 	ended  map[meta.JobID]string
 }
 
-func (i *idle) RestartTimers(context.Context, int) (int, error) { return 0, nil }
+func (i *idle) RestartTimers(context.Context, int) (int, error) {
+	if i.rounds != nil {
+		i.rounds <- struct{}{}
+	}
+	return 0, nil
+}
+
 func (i *idle) ExpireFiles(context.Context, time.Time, int) (int, error) {
 	return 0, i.fail
 }
@@ -121,9 +127,6 @@ func (i *idle) Tombstones(context.Context, time.Time, *meta.Blob, int) ([]meta.B
 func (i *idle) Prune(context.Context, time.Time, int) (int, error) { return 0, i.fail }
 
 func (i *idle) DueJobs(_ context.Context, _ string, limit int) ([]meta.Job, error) {
-	if i.rounds != nil {
-		i.rounds <- struct{}{}
-	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	n := min(limit, len(i.jobs))
@@ -142,7 +145,7 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // TestLoop: a round at once, one when woken, and an end that is waited for.
 func TestLoop(t *testing.T) {
 	records := &idle{rounds: make(chan struct{})}
-	l := New(Config{Meta: records, Interval: time.Hour, Logger: quiet(), Scrub: func(context.Context, meta.ContentID) error { return nil }})
+	l := New(Config{Meta: records, Interval: time.Hour, Logger: quiet()})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -166,7 +169,7 @@ func TestLoop(t *testing.T) {
 
 func TestLoopGoesOnByItself(t *testing.T) {
 	records := &idle{rounds: make(chan struct{}), fail: errors.New("broken")}
-	l := New(Config{Meta: records, Interval: time.Millisecond, Logger: quiet(), Scrub: func(context.Context, meta.ContentID) error { return nil }})
+	l := New(Config{Meta: records, Interval: time.Millisecond, Logger: quiet()})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -183,6 +186,40 @@ func TestLoopGoesOnByItself(t *testing.T) {
 	}()
 	<-done
 	close(records.rounds)
+}
+
+// TestRoundsGoOnBesideAScrub: however long a content is read, things are freed;
+// and the end waits for who reads.
+func TestRoundsGoOnBesideAScrub(t *testing.T) {
+	records := &idle{rounds: make(chan struct{}), jobs: []meta.Job{{ID: 1, Subject: "100"}}, ended: map[meta.JobID]string{}}
+	reading, read := make(chan struct{}), false
+	l := New(Config{Meta: records, Interval: time.Millisecond, Logger: quiet(), Scrub: func(ctx context.Context, _ meta.ContentID) error {
+		close(reading) // twice is a panic: nobody reads beside it
+		<-ctx.Done()
+		read = true
+		return ctx.Err()
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.Run(ctx)
+	}()
+	<-records.rounds
+	<-reading
+	for range 5 {
+		<-records.rounds
+	}
+	cancel()
+	go func() {
+		for range records.rounds { // a round that had begun
+		}
+	}()
+	<-done
+	close(records.rounds)
+	if !read || len(records.ended) != 0 {
+		t.Errorf("the scrub was waited for: %t; jobs ended: %v", read, records.ended)
+	}
 }
 
 // TestRoundTellsOfAllThatFailed: one step's failure keeps no other from being
