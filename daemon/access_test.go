@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"io"
 	"log/slog"
@@ -58,6 +59,37 @@ func TestWhoMayBeReached(t *testing.T) {
 	cfg.Data = filepath.Join(t.TempDir(), "unused")
 	if tokens, err := daemon.OpenTokens(t.Context(), cfg, false, quiet()); err == nil {
 		t.Error("tokens of no installation were opened", tokens.Close())
+	}
+}
+
+// TestTokensLeaveAnOlderDatabase: the daemon that runs may be older than the
+// program that makes a token, and could not go on with a newer schema.
+func TestTokensLeaveAnOlderDatabase(t *testing.T) {
+	cfg := daemon.DefaultConfig()
+	cfg.Data = t.TempDir()
+	tokens, err := daemon.OpenTokens(t.Context(), cfg, true, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tokens.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(cfg.Data, "meta.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), `DELETE FROM goose_db_version WHERE version_id > 1`); err != nil {
+		t.Fatal(err)
+	}
+	for _, create := range []bool{true, false} {
+		tokens, err := daemon.OpenTokens(t.Context(), cfg, create, quiet())
+		if err == nil {
+			err = tokens.Close()
+		}
+		if e, ok := errors.AsType[*daemon.Error](err); !ok || e.Stage != daemon.StageDatabase || !strings.Contains(err.Error(), "start the new ospd first") {
+			t.Errorf("create %v: %v", create, err)
+		}
 	}
 }
 

@@ -20,7 +20,8 @@ type Tokens struct {
 
 // OpenTokens opens the database of an installation, and makes one where create
 // is true and there is none: whoever listens off loopback needs a token before
-// the first start. Close ends it.
+// the first start. One of an older schema is refused and left as it is: the
+// daemon that runs may be as old. Close ends it.
 func OpenTokens(ctx context.Context, cfg Config, create bool, log *slog.Logger) (*Tokens, error) {
 	if create {
 		if err := cfg.makeData(); err != nil {
@@ -29,7 +30,7 @@ func OpenTokens(ctx context.Context, cfg Config, create bool, log *slog.Logger) 
 	} else if err := cfg.isUsed(); err != nil {
 		return nil, err
 	}
-	db, err := meta.Open(ctx, meta.Config{Path: cfg.databasePath(), Logger: log})
+	db, err := meta.Open(ctx, meta.Config{Path: cfg.databasePath(), Logger: log, KeepSchema: true})
 	if err != nil {
 		return nil, at(StageDatabase, err)
 	}

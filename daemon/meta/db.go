@@ -25,6 +25,10 @@ type Config struct {
 	Clock func() time.Time
 	// Logger is slog.Default() unless given.
 	Logger *slog.Logger
+	// KeepSchema refuses a database whose schema is not the newest, instead of
+	// bringing it up to date: an older ospd may be running on it. One that is
+	// empty is made all the same.
+	KeepSchema bool
 	// DefaultQuota limits the owners to whom SetQuota gave no limits.
 	DefaultQuota Quota
 }
@@ -65,7 +69,7 @@ func open(ctx context.Context, cfg Config, d dialect) (*DB, error) {
 }
 
 func (db *DB) start(ctx context.Context) error {
-	if err := migrate(ctx, db.dialect, db.writes); err != nil {
+	if err := migrate(ctx, db.dialect, db.writes, db.cfg.KeepSchema); err != nil {
 		return err
 	}
 	s, err := newSession(ctx, db.dialect, db.writes)

@@ -10,38 +10,46 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// migrate brings the schema to the newest version this program knows. Each
-// migration is a transaction: one that was interrupted starts again, and of two
-// processes that run it the second fails, and goes on where the first ended.
-func migrate(ctx context.Context, d dialect, db *sql.DB) error {
+// migrate brings the schema to the newest version this program knows, or with
+// keep makes one where there is none and refuses an older one. Each migration
+// is a transaction: one that was interrupted starts again, and of two processes
+// that run it the second fails, and goes on where the first ended.
+func migrate(ctx context.Context, d dialect, db *sql.DB, keep bool) error {
 	for last := int64(-1); ; {
-		found, err := migrateFrom(ctx, d, db)
+		found, made, err := migrateFrom(ctx, d, db, keep)
 		if err == nil || ctx.Err() != nil || found <= last {
 			return err
 		}
 		last = found
+		keep = keep && !made // two may make one database at once
 	}
 }
 
-// migrateFrom migrates from the version it found, which it gives.
-func migrateFrom(ctx context.Context, d dialect, db *sql.DB) (found int64, err error) {
+// migrateFrom migrates from the version it found, which it gives; made says
+// that there was no schema.
+func migrateFrom(ctx context.Context, d dialect, db *sql.DB, keep bool) (found int64, made bool, err error) {
 	files, err := d.migrations()
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	p, err := goose.NewProvider(d.goose, db, files, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	current, target, err := p.GetVersions(ctx)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if current > target {
-		return current, &protocol.Error{Kind: protocol.KindInternal,
+		return current, false, &protocol.Error{Kind: protocol.KindInternal,
 			Message: fmt.Sprintf("the database has schema version %d, this ospd knows only %d; nothing was changed", current, target),
 			Hint:    "Start the newer ospd that made it, or restore a backup from before the upgrade."}
 	}
+	if keep && current > 0 && current < target {
+		return current, false, &protocol.Error{Kind: protocol.KindUnavailable,
+			Message: fmt.Sprintf("the database has schema version %d, this ospd's is %d, and an older ospd may be running on it; "+
+				"start the new ospd first, which brings it up to date; nothing was changed", current, target)}
+	}
 	_, err = p.Up(ctx)
-	return current, err
+	return current, current == 0, err
 }

@@ -3,6 +3,7 @@ package meta
 import (
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,10 +12,10 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// A database of the first schema comes up with the quotas counted, its idle
-// uploads found and its committed ones left alone.
-func TestMigrateFromTheFirstSchema(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "meta.db")
+// firstSchema makes a database of the first schema with the rows of the
+// statements, as an older ospd left it.
+func firstSchema(t *testing.T, path string, statements ...string) {
+	t.Helper()
 	write, read, err := sqliteOpen(path)
 	if err != nil {
 		t.Fatal(err)
@@ -30,15 +31,7 @@ func TestMigrateFromTheFirstSchema(t *testing.T) {
 	if _, err := p.UpTo(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{
-		`INSERT INTO contents (id, size, state, created_at) VALUES (1, 5, 'live', 1), (2, 7, 'doomed', 1)`,
-		`INSERT INTO files (uid, owner, name, state, created_at, content_id, etag, committed_at, deleted_at) VALUES
-			(1, 'o', 'n', 'committed', 1, 1, '"e"', 1, NULL), (2, 'o', 'n', 'open', 1, NULL, NULL, NULL, NULL),
-			(3, 'o', 'n', 'aborted', 1, NULL, NULL, NULL, NULL), (4, 'o', 'n', 'deleted', 1, NULL, NULL, NULL, 1)`,
-		`INSERT INTO blobs (id, store, key, size, state, created_at) VALUES (1, 'disk', 'a', 5, 'live', 1)`,
-		`INSERT INTO extents (content_id, seq, blob_id, blob_offset, length) VALUES (1, 0, 1, 0, 5)`,
-		`INSERT INTO uploads (uid, size, part_size, touched_at) VALUES (1, 5, 1, 1), (2, 11, 1, 1)`,
-	} {
+	for _, text := range statements {
 		if _, err := write.ExecContext(t.Context(), text); err != nil {
 			t.Fatal(err)
 		}
@@ -46,6 +39,20 @@ func TestMigrateFromTheFirstSchema(t *testing.T) {
 	if err := errors.Join(write.Close(), read.Close()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A database of the first schema comes up with the quotas counted, its idle
+// uploads found and its committed ones left alone.
+func TestMigrateFromTheFirstSchema(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "meta.db")
+	firstSchema(t, path,
+		`INSERT INTO contents (id, size, state, created_at) VALUES (1, 5, 'live', 1), (2, 7, 'doomed', 1)`,
+		`INSERT INTO files (uid, owner, name, state, created_at, content_id, etag, committed_at, deleted_at) VALUES
+			(1, 'o', 'n', 'committed', 1, 1, '"e"', 1, NULL), (2, 'o', 'n', 'open', 1, NULL, NULL, NULL, NULL),
+			(3, 'o', 'n', 'aborted', 1, NULL, NULL, NULL, NULL), (4, 'o', 'n', 'deleted', 1, NULL, NULL, NULL, 1)`,
+		`INSERT INTO blobs (id, store, key, size, state, created_at) VALUES (1, 'disk', 'a', 5, 'live', 1)`,
+		`INSERT INTO extents (content_id, seq, blob_id, blob_offset, length) VALUES (1, 0, 1, 0, 5)`,
+		`INSERT INTO uploads (uid, size, part_size, touched_at) VALUES (1, 5, 1, 1), (2, 11, 1, 1)`)
 	if err := openClosed(t, path, func(db *DB) {
 		if got, err := db.Usage(t.Context(), "o"); got != (Usage{Bytes: 16, Files: 2, Uploads: 1}) || err != nil {
 			t.Errorf("usage %+v, %v", got, err)
@@ -64,5 +71,33 @@ func TestMigrateFromTheFirstSchema(t *testing.T) {
 		}
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Who must keep the schema gets an older database not changed but refused, an
+// empty one made, and one that is up to date as it is.
+func TestKeepSchema(t *testing.T) {
+	dir := t.TempDir()
+	open := func(path string) error {
+		db, err := Open(t.Context(), Config{Path: path, KeepSchema: true})
+		if err == nil {
+			err = db.Close()
+		}
+		return err
+	}
+	older := filepath.Join(dir, "older.db")
+	firstSchema(t, older)
+	for range 2 {
+		if err := open(older); protocol.KindOf(err) != protocol.KindUnavailable || !strings.Contains(err.Error(), "start the new ospd first") {
+			t.Fatalf("an older database: %v", err)
+		}
+	}
+	if err := openClosed(t, older, nil); err != nil {
+		t.Fatal(err)
+	}
+	for what, path := range map[string]string{"migrated": older, "none": filepath.Join(dir, "none.db")} {
+		if err := open(path); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
