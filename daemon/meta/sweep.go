@@ -203,16 +203,24 @@ func (db *DB) ExpireFiles(ctx context.Context, now time.Time, limit int) (n int,
 }
 
 // AbandonUploads aborts up to limit open uploads whose last part began before
-// the time, longest idle first, and gives how many.
+// the time, longest idle first, and gives how many. Rows that wrongly say that
+// an upload is open, which an ospd of the first schema leaves that committed in
+// a migrated database, are put right and do not count.
 func (db *DB) AbandonUploads(ctx context.Context, touchedBefore time.Time, limit int) (n int, err error) {
 	err = db.update(ctx, full, "abandon uploads", func(t *tx) error {
 		n = 0
-		uids, err := ids[protocol.UID](t.query, `SELECT uid FROM uploads WHERE open = 1 AND touched_at < ? ORDER BY touched_at LIMIT ?`,
-			ms(touchedBefore), limit)
+		uids, err := ids[protocol.UID](t.query, `SELECT uid FROM uploads WHERE open = 1 AND touched_at < ?
+			AND EXISTS (SELECT 1 FROM files WHERE uid = uploads.uid AND state = 'open') ORDER BY touched_at LIMIT ?`, ms(touchedBefore), limit)
 		if err != nil {
 			return err
 		}
 		n, err = t.endAll(uids, func(f fileRow, u openUpload) bool { return f.state == fileOpen && u.touched < ms(touchedBefore) })
+		if err != nil || len(uids) == limit {
+			return err
+		}
+		// Only rows that are wrong are left before the time.
+		_, err = t.exec(`UPDATE uploads SET open = 0 WHERE uid IN (SELECT uid FROM uploads WHERE open = 1 AND touched_at < ?
+			AND NOT EXISTS (SELECT 1 FROM files WHERE uid = uploads.uid AND state = 'open') ORDER BY touched_at LIMIT ?)`, ms(touchedBefore), limit)
 		return err
 	})
 	return n, err

@@ -1,0 +1,64 @@
+package meta
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// committedUploads makes rows of uploads that were committed, with the open
+// column as given, touched one after the other from the time at.
+func committedUploads(t *testing.T, db *DB, from, count protocol.UID, open int, at int64) {
+	t.Helper()
+	if err := db.update(t.Context(), full, "make committed uploads", func(x *tx) error {
+		if _, err := x.exec(`INSERT INTO contents (id, size, state, created_at) VALUES (1, 0, 'live', 1) ON CONFLICT DO NOTHING`); err != nil {
+			return err
+		}
+		for uid := from; uid < from+count; uid++ {
+			if _, err := x.exec(`INSERT INTO files (uid, owner, name, state, created_at, content_id, etag, committed_at) VALUES (?, 'o', 'n', 'committed', 1, 1, '"e"', 1)`, int64(uid)); err != nil {
+				return err
+			}
+			if _, err := x.exec(`INSERT INTO uploads (uid, size, part_size, touched_at, open) VALUES (?, 0, 1, ?, ?)`, int64(uid), at+int64(uid), open); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// An ospd of the first schema that went on while the database was migrated
+// committed uploads without saying that they are no longer open. However many
+// these are, uploads that are idle are abandoned.
+func TestCommittedRowsDoNotKeepIdleUploads(t *testing.T) {
+	const limit = 4
+	if err := openClosed(t, filepath.Join(t.TempDir(), "meta.db"), func(db *DB) {
+		committedUploads(t, db, 1, 2*limit, 1, 0)
+		for uid := protocol.UID(100); uid < 100+limit+1; uid++ {
+			if _, err := db.BeginUpload(t.Context(), NewUpload{FileFields: FileFields{Owner: "o", Name: "n"}, UID: uid, PartSize: 1, CreatedAt: time.Now()}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := time.Now().Add(time.Hour)
+		for _, want := range []int{limit, 1, 0} {
+			if n, err := db.AbandonUploads(t.Context(), before, limit); n != want || err != nil {
+				t.Errorf("%d were abandoned, %v; want %d", n, err, want)
+			}
+		}
+		var left int
+		if err := db.view(t.Context(), "count", func(q query) error {
+			_, err := q.one(`SELECT COUNT(*) FROM uploads WHERE open = 1`, nil, &left)
+			return err
+		}); left != 0 || err != nil {
+			t.Errorf("%d rows still say that they are open, %v", left, err)
+		}
+		if u, err := db.Upload(t.Context(), "o", 1); u.State != protocol.UploadCommitted || err != nil {
+			t.Errorf("the committed upload is %q, %v", u.State, err)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
