@@ -176,12 +176,14 @@ func (q query) pointers(c *ContentRefs) (err error) {
 }
 
 // EachOpenPart calls fn for every part of every open upload, by uid and
-// number, until fn fails.
+// number, until fn fails. It reads nothing of uploads that have ended, of which
+// there are as many as files.
 func (db *DB) EachOpenPart(ctx context.Context, fn func(uid protocol.UID, p Part) error) error {
 	for last := protocol.UID(0); ; {
 		var uids []protocol.UID
 		err := db.view(ctx, "read open uploads", func(q query) (err error) {
-			uids, err = ids[protocol.UID](q, `SELECT uid FROM uploads WHERE uid > ? ORDER BY uid LIMIT ?`, int64(last), fsckPage)
+			uids, err = ids[protocol.UID](q, `SELECT DISTINCT p.uid FROM parts p JOIN files f ON f.uid = p.uid
+				WHERE p.uid > ? AND f.state = 'open' ORDER BY p.uid LIMIT ?`, int64(last), fsckPage)
 			return err
 		})
 		if err != nil || len(uids) == 0 {

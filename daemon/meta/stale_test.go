@@ -1,7 +1,9 @@
 package meta
 
 import (
+	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,5 +62,32 @@ func TestCommittedRowsDoNotKeepIdleUploads(t *testing.T) {
 		}
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What is read to find the parts of open uploads does not grow with the
+// uploads that were committed.
+func TestOpenPartsWithoutCommittedUploads(t *testing.T) {
+	var asked atomic.Int64 // each transaction asks for the time
+	db, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "meta.db"), Logger: slog.New(slog.DiscardHandler),
+		Clock: func() time.Time { asked.Add(1); return time.Now() }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	committedUploads(t, db, 1, 20, 0, 0)
+	asked.Store(0)
+	if err := db.EachOpenPart(t.Context(), func(uid protocol.UID, _ Part) error {
+		t.Errorf("upload %d is not open", uid)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("it took %d transactions", n)
 	}
 }
