@@ -34,8 +34,9 @@ type Config struct {
 }
 
 // DB is an open database. All methods are safe for concurrent use. Every
-// error is a *protocol.Error, ErrGenChanged, or wraps the context's; an error
-// of a write means that nothing was changed.
+// error is a *protocol.Error, ErrGenChanged, or wraps the context's. An error of
+// a write means that nothing was changed, but for KindInternal: where the
+// database itself failed, what was changed is known once it is opened again.
 type DB struct {
 	cfg     Config
 	dialect dialect
