@@ -21,7 +21,9 @@ const cleanupTime = 500 * time.Millisecond
 
 // PutStream uploads what r gives until it ends, under req.Name ("stdin" where
 // that is empty). It holds at most one part for each of the file's connections
-// in memory, and cannot be resumed: on an error the upload is aborted. When it
+// in memory, and cannot be resumed: on an error the upload is aborted, and where
+// that finds it committed, with this very content, the put has succeeded after
+// all. The Result of a failure has a UID where there may be a File. When it
 // fails while r blocks in Read, that Read is left behind until it returns.
 func (e *Engine) PutStream(ctx context.Context, r io.Reader, req PutRequest) (Result, error) {
 	p := &put{e: e, req: req, begun: time.Now(), item: e.cfg.Progress.begin(), res: Result{Path: req.Path, Outcome: Uploaded}}
@@ -69,29 +71,65 @@ func (p *put) streamParts(ctx context.Context, s *source) (err error) {
 	if p.up, _, err = p.e.begin(ctx, &p.tries, b); err != nil {
 		return err
 	}
+	all := &streamed{}
 	defer func() {
 		if err != nil {
-			p.abort(ctx)
+			err = p.abort(ctx, all, err)
 		}
 	}()
 	layout := protocol.Layout{Size: protocol.SizeUnknown, PartSize: p.up.PartSize}
 	if err := layout.Check(); err != nil {
 		return err
 	}
-	all := &streamed{}
 	if err := p.pump(ctx, s, all); err != nil {
 		return err
 	}
 	return p.commitStream(ctx, all)
 }
 
-// abort gives the upload up, within a short time of its own.
-func (p *put) abort(ctx context.Context) {
+// abort gives up the upload of a stream that failed because of why, within a
+// short time of its own. It returns what the put ends with: why, unless the
+// daemon says that the commit, whose answer was lost, did take effect.
+func (p *put) abort(ctx context.Context, all *streamed, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
-	// What cannot be aborted now, the daemon abandons later.
-	_ = p.e.cfg.Client.AbortUpload(ctx, p.up.UID)
-	p.up = protocol.Upload{}
+	err := p.e.cfg.Client.AbortUpload(ctx, p.up.UID)
+	switch {
+	case isKind(err, protocol.KindCommitted):
+		return p.settleStream(ctx, all, why)
+	case err == nil || isKind(err, protocol.KindNotFound) || all.digest == nil:
+		// What cannot be aborted now, the daemon abandons later.
+		p.up = protocol.Upload{}
+	}
+	// Else there may be a File: the result names its uid.
+	return why
+}
+
+// settleStream decides whether the File that the upload has become is the
+// stream. Where it is not, or that cannot be told, the result names its uid.
+func (p *put) settleStream(ctx context.Context, all *streamed, why error) error {
+	uid := p.up.UID
+	if all.digest == nil {
+		return &protocol.Error{Kind: protocol.KindConflict, UID: uid, Err: why,
+			Message: fmt.Sprintf("%s was committed by another writer before the stream was sent", uid)}
+	}
+	up, err := p.getUpload(ctx, uid)
+	switch {
+	case err != nil || up.File == nil:
+		return &protocol.Error{Kind: protocol.KindOf(why), UID: uid, Err: errors.Join(why, err),
+			Message: fmt.Sprintf("%s is committed, but whether it is what was read could not be asked", uid)}
+	case up.File.Digest == nil:
+		return &protocol.Error{Kind: protocol.KindDigestPending, UID: uid, Err: why,
+			Message: fmt.Sprintf("%s is committed, and its digest is not known yet, so whether it is what was read cannot be said", uid)}
+	case up.File.Size != all.size || *up.File.Digest != *all.digest:
+		return otherContent(uid)
+	}
+	p.committed(*up.File)
+	return nil
+}
+
+func otherContent(uid protocol.UID) error {
+	return protocol.Errorf(protocol.KindConflict, "%s was committed with other content than was read", uid)
 }
 
 // streamed is what is known of the parts so far, by number from 1. The list is
@@ -99,6 +137,8 @@ func (p *put) abort(ctx context.Context) {
 type streamed struct {
 	size  int64
 	parts []*streamPart
+	// digest is that of the whole, nil until it is to be committed.
+	digest *protocol.Digest
 }
 
 type streamPart struct {
@@ -176,12 +216,13 @@ func (p *put) commitStream(ctx context.Context, all *streamed) error {
 		blocks = append(blocks, part.blocks...)
 	}
 	sum, digest := protocol.PartsXXH3(sums), protocol.DigestOf(blocks)
+	all.digest = &digest
 	f, _, err := p.e.commit(ctx, &p.tries, p.up.UID, protocol.CommitUpload{Size: &all.size, PartsXXH3: &sum, Digest: &digest})
 	if err != nil {
 		return err
 	}
 	if f.Size != all.size || f.Digest != nil && *f.Digest != digest {
-		return protocol.Errorf(protocol.KindConflict, "%s was committed with other content than was read", f.UID)
+		return otherContent(f.UID)
 	}
 	p.committed(f)
 	return nil
