@@ -6,12 +6,16 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/osproxy/osproxy/protocol"
 )
 
 // The names of settings.
-const settingServerID = "server_id"
+const (
+	settingServerID = "server_id"
+	settingClock    = "clock"
+)
 
 func settingUIDMark(worker int) string      { return "uid_mark/" + strconv.Itoa(worker) }
 func settingNextDir(store string) string    { return "next_dir/" + store }
@@ -46,6 +50,33 @@ func (db *DB) makeServerID(ctx context.Context) error {
 	return db.update(ctx, full, "make the server id", func(t *tx) error {
 		_, err := t.exec(`INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING`,
 			settingServerID, hex.EncodeToString(b[:]))
+		return err
+	})
+}
+
+// ClockKept is the time that KeepClock kept last, the zero time at first.
+func (db *DB) ClockKept(ctx context.Context) (kept time.Time, err error) {
+	err = db.view(ctx, "read the time that was kept", func(q query) error {
+		var text string
+		found, err := q.one(`SELECT value FROM settings WHERE name = ?`, []any{settingClock}, &text)
+		if err != nil || !found {
+			return err
+		}
+		at, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return broken(fmt.Sprintf("the setting %s is %.40q, not a number", settingClock, text), err)
+		}
+		kept = timeOf(at)
+		return nil
+	})
+	return kept, err
+}
+
+// KeepClock keeps a time, to the millisecond, by which the next start judges
+// the clock. A power cut may bring back the one before.
+func (db *DB) KeepClock(ctx context.Context, now time.Time) error {
+	return db.update(ctx, relaxed, "keep the time", func(t *tx) error {
+		_, err := t.counter(settingClock, func(int64) int64 { return ms(now) })
 		return err
 	})
 }

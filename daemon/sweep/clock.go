@@ -8,7 +8,7 @@ import (
 
 const (
 	// stepMax is how far the wall clock may part from the one that is never
-	// set, between two looks.
+	// set, between two looks; and at the start from the last round before it.
 	stepMax = time.Hour
 	// holdFor is how long nothing is removed after a greater step.
 	holdFor = time.Hour
@@ -17,7 +17,9 @@ const (
 // watch notices when the wall clock is set. By a clock that is wrong everything
 // looks expired, abandoned and past its grace; so for an hour after a step
 // nothing is removed, and somebody can see it and set the clock right. A
-// machine that slept is seen as one too, which costs an hour.
+// machine that slept is seen as one too, which costs an hour, and so is a start
+// after a stop of more than an hour: nobody can tell it from a clock that is
+// wrong since the machine began.
 type watch struct {
 	wall   func() time.Time
 	uptime func() time.Duration
@@ -26,9 +28,9 @@ type watch struct {
 	// wallAt and upAt are the clocks at the last look. Guarded by mu.
 	wallAt time.Time
 	upAt   time.Duration
-	// step is the last one, 0 without; until is the uptime at which what it
-	// holds goes on. Guarded by mu.
-	step  time.Duration
+	// why is what holds, "" without; until is the uptime at which what it holds
+	// goes on. Guarded by mu.
+	why   string
 	until time.Duration
 }
 
@@ -55,15 +57,22 @@ func (w *watch) look() (now time.Time, held string) {
 	defer w.mu.Unlock()
 	now, up := w.now()
 	if step := now.Sub(w.wallAt) - (up - w.upAt); step > stepMax || step < -stepMax {
-		w.step, w.until = step, up+holdFor
+		w.why, w.until = fmt.Sprintf("clock stepped by %s; nothing is removed for an hour after that", step.Round(time.Second)), up+holdFor
 	}
 	w.wallAt, w.upAt = now, up
-	if w.step == 0 {
-		return now, ""
-	}
 	if up >= w.until {
-		w.step = 0
-		return now, ""
+		w.why = ""
 	}
-	return now, fmt.Sprintf("clock stepped by %s; nothing is removed for an hour after that", w.step.Round(time.Second))
+	return now, w.why
+}
+
+// start judges the clock by the time that was kept by the last round before.
+func (w *watch) start(kept time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now, up := w.now()
+	if off := now.Sub(kept); off > stepMax || off < -stepMax {
+		w.why, w.until = fmt.Sprintf("clock is %s from where the last sweep left it, after a long stop or since it is wrong; "+
+			"a daemon removes nothing for an hour then", off.Round(time.Second)), up+holdFor
+	}
 }

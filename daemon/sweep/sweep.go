@@ -23,6 +23,8 @@ import (
 
 // Records is what the sweep needs of the metadata; meta.DB is the one.
 type Records interface {
+	ClockKept(ctx context.Context) (time.Time, error)
+	KeepClock(ctx context.Context, now time.Time) error
 	RestartTimers(ctx context.Context, limit int) (int, error)
 	ExpireFiles(ctx context.Context, now time.Time, limit int) (int, error)
 	AbandonUploads(ctx context.Context, touchedBefore time.Time, limit int) (int, error)
@@ -60,6 +62,9 @@ type Config struct {
 	// system's when nil.
 	Clock  func() time.Time
 	Uptime func() time.Duration
+	// ClockIsRight: somebody vouches for the clock at the start. Without it one
+	// that is more than an hour from the last round's holds for an hour.
+	ClockIsRight bool
 	// Logger is slog.Default() when nil.
 	Logger *slog.Logger
 }
@@ -117,6 +122,8 @@ type Loop struct {
 	scrubs sync.Mutex
 
 	round sync.Mutex // held while a round frees; scrubs are not part of that
+	// judged: the clock at the start was. Guarded by round.
+	judged bool
 	// failing are the stores that fail to delete, as the log knows. Guarded by
 	// round; while a round deletes, by its mu.
 	failing map[string]bool
@@ -217,6 +224,30 @@ func (l *Loop) Held() string {
 	return held
 }
 
+// JudgeClock compares the clock with that of the last round before the start,
+// which Held tells of then. The first round does it otherwise.
+func (l *Loop) JudgeClock(ctx context.Context) error {
+	l.round.Lock()
+	defer l.round.Unlock()
+	return l.judge(ctx)
+}
+
+// judge is JudgeClock for who holds round.
+func (l *Loop) judge(ctx context.Context) error {
+	if l.judged || l.cfg.ClockIsRight {
+		return nil
+	}
+	kept, err := l.cfg.Meta.ClockKept(ctx)
+	if err != nil {
+		return fmt.Errorf("judge the clock; nothing was removed: %w", err)
+	}
+	if !kept.IsZero() {
+		l.clock.start(kept)
+	}
+	l.judged = true
+	return nil
+}
+
 // Round does everything that is due now, the scrubs last. What fails does not
 // keep the rest from being done; the error tells of all of it but of objects
 // that could not be deleted, which the report counts and the log names.
@@ -237,12 +268,16 @@ func (l *Loop) Round(ctx context.Context) (r Report, err error) {
 func (l *Loop) free(ctx context.Context) (Report, error) {
 	l.round.Lock()
 	defer l.round.Unlock()
+	if err := l.judge(ctx); err != nil {
+		return Report{}, err
+	}
 	r := &round{Loop: l, deleted: map[string]int{}, failures: map[string]int{}}
 	var errs []error
 	for _, step := range []struct {
 		name string
 		do   func(context.Context, time.Time) error
 	}{
+		{"keep the time", r.cfg.Meta.KeepClock},
 		{"start timers anew", r.restartTimers},
 		{"expire files", r.expire},
 		{"abandon uploads", r.abandon},

@@ -102,6 +102,14 @@ type idle struct {
 	rounds chan struct{}
 	jobs   []meta.Job
 	ended  map[meta.JobID]string
+	kept   time.Time
+	lost   error // of the time that was kept
+}
+
+func (i *idle) ClockKept(context.Context) (time.Time, error) { return i.kept, i.lost }
+func (i *idle) KeepClock(_ context.Context, now time.Time) error {
+	i.kept = now
+	return nil
 }
 
 func (i *idle) RestartTimers(context.Context, int) (int, error) {
@@ -230,6 +238,57 @@ func TestRoundTellsOfAllThatFailed(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), step+": broken") {
 			t.Errorf("%v does not tell of %s", err, step)
 		}
+	}
+}
+
+// TestClockAtTheStart: one that is wrong since before the start is not believed
+// for an hour, nor kept as one that was.
+func TestClockAtTheStart(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	start := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		kept  time.Time
+		right bool
+		held  bool
+	}{
+		{kept: time.Time{}},
+		{kept: start},
+		{kept: start.Add(-time.Hour)},
+		{kept: start.Add(time.Hour)},
+		{kept: start.Add(-time.Hour - time.Millisecond), held: true},
+		{kept: start.Add(time.Hour + time.Millisecond), held: true},
+		{kept: start.Add(-year), held: true},
+		{kept: start.Add(-year), right: true},
+		{kept: start.AddDate(-400, 0, 0), held: true},
+	} {
+		c, records := &clocks{wall: start}, &idle{kept: tt.kept}
+		l := New(Config{
+			Meta: records, Logger: quiet(), ClockIsRight: tt.right,
+			Clock: func() time.Time { return c.wall }, Uptime: func() time.Duration { return c.up },
+		})
+		for _, after := range []time.Duration{0, time.Hour - time.Second} {
+			c.pass(after)
+			r, err := l.Round(t.Context())
+			if err != nil || (r.Held != "") != tt.held || r.Held != l.Held() {
+				t.Errorf("kept %s: %s after the start: %+v, %v; held %q", tt.kept, after, r, err, l.Held())
+			}
+			if believed := records.kept.Equal(c.wall); believed == tt.held {
+				t.Errorf("kept %s: %s after the start it is %s", tt.kept, after, records.kept)
+			}
+		}
+		c.pass(time.Second)
+		if r, err := l.Round(t.Context()); err != nil || r.Held != "" || !records.kept.Equal(c.wall) {
+			t.Errorf("kept %s: an hour after the start: %+v, %v; kept %s", tt.kept, r, err, records.kept)
+		}
+	}
+}
+
+// TestClockThatCannotBeJudged: nothing is removed by it.
+func TestClockThatCannotBeJudged(t *testing.T) {
+	records := &idle{lost: errors.New("broken"), fail: errors.New("called")}
+	l := New(Config{Meta: records, Logger: quiet()})
+	if _, err := l.Round(t.Context()); !errors.Is(err, records.lost) || errors.Is(err, records.fail) || !records.kept.IsZero() {
+		t.Errorf("%v, kept %s", err, records.kept)
 	}
 }
 

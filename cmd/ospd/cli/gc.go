@@ -14,8 +14,9 @@ import (
 )
 
 type gcOptions struct {
-	config *configFlags
-	json   bool
+	config       *configFlags
+	clockIsRight bool
+	json         bool
 }
 
 func newGC(e *env) *cobra.Command {
@@ -28,13 +29,17 @@ func newGC(e *env) *cobra.Command {
 			"abandoned, and what a crash left. A running daemon does the same by itself\n" +
 			"every sweep_interval; this is one round of it now. With --grace 0 also what was\n" +
 			"deleted just before: nobody reads it while no daemon runs.\n\n" +
-			"Exit: 0 done, 4 some objects could not be deleted (the next round tries again),\n" +
-			"8 a daemon is running.",
+			"Where the clock is more than an hour from where the last sweep left it, it may be\n" +
+			"wrong, and by it things would seem expired that are not: nothing is removed then\n" +
+			"but with --clock-is-right.\n\n" +
+			"Exit: 0 done, 1 the clock may be wrong, 4 some objects could not be deleted (the\n" +
+			"next round tries again), 8 a daemon is running.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runGC(cmd.Context(), e, o) },
 	}
 	o.config = addConfigFlags(cmd)
 	cmd.Flags().String("grace", def.Grace.String(), "how long the bytes of what was deleted stay; 0 for no time")
+	cmd.Flags().BoolVar(&o.clockIsRight, "clock-is-right", false, "believe the clock, however long ago the last sweep was")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the report as JSON")
 	return cmd
 }
@@ -46,9 +51,12 @@ func runGC(ctx context.Context, e *env, o *gcOptions) error {
 	}
 	ctx, stop := untilSignal(ctx, e.stderr)
 	defer stop()
-	report, err := daemon.Collect(ctx, cfg, newLogger(e.stderr, false))
+	report, err := daemon.Collect(ctx, cfg, o.clockIsRight, newLogger(e.stderr, false))
 	if de, ok := errors.AsType[*daemon.Error](err); ok && de.Stage == daemon.StageLock {
 		return runningError{fmt.Errorf("%w; a running daemon sweeps by itself every %s", err, cfg.SweepInterval)}
+	}
+	if errors.Is(err, daemon.ErrClock) {
+		return fmt.Errorf("%w\ncheck `date`; when it is right, run this again with --clock-is-right", err)
 	}
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package metatest
 
 import (
 	"regexp"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
 )
@@ -30,6 +31,18 @@ var settingsTests = map[string]func(*env){
 		known, err = e.db.StoreKnown(e.ctx, "disk2")
 		e.ok(err)
 		e.same("another is known", known, false)
+	},
+	"the clock is kept": func(e *env) {
+		kept, err := e.db.ClockKept(e.ctx)
+		e.ok(err)
+		e.same("at first", kept, time.Time{})
+		later := e.clock.Now().Add(time.Hour)
+		for _, at := range []time.Time{later, e.clock.Now(), e.clock.Now(), later} { // it may go back
+			e.ok(e.db.KeepClock(e.ctx, at))
+			kept, err = e.db.ClockKept(e.ctx)
+			e.ok(err)
+			e.same("kept", kept.Equal(at), true)
+		}
 	},
 	"a uid mark only rises": func(e *env) {
 		for _, c := range []struct {

@@ -1,0 +1,44 @@
+package daemon
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// TestCollectDoubtsTheClock: a clock that is a year from where the last sweep
+// left it ends nothing, unless somebody vouches for it.
+func TestCollectDoubtsTheClock(t *testing.T) {
+	cfg := config(t)
+	_, stop := running(t, cfg)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	lastYear := time.Now().Add(-365 * 24 * time.Hour)
+	expires := lastYear.Add(time.Hour)
+	db, err := meta.Open(t.Context(), meta.Config{Path: cfg.databasePath(), Clock: func() time.Time { return lastYear }, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.BeginUpload(t.Context(), meta.NewUpload{
+		FileFields: meta.FileFields{Owner: "ann", Name: "f", ExpiresAt: &expires}, UID: protocol.UID(1 << 40), CreatedAt: lastYear,
+		PartSize: protocol.MinPartSize,
+	}, nil)
+	if err := errors.Join(err, db.KeepClock(t.Context(), lastYear), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it is doubted still the second time
+		if r, err := Collect(t.Context(), cfg, false, quiet()); !errors.Is(err, ErrClock) || r.Expired != 0 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+	}
+	if r, err := Collect(t.Context(), cfg, true, quiet()); err != nil || r.Expired != 1 {
+		t.Fatalf("vouched for: %+v, %v", r, err)
+	}
+	if r, err := Collect(t.Context(), cfg, false, quiet()); err != nil || r.Held != "" {
+		t.Fatalf("once it was believed: %+v, %v", r, err)
+	}
+}
