@@ -67,6 +67,7 @@ func newGuarded(t *testing.T) *guarded {
 
 func problem(w http.ResponseWriter, kind protocol.Kind) {
 	p := protocol.Errorf(kind, "made up").Problem("req-1")
+	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p)
 }
