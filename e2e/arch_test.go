@@ -68,7 +68,10 @@ var rules = []rule{
 		"golang.org/x/term", "github.com/adrg/xdg",
 	}},
 
-	{"e2e/...", []string{"protocol", "client/...", "store/...", "daemon/...", "cmd/...", "e2e/..."}, []string{"go.uber.org/goleak", "github.com/rogpeppe/go-internal/..."}},
+	// What is printed and answered, published; tests alone check against it.
+	{"docs/schema", nil, nil},
+	{"docs/schema/schematest", []string{"docs/schema"}, []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
+	{"e2e/...", []string{"protocol", "client/...", "store/...", "daemon/...", "cmd/...", "e2e/...", "docs/schema/..."}, []string{"go.uber.org/goleak", "github.com/rogpeppe/go-internal/..."}},
 }
 
 // forbidden are imports of the standard library that belong to one place.

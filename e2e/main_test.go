@@ -6,16 +6,16 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	osp "github.com/osproxy/osproxy/cmd/osp/cli"
 	ospd "github.com/osproxy/osproxy/cmd/ospd/cli"
 )
 
 // TestMain makes this test binary stand for both programs, so that scripts run
-// them as processes of their own, with the coverage of this run.
+// them as processes of their own, with the coverage of this run. A second look at
+// each run of osp is taken by watchedOSP.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"osp": func() {
-			os.Exit(osp.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ()))
+			os.Exit(watchedOSP(os.Args[1:], os.Environ()))
 		},
 		"ospd": func() {
 			os.Exit(ospd.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))

@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("NO_PROXY", "*")
 			env.Values[daemonKey{}] = &scriptDaemon{data: filepath.Join(env.WorkDir, ".ospd")}
 			env.Values[faultKey{}] = &fault{}
-			return nil
+			return watchScript(env)
 		},
 		Cmds: scriptCommands(),
 	})
@@ -169,7 +169,7 @@ func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := exec.Command(args[2], args[3:]...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(os.Environ(), "OSP_HOME="+ts.Getenv("OSP_HOME"), "OSP_SERVER="+ts.Getenv("OSP_SERVER"),
-		"OSP_TOKEN="+ts.Getenv("OSP_TOKEN"), "NO_PROXY=*")
+		"OSP_TOKEN="+ts.Getenv("OSP_TOKEN"), "NO_PROXY=*", foundVariable+"="+ts.Getenv(foundVariable))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	ts.Check(cmd.Start())
