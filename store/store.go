@@ -94,6 +94,11 @@ type Assembler interface {
 	// Assemble opens the object under key for writing, creating it, and its
 	// directory, if absent. The object is not durable before Sync.
 	Assemble(ctx context.Context, key Key) (Assembly, error)
+	// Cut makes the object under key no longer than size bytes, durably when
+	// it returns: what was written beyond and is of no use is freed. Nobody
+	// may be writing to it. One that is shorter stays as it is; an absent one
+	// is ErrNotFound.
+	Cut(ctx context.Context, key Key, size int64) error
 }
 
 // Assembly is an object being written. Methods are safe for concurrent use as

@@ -22,6 +22,7 @@ const (
 	CommitChecked  Point = "commit.checked"
 	CommitSynced   Point = "commit.synced"
 	CommitRecorded Point = "commit.recorded"
+	CutDone        Point = "cut.done"
 
 	PutDirReserved Point = "put.dir-reserved"
 	PutNamed       Point = "put.named"

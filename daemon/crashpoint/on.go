@@ -20,7 +20,7 @@ func All() []Point {
 		BeginRecorded,
 		PartBlobNamed, PartOpened, PartHalfWritten, PartWritten, PartRecorded,
 		SyncDone, SyncCleared,
-		CommitChecked, CommitSynced, CommitRecorded,
+		CommitChecked, CommitSynced, CommitRecorded, CutDone,
 		PutDirReserved, PutNamed, PutStored, PutRecorded,
 		AbortRecorded, DeleteRecorded,
 	}

@@ -44,8 +44,8 @@ func (c *checker) blob(ctx context.Context, b meta.BlobRefs) error {
 	return c.bytesOf(ctx, b)
 }
 
-// bytesOf checks that the object of a blob that contents refer to is there and
-// long enough.
+// bytesOf checks that the object of a blob that contents refer to is there, and
+// as long as it is to be.
 func (c *checker) bytesOf(ctx context.Context, b meta.BlobRefs) error {
 	st := c.store(b.Store)
 	if st == nil {
@@ -59,8 +59,13 @@ func (c *checker) bytesOf(ctx context.Context, b meta.BlobRefs) error {
 		c.found(c.ofBlob(b, KindMissing, "the object is not in the store; put the files again to heal them"))
 	case err != nil:
 		c.found(c.ofBlob(b, KindStore, "the object cannot be looked at: "+err.Error()))
-	case info.Size < b.MaxEnd && b.Parts == 0:
+	case b.Parts > 0: // they look after their bytes themselves
+	case info.Size < b.MaxEnd:
 		c.found(c.ofBlob(b, KindTruncated, fmt.Sprintf("the object has %d bytes, of which the first %d are in use; put the files again to heal them", info.Size, b.MaxEnd)))
+	case info.Size > b.Size && b.Overlong:
+		c.pending(b.Store, b.Key, fmt.Sprintf("%d bytes beyond its end are of no use; the daemon cuts them off", info.Size-b.Size))
+	case info.Size > b.Size:
+		c.found(c.ofBlob(b, KindOverlong, fmt.Sprintf("the object has %d bytes and is to have %d; what is beyond is of no use", info.Size, b.Size)))
 	}
 	return nil
 }

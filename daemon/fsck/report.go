@@ -28,6 +28,9 @@ const (
 	KindMissing Kind = "missing_object"
 	// KindTruncated: an object ends before the bytes in use do.
 	KindTruncated Kind = "truncated_object"
+	// KindOverlong: an object goes on behind the blob's end, and nothing is going
+	// to cut it.
+	KindOverlong Kind = "overlong_object"
 	// KindUnreferenced: nothing refers to a blob or content, and nothing is
 	// going to remove it.
 	KindUnreferenced Kind = "unreferenced"

@@ -86,6 +86,42 @@ func (db *DB) DropBlob(ctx context.Context, id BlobID) error {
 	return db.update(ctx, full, "drop a blob", func(t *tx) error { return t.doom([]BlobID{id}) })
 }
 
+// OverlongBlobs lists up to limit blobs of the store, from the one after the
+// given on (0: from the first), whose object may have bytes beyond the blob's
+// size: once nobody writes to it any more it is to be cut, and then MarkCut.
+func (db *DB) OverlongBlobs(ctx context.Context, store string, after BlobID, limit int) ([]Blob, error) {
+	return db.overlong(ctx, `AND store = ? AND id > ? ORDER BY id LIMIT ?`, store, after, limit)
+}
+
+// Overlong gives the blob if it is one of OverlongBlobs; else nil.
+func (db *DB) Overlong(ctx context.Context, id BlobID) (*Blob, error) {
+	list, err := db.overlong(ctx, `AND id = ?`, id)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+func (db *DB) overlong(ctx context.Context, where string, args ...any) (list []Blob, err error) {
+	err = db.view(ctx, "find overlong blobs", func(q query) error {
+		list = nil
+		return q.each(blobColumns+`WHERE overlong = 1 AND state = 'live' `+where, args, func(scan scanFunc) error {
+			b, err := scanBlob(scan)
+			list = append(list, b)
+			return err
+		})
+	})
+	return list, err
+}
+
+// MarkCut notes that the blob's object is no longer than its size.
+func (db *DB) MarkCut(ctx context.Context, id BlobID) error {
+	return db.update(ctx, full, "mark a blob cut", func(t *tx) error {
+		_, err := t.exec(`UPDATE blobs SET overlong = 0 WHERE id = ?`, id)
+		return err
+	})
+}
+
 // publish makes a blob live, or says that it cannot be referred to any more.
 // end is how far its bytes are used.
 func (t *tx) publish(id BlobID, end int64) error {

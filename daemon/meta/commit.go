@@ -33,7 +33,7 @@ func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error)
 		if err := t.endUpload(u, c.Size, nil); err != nil {
 			return err
 		}
-		if err := t.cutBlob(u.blob, c.Extents); err != nil {
+		if err := t.measureBlob(u, c.Extents); err != nil {
 			return err
 		}
 		if err := t.point(c.UID, content, c.ETag, ms(c.CommittedAt)); err != nil {
@@ -42,8 +42,7 @@ func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error)
 		if err := t.offer(unused(blobs, c.Extents)); err != nil {
 			return err
 		}
-		// The size was reserved if it was known.
-		if err := t.reserve(c.Owner, Usage{Bytes: c.Size - u.size.V, Uploads: -1}, db.cfg.DefaultQuota); err != nil {
+		if err := t.reserve(c.Owner, Usage{Bytes: c.Size - u.charged(), Uploads: -1}, db.cfg.DefaultQuota); err != nil {
 			return err
 		}
 		f, _, err = t.file(c.Owner, c.UID)
@@ -75,16 +74,18 @@ func (t *tx) endUpload(u openUpload, size int64, by *claimant) error {
 	return err
 }
 
-// cutBlob notes that the blob the parts were assembled in is exactly as long
-// as the extents say.
-func (t *tx) cutBlob(blob BlobID, extents []Extent) error {
+// measureBlob notes that the blob the parts were assembled in is as long as
+// the extents say, and whether its object may be longer: parts beyond that were
+// begun and not recorded, or are recorded elsewhere.
+func (t *tx) measureBlob(u openUpload, extents []Extent) error {
 	var end int64
 	for _, e := range extents {
-		if e.Blob == blob {
+		if e.Blob == u.blob {
 			end = max(end, e.Offset+e.Length)
 		}
 	}
-	_, err := t.exec(`UPDATE blobs SET size = ? WHERE id = ?`, end, blob)
+	overlong := !u.size.Valid || end < u.size.V
+	_, err := t.exec(`UPDATE blobs SET size = ?, overlong = ? WHERE id = ?`, end, flag(overlong), u.blob)
 	return err
 }
 

@@ -84,7 +84,7 @@ func (t *tx) endOpen(owner protocol.Owner, u openUpload, e *ending) error {
 		return err
 	}
 	e.blobs = append(e.blobs, blobs...)
-	e.free(owner, Usage{Bytes: u.size.V, Files: 1, Uploads: 1})
+	e.free(owner, Usage{Bytes: u.charged(), Files: 1, Uploads: 1})
 	return nil
 }
 

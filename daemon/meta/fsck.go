@@ -35,6 +35,8 @@ type BlobRefs struct {
 	OpenUpload protocol.UID
 	// Offered says that the sweep will look at the blob.
 	Offered bool
+	// Overlong says that the object may be longer than Size and will be cut.
+	Overlong bool
 	// MaxEnd is how far extents and parts reach into the blob.
 	MaxEnd int64
 	// UIDs are the files and open uploads with bytes in the blob, ascending.
@@ -65,12 +67,12 @@ func (db *DB) EachBlob(ctx context.Context, fn func(BlobRefs) error) error {
 }
 
 func (q query) blobPage(after BlobID) (page []BlobRefs, err error) {
-	err = q.each(`SELECT b.id, b.store, b.key, b.size, b.node, b.state, b.doomed_at, b.gone_at, s.blob_id IS NOT NULL
+	err = q.each(`SELECT b.id, b.store, b.key, b.size, b.node, b.state, b.doomed_at, b.gone_at, s.blob_id IS NOT NULL, b.overlong
 		FROM blobs b LEFT JOIN sweep_candidates s ON s.blob_id = b.id WHERE b.id > ? ORDER BY b.id LIMIT ?`,
 		[]any{after, fsckPage}, func(scan scanFunc) error {
 			var b BlobRefs
 			var doomed, gone *int64
-			err := scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.Node, &b.State, &doomed, &gone, &b.Offered)
+			err := scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.Node, &b.State, &doomed, &gone, &b.Offered, &b.Overlong)
 			b.DoomedAt, b.GoneAt = timePtr(doomed), timePtr(gone)
 			page = append(page, b)
 			return err

@@ -22,7 +22,7 @@ type Quota struct {
 }
 
 // Usage is what an owner has, with what open uploads will need: one file each,
-// and their size if it is known.
+// and their size, or, while that is not known, what ReserveUpload was told.
 type Usage struct {
 	Bytes   int64
 	Files   int64
@@ -197,7 +197,7 @@ func (q query) recount(after protocol.Owner) (d QuotaDrift, err error) {
 	var a account
 	var open, done Usage
 	_, aerr := q.one(`SELECT `+accountColumns+` FROM quotas WHERE owner = ?`, []any{string(d.Owner)}, a.columns()...)
-	_, oerr := q.one(`SELECT COUNT(*), COALESCE(SUM(u.size), 0) FROM files f JOIN uploads u ON u.uid = f.uid
+	_, oerr := q.one(`SELECT COUNT(*), COALESCE(SUM(COALESCE(u.size, u.reserved)), 0) FROM files f JOIN uploads u ON u.uid = f.uid
 		WHERE f.owner = ? AND f.state = 'open'`, []any{string(d.Owner)}, &open.Uploads, &open.Bytes)
 	_, derr := q.one(`SELECT COUNT(*), COALESCE(SUM(c.size), 0) FROM files f JOIN contents c ON c.id = f.content_id
 		WHERE f.owner = ? AND f.state = 'committed'`, []any{string(d.Owner)}, &done.Files, &done.Bytes)

@@ -83,7 +83,9 @@ type Upload struct {
 	// Blob is the row of InPlace, 0 without one (or once it was lost).
 	Blob BlobID
 	// Gen is raised by every change of the parts.
-	Gen       int64
+	Gen int64
+	// Reserved is what the owner's quota was charged while Size is nil.
+	Reserved  int64
 	TouchedAt time.Time
 	// File is set once committed.
 	File *protocol.File

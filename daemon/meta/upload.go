@@ -18,9 +18,19 @@ type openUpload struct {
 	gen int64
 	// blob is the one the parts are assembled in, 0 without one.
 	blob BlobID
-	// size is not valid while unknown.
-	size    sql.Null[int64]
-	touched int64
+	// size is not valid while unknown; reserved is then what the quota was
+	// charged so far.
+	size     sql.Null[int64]
+	reserved int64
+	touched  int64
+}
+
+// charged is what the owner's quota was charged for the upload.
+func (u openUpload) charged() int64 {
+	if u.size.Valid {
+		return u.size.V
+	}
+	return u.reserved
 }
 
 // lockOpen locks an upload that must be open: KindCommitted if it is
@@ -43,7 +53,8 @@ func (t *tx) lockOpen(owner protocol.Owner, uid protocol.UID) (u openUpload, err
 func (t *tx) lockUpload(uid protocol.UID) (u openUpload, err error) {
 	u.uid = uid
 	var blob sql.Null[BlobID]
-	found, err := t.one(`SELECT gen, blob_id, size, touched_at FROM uploads WHERE uid = ? FOR UPDATE`, []any{int64(uid)}, &u.gen, &blob, &u.size, &u.touched)
+	found, err := t.one(`SELECT gen, blob_id, size, reserved, touched_at FROM uploads WHERE uid = ? FOR UPDATE`,
+		[]any{int64(uid)}, &u.gen, &blob, &u.size, &u.reserved, &u.touched)
 	if err == nil && !found {
 		err = broken("upload "+uid.String()+" is open and has no record", nil)
 	}
@@ -97,7 +108,7 @@ func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (
 
 const (
 	uploadColumns = `SELECT f.uid, f.owner, f.name, f.media_type, f.meta, f.state, f.created_at, f.expires_at,
-		u.size, u.part_size, u.fingerprint, u.maybe, u.gen, u.touched_at, u.blob_id, b.store, b.key, b.size, b.node
+		u.size, u.reserved, u.part_size, u.fingerprint, u.maybe, u.gen, u.touched_at, u.blob_id, b.store, b.key, b.size, b.node
 		FROM files f JOIN uploads u ON u.uid = f.uid LEFT JOIN blobs b ON b.id = u.blob_id `
 	unexpired = ` AND (f.expires_at IS NULL OR f.expires_at > ?) `
 )
@@ -111,7 +122,7 @@ func scanUpload(scan scanFunc) (u Upload, err error) {
 	var blobSize *int64
 	var blob sql.Null[BlobID]
 	err = scan(&u.UID, &u.Owner, &u.Name, &u.MediaType, &labels, &state, &created, &expires,
-		&u.Size, &u.PartSize, &fp, &u.Maybe, &u.Gen, &touched, &blob, &store, &key, &blobSize, &node)
+		&u.Size, &u.Reserved, &u.PartSize, &fp, &u.Maybe, &u.Gen, &touched, &blob, &store, &key, &blobSize, &node)
 	if err != nil {
 		return u, err
 	}
@@ -208,6 +219,25 @@ func (db *DB) TouchUpload(ctx context.Context, owner protocol.Owner, uid protoco
 func (t *tx) touch(uid protocol.UID) error {
 	_, err := t.exec(`UPDATE uploads SET touched_at = ? WHERE uid = ?`, t.now, int64(uid))
 	return err
+}
+
+// ReserveUpload charges the owner's quota for an open upload that began without
+// a size and will have at least size bytes; the commit, or its end, settles the
+// account. It is KindQuotaExceeded where that is too much, and then nothing was
+// charged. One that is charged as much already, or began with a size, stays as
+// it is; one that is not open is what TouchUpload says. A power cut may undo it,
+// together with every record of a part that came later.
+func (db *DB) ReserveUpload(ctx context.Context, owner protocol.Owner, uid protocol.UID, size int64) error {
+	return db.update(ctx, relaxed, "reserve for an upload", func(t *tx) error {
+		u, err := t.lockOpen(owner, uid)
+		if err != nil || u.size.Valid || u.reserved >= size {
+			return err
+		}
+		if _, err := t.exec(`UPDATE uploads SET reserved = ? WHERE uid = ?`, size, int64(uid)); err != nil {
+			return err
+		}
+		return t.reserve(owner, Usage{Bytes: size - u.reserved}, db.cfg.DefaultQuota)
+	})
 }
 
 // AbortUpload ends an open upload: it is not found from then on, its parts are

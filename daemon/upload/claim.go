@@ -91,7 +91,7 @@ func (s *Service) FinishClaim(ctx context.Context, owner protocol.Owner, uid pro
 	if err != nil {
 		return protocol.File{}, oneAnswer(uid, err)
 	}
-	s.sessions.forget(uid)
+	s.sessions.forget(uid, 0)
 	s.cfg.Observe("instant")
 	s.cfg.Saved(f.Size)
 	return f, nil

@@ -34,7 +34,7 @@ func (s *Service) Commit(ctx context.Context, owner protocol.Owner, uid protocol
 		f, err := s.commit(ctx, up, c)
 		switch {
 		case err == nil:
-			s.sessions.forget(uid)
+			s.sessions.forget(uid, up.Blob)
 			s.cfg.Observe("committed")
 			return f, false, nil
 		case errors.Is(err, meta.ErrGenChanged), protocol.KindOf(err) == protocol.KindCommitted:

@@ -15,7 +15,9 @@ const touchEvery = time.Minute
 
 // PutPart receives part n of an open upload and records it. The same number
 // may be sent again, also with other bytes and by several senders at once: the
-// last one recorded wins whole. On any error the part stays what it was.
+// last one recorded wins whole. On any error the part stays what it was. An
+// upload without a size is charged to the owner's quota here, up to the part's
+// end, before a byte is taken.
 func (s *Service) PutPart(ctx context.Context, owner protocol.Owner, uid protocol.UID, n protocol.PartNumber, body Body) (protocol.Part, error) {
 	up, err := s.db.Upload(ctx, owner, uid)
 	if err != nil {
@@ -36,6 +38,11 @@ func (s *Service) PutPart(ctx context.Context, owner protocol.Owner, uid protoco
 	defer s.sessions.partEnds(se)
 	if s.now().Sub(up.TouchedAt) > touchEvery {
 		if err := s.db.TouchUpload(ctx, owner, uid); err != nil {
+			return protocol.Part{}, err
+		}
+	}
+	if end := offset + body.Length; up.Size == nil && up.Reserved < end {
+		if err := s.db.ReserveUpload(ctx, owner, uid, end); err != nil {
 			return protocol.Part{}, err
 		}
 	}

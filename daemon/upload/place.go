@@ -99,12 +99,15 @@ func (p *placer) next(ctx context.Context) error {
 
 // Settle removes what a crash left in the reserved directories: objects that
 // were written but whose file was never recorded, and ends the reservations. It
-// runs before the daemon serves and after, when nobody writes, and returns how
-// many objects it removed.
+// also cuts objects that are longer than their blobs. It runs before the daemon
+// serves and after, when nobody writes, and returns how many objects it removed.
 func (s *Service) Settle(ctx context.Context) (removed int, err error) {
 	for _, st := range s.cfg.Stores {
 		n, err := s.settleStore(ctx, st)
 		removed += n
+		if err == nil {
+			err = s.settleCuts(ctx, st)
+		}
 		if err != nil {
 			return removed, err
 		}

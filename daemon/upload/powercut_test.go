@@ -123,6 +123,8 @@ func (tr *trace) part(uid protocol.UID, n protocol.PartNumber, p []byte) {
 func (tr *trace) committed(uid protocol.UID, size int64, content []byte) {
 	tr.commit(uid, protocol.CommitUpload{Size: &size})
 	tr.promised(true, reads(uid, content))
+	tr.waitCut()
+	tr.see(tr.rec.Len(), true)
 }
 
 func (tr *trace) oneShot(p []byte) {

@@ -222,7 +222,7 @@ func (s *Service) Abort(ctx context.Context, owner protocol.Owner, uid protocol.
 		return err
 	}
 	crashpoint.Hit(crashpoint.AbortRecorded)
-	s.sessions.forget(uid)
+	s.sessions.forget(uid, 0)
 	s.cfg.Observe("aborted")
 	return nil
 }

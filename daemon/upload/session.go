@@ -19,9 +19,12 @@ type session struct {
 	svc *Service
 	uid protocol.UID
 
-	users int       // guarded by sessions.mu
-	done  bool      // guarded by sessions.mu: committed or aborted, close when unused
-	idle  time.Time // guarded by sessions.mu: when the last user left
+	users int  // guarded by sessions.mu
+	done  bool // guarded by sessions.mu: committed or aborted, close when unused
+	// cut is the blob to cut when the session is closed, 0 for none. guarded by
+	// sessions.mu
+	cut  meta.BlobID
+	idle time.Time // guarded by sessions.mu: when the last user left
 
 	parts    int       // guarded by sessions.mu: part requests running
 	partDone time.Time // guarded by sessions.mu: when the last one ended
@@ -154,15 +157,17 @@ func (ss *sessions) busy(up meta.Upload) bool {
 }
 
 // forget closes the session of an upload that is committed or aborted, as soon
-// as its last straggler has left.
-func (ss *sessions) forget(uid protocol.UID) {
+// as its last straggler has left, and then cuts the blob that a committed one
+// was assembled in, 0 for none.
+func (ss *sessions) forget(uid protocol.UID, cut meta.BlobID) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	se := ss.open[uid]
 	if se == nil {
+		ss.cutLater(cut)
 		return
 	}
-	se.done = true
+	se.done, se.cut = true, cut
 	if se.users == 0 {
 		ss.drop(se)
 	}
@@ -176,6 +181,7 @@ func (ss *sessions) drop(se *session) {
 			ss.svc.log.Warn("close a blob", "uid", se.uid, "err", err)
 		}
 	}
+	ss.cutLater(se.cut)
 }
 
 // letIdleGo syncs and closes the descriptors of uploads that nobody has

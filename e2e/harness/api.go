@@ -104,6 +104,11 @@ func (a *API) Commit(uid protocol.UID) Answer {
 	return a.JSON("POST", "/v1/uploads/"+uid.String()+"/commit", nil)
 }
 
+// CommitSize commits what is to have size bytes.
+func (a *API) CommitSize(uid protocol.UID, size int) Answer {
+	return a.JSON("POST", "/v1/uploads/"+uid.String()+"/commit", map[string]any{"size": size})
+}
+
 // PutFile is the one-shot put.
 func (a *API) PutFile(name string, data []byte) Answer {
 	return a.Do("POST", "/v1/files?name="+url.QueryEscape(name), bytes.NewReader(data), int64(len(data)),

@@ -4,6 +4,7 @@ package process
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -144,6 +145,7 @@ func (w *workload) prepare(api *harness.API) {
 }
 
 func (w *workload) run(api *harness.API) {
+	w.stream(api, harness.Content(9, 1000))
 	for seed := uint64(10); seed < 13 && !w.stopped; seed++ {
 		w.putFile(api, harness.Content(seed, 5000))
 	}
@@ -210,6 +212,31 @@ func (w *workload) upload(api *harness.API, data []byte) {
 	}
 	w.open = w.open[:len(w.open)-1]
 	if w.answered(api.Commit(u.UID), http.StatusOK) {
+		w.files[u.UID] = data
+		return
+	}
+	w.unsure[u.UID] = data
+}
+
+// stream is an upload that begins without a size, with a part beyond its end
+// that is refused when its bytes are written already.
+func (w *workload) stream(api *harness.API, data []byte) {
+	w.t.Helper()
+	ans := api.JSON("POST", "/v1/uploads", map[string]any{"name": "stream"})
+	if !w.answered(ans, http.StatusCreated) {
+		return
+	}
+	var u protocol.Upload
+	if err := json.Unmarshal(ans.Body, &u); err != nil {
+		w.t.Fatal(err)
+	}
+	beyond := fmt.Sprintf("/v1/uploads/%s/parts/2", u.UID)
+	wrong := protocol.SumXXH3(data).String()
+	if !w.answered(api.PutPart(u.UID, 1, data), http.StatusOK) ||
+		!w.answered(api.Do("PUT", beyond, strings.NewReader("beyond"), 6, protocol.HeaderXXH3, wrong), http.StatusUnprocessableEntity) {
+		return
+	}
+	if w.answered(api.CommitSize(u.UID, len(data)), http.StatusOK) {
 		w.files[u.UID] = data
 		return
 	}
@@ -297,7 +324,7 @@ func (w *workload) finish(api *harness.API) {
 	for uid, data := range w.unsure {
 		if u, ans := api.Upload(uid); ans.Status == http.StatusOK && u.State == protocol.UploadOpen {
 			api.MustPutParts(u, data)
-			api.MustFile(api.Commit(uid), http.StatusOK)
+			api.MustFile(api.CommitSize(uid, len(data)), http.StatusOK)
 			api.MustHold(uid, data)
 		}
 	}

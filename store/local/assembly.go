@@ -26,6 +26,38 @@ func (b *Backend) Assemble(ctx context.Context, key store.Key) (store.Assembly, 
 	return a, nil
 }
 
+// Cut is store.Assembler's.
+func (b *Backend) Cut(ctx context.Context, key store.Key, size int64) error {
+	if err := b.check(ctx, "cut", key); err != nil {
+		return err
+	}
+	f, err := b.fs.Open(string(key), os.O_WRONLY)
+	if err != nil {
+		return failed("cut", key, err)
+	}
+	err = cut(f, size)
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return failed("cut", key, err)
+	}
+	return nil
+}
+
+// cut syncs also where nothing is left to cut: what made the file short may
+// not be on the disk.
+func cut(f File, size int64) error {
+	length, err := f.Size()
+	if err == nil && length > size {
+		err = f.Truncate(size)
+	}
+	if err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
 // assembly is a store.Assembly over one descriptor.
 type assembly struct {
 	key   store.Key

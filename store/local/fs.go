@@ -46,6 +46,8 @@ type File interface {
 	Size() (int64, error)
 	// Flush starts writing the range to the disk and does not wait.
 	Flush(off, n int64)
+	// Truncate cuts the file to size bytes.
+	Truncate(size int64) error
 	// Sync makes the file's bytes and length durable (fdatasync).
 	Sync() error
 	Close() error

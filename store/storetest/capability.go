@@ -20,6 +20,7 @@ func runAssembler(t T, open Open) {
 		{"assemble again", assembleAgain},
 		{"assemble empty", assembleEmpty},
 		{"assemble with an ended context", assembleEnded},
+		{"cut", assembleCut},
 	} {
 		t.Run(c.name, func(t T) {
 			b := opened(t, open)
@@ -139,6 +140,28 @@ func assembleEnded(t T, b store.Backend, a store.Assembler) {
 	// A sync that was never begun loses nothing.
 	finish(t, w)
 	wantBytes(t, b, key, []byte("x"))
+}
+
+func assembleCut(t T, b store.Backend, a store.Assembler) {
+	key := store.NewKey(dir)
+	wantErr(t, "cut of nothing", a.Cut(t.Context(), key, 1), store.ErrNotFound)
+	wantAbsent(t, b, key)
+	data := bytesOf(23, 100_000)
+	w := assembled(t, a, key)
+	if _, err := w.WriteAt(data, 0); err != nil {
+		t.Fatalf("write: %v", err)
+	}
+	finish(t, w)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	wantErr(t, "cut", a.Cut(ctx, key, 1), context.Canceled)
+	for _, c := range []struct{ size, left int64 }{{100_001, 100_000}, {100_000, 100_000}, {60_001, 60_001}, {70_000, 60_001}, {0, 0}} {
+		if err := a.Cut(t.Context(), key, c.size); err != nil {
+			t.Errorf("cut to %d: %v", c.size, err)
+		}
+		wantBytes(t, b, key, data[:c.left])
+	}
+	wantErr(t, "cut under no key", a.Cut(t.Context(), "x", 1), store.ErrKey)
 }
 
 func runFileOpener(t T, open Open) {

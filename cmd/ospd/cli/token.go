@@ -22,7 +22,8 @@ func newToken(e *env) *cobra.Command {
 		Use:   "token",
 		Short: "Make, list and revoke the tokens of an installation",
 		Long: "Make, list and revoke the tokens of an installation, whether its daemon runs or\n" +
-			"not; a running one knows within 5 seconds.\n\n" +
+			"not; a running one knows within 5 seconds. After an upgrade start the new ospd\n" +
+			"first: a database that an older one made is not changed under its daemon.\n\n" +
 			"Once the first token was made, no request is answered without one.",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

@@ -11,6 +11,50 @@ import (
 )
 
 var commitTests = map[string]func(*env){
+	"an object that may go on behind its blob is to be cut": func(e *env) {
+		commit := func(d byte, size *int64, length int64, extents ...int64) meta.BlobID {
+			n := e.newUpload("x")
+			n.Size = size
+			u := e.begin(n)
+			own, err := e.db.AddBlob(e.ctx, e.newBlob(0), u.UID)
+			e.ok(err)
+			gen := e.record(u.UID, part(1, u.Blob, 0, extents[0]))
+			list := []meta.Extent{{Blob: u.Blob, Length: extents[0]}}
+			if len(extents) > 1 {
+				gen = e.record(u.UID, part(2, own, extents[0], extents[1]))
+				list = append(list, meta.Extent{Blob: own, Length: extents[1]})
+			}
+			_, err = e.db.Commit(e.ctx, e.commitOf(u, gen, d, length, list...))
+			e.ok(err)
+			return u.Blob
+		}
+		seven := int64(7)
+		exact := commit(1, &seven, 7, 7)
+		elsewhere := commit(2, &seven, 7, 4, 3)
+		unknown := commit(3, nil, 7, 7)
+		for _, want := range []struct {
+			id   meta.BlobID
+			size int64
+		}{{exact, 0}, {elsewhere, 4}, {unknown, 7}} {
+			b, err := e.db.Overlong(e.ctx, want.id)
+			e.ok(err)
+			e.same("overlong", b != nil, want.size > 0)
+			if b != nil {
+				e.same("size", b.Size, want.size)
+			}
+		}
+		page, err := e.db.OverlongBlobs(e.ctx, "disk", 0, 1)
+		e.ok(err)
+		e.same("the first", page[0].ID, elsewhere)
+		page, err = e.db.OverlongBlobs(e.ctx, "disk", elsewhere, 10)
+		e.ok(err)
+		e.same("the rest", []any{len(page), page[0].ID}, []any{1, unknown})
+		e.ok(e.db.MarkCut(e.ctx, elsewhere))
+		e.ok(e.db.MarkCut(e.ctx, unknown))
+		page, err = e.db.OverlongBlobs(e.ctx, "disk", 0, 10)
+		e.ok(err)
+		e.same("none is left", len(page), 0)
+	},
 	"a commit makes the file": func(e *env) {
 		n := e.newUpload("a/b.txt")
 		mediaType := "text/plain"

@@ -141,6 +141,40 @@ var quotaTests = map[string]func(*env){
 		e.ok(err)
 		e.usage(alice, 10, 2, 1)
 	},
+	"an unknown size is charged as it grows": func(e *env) {
+		e.ok(e.db.SetQuota(e.ctx, alice, limit(20, -1, -1)))
+		u := e.begin(e.newUpload("x"))
+		reserve := func(size int64) error { return e.db.ReserveUpload(e.ctx, alice, u.UID, size) }
+		e.ok(reserve(8))
+		e.usage(alice, 8, 1, 1)
+		e.ok(reserve(8))
+		e.ok(reserve(5))
+		e.usage(alice, 8, 1, 1)
+		e.ok(reserve(20))
+		e.kind(reserve(21), protocol.KindQuotaExceeded)
+		e.usage(alice, 20, 1, 1)
+		u, err := e.db.Upload(e.ctx, alice, u.UID)
+		e.ok(err)
+		e.same("charged", u.Reserved, 20)
+		e.kind(e.db.ReserveUpload(e.ctx, bob, u.UID, 1), protocol.KindNotFound)
+
+		known := e.sized(0)
+		known = e.begin(known).NewUpload
+		e.ok(e.db.ReserveUpload(e.ctx, alice, known.UID, 100))
+		e.usage(alice, 20, 2, 2)
+
+		gen := e.record(u.UID, part(1, u.Blob, 0, 7))
+		_, err = e.db.Commit(e.ctx, e.commitOf(u, gen, 1, 7, meta.Extent{Blob: u.Blob, Length: 7}))
+		e.ok(err)
+		e.usage(alice, 7, 2, 1)
+		e.kind(reserve(21), protocol.KindCommitted)
+
+		other := e.begin(e.newUpload("y"))
+		e.ok(e.db.ReserveUpload(e.ctx, alice, other.UID, 13))
+		e.ok(e.db.AbortUpload(e.ctx, alice, other.UID))
+		e.usage(alice, 7, 2, 1)
+		e.kind(e.db.ReserveUpload(e.ctx, alice, other.UID, 14), protocol.KindNotFound)
+	},
 	"an unknown size is checked at commit": func(e *env) {
 		e.ok(e.db.SetQuota(e.ctx, alice, limit(9, -1, -1)))
 		u := e.begin(e.newUpload("x"))

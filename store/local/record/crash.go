@@ -70,7 +70,7 @@ func (r *replay) apply(op Op) {
 		r.pending[op.Dir] = append(r.pending[op.Dir], op)
 	case Link, Remove:
 		r.pending[op.Dir] = append(r.pending[op.Dir], op)
-	case Write:
+	case Write, Truncate:
 		r.pending[op.Ino] = append(r.pending[op.Ino], op)
 	case SyncFile, SyncDir:
 		if op.Dropped {
@@ -94,6 +94,8 @@ func (r *replay) keep(op Op) {
 		delete(r.disk.nodes[op.Dir].names, path.Base(op.Name))
 	case Write:
 		r.disk.nodes[op.Ino].write(op.Data, op.Off)
+	case Truncate:
+		r.disk.nodes[op.Ino].truncate(op.Off)
 	}
 }
 

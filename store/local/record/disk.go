@@ -20,6 +20,7 @@ const (
 	Link     Kind = "link"
 	Remove   Kind = "remove"
 	Write    Kind = "write"
+	Truncate Kind = "truncate"
 	SyncFile Kind = "fdatasync"
 	SyncDir  Kind = "fsync directory"
 )
@@ -30,7 +31,7 @@ type Op struct {
 	Name string // as it was given; of a Link the new name
 	Ino  inode  // the file or directory it is about
 	Dir  inode  // the directory whose names it changes, if any
-	Off  int64  // Write: where
+	Off  int64  // Write: where; Truncate: the length
 	Data []byte // Write: what
 
 	Dropped bool // a sync that did nothing and reported success
@@ -103,6 +104,8 @@ func (d *disk) apply(op Op) {
 		delete(d.nodes[op.Dir].names, base)
 	case Write:
 		d.nodes[op.Ino].write(op.Data, op.Off)
+	case Truncate:
+		d.nodes[op.Ino].truncate(op.Off)
 	}
 }
 
@@ -117,6 +120,12 @@ func (n *node) grow(size int64) {
 	if more := size - int64(len(n.data)); more > 0 {
 		n.data = append(n.data, make([]byte, more)...)
 	}
+}
+
+// truncate makes a file exactly size bytes long.
+func (n *node) truncate(size int64) {
+	n.grow(size)
+	n.data = n.data[:size]
 }
 
 // info describes an inode under a name.

@@ -48,6 +48,8 @@ func (f *file) Size() (int64, error) {
 	return int64(len(f.fs.now.nodes[f.ino].data)), nil
 }
 
+func (f *file) Truncate(size int64) error { return f.do(Op{Kind: Truncate, Off: size}) }
+
 // Flush promises nothing, so nothing is recorded.
 func (f *file) Flush(int64, int64) {}
 

@@ -165,6 +165,8 @@ func (f *FS) charge(op Op) error {
 	switch op.Kind {
 	case Write:
 		grows = max(0, op.Off+int64(len(op.Data))-int64(len(f.now.nodes[op.Ino].data)))
+	case Truncate:
+		grows = op.Off - int64(len(f.now.nodes[op.Ino].data))
 	case Remove:
 		grows = -int64(len(f.now.nodes[op.Ino].data))
 	}
