@@ -12,7 +12,7 @@ osp_cli  := github.com/osproxy/osproxy/cmd/osp/cli
 ospd_cli := github.com/osproxy/osproxy/cmd/ospd/cli
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-race test-model test-servers test-all check lint fuzz cover bench-peers soak release-snapshot clean
+.PHONY: help build demo test test-race test-model test-servers test-all check lint fuzz cover bench soak release-snapshot clean
 
 help: ## print this list
 	@echo "usage: make TARGET"
@@ -68,8 +68,8 @@ cover: ## test coverage of the whole module, in coverage.out
 	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...
 	$(GO) tool cover -func=coverage.out | tail -1
 
-bench-peers: build ## put and get 1 GiB beside nginx + curl, in turns (needs both)
-	$(GO) run ./e2e/bench -osp $(BIN)/osp -ospd $(BIN)/ospd
+bench: build ## measure beside nginx + curl and other peers in turns; BENCH=put-1g,get-4k ROUNDS=5 PEERS=nginx
+	@GO='$(GO)' OSP_BIN='$(BIN)' BENCH='$(BENCH)' ROUNDS='$(ROUNDS)' PEERS='$(PEERS)' sh scripts/bench.sh
 
 soak: ## put, kill, resume and get 10 GiB by hand (needs 25 GB of disk)
 	OSP_E2E_LARGE_MIB=10240 $(GO) test -tags servers -count=1 -timeout 3h -v -run '^TestLargeFile' ./e2e/process

@@ -1,127 +1,97 @@
-// Command bench puts and gets one large file with osp and ospd and with curl
-// and nginx, in turns, and prints medians and ratios. Seconds belong to the
-// machine; the ratios are what counts. It needs nginx (with its DAV module)
-// and curl on the PATH.
+// Command bench gives the same work to osp with ospd and to their peers, in
+// turns, and prints what each took as tables for docs/performance.md. Seconds
+// belong to the machine; the ratios are what counts. It measures what a peer
+// costs whose programs are on the PATH, and needs nginx (with its DAV module)
+// and curl at least.
 package main
 
 import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"slices"
 	"strings"
-	"time"
+	"syscall"
 )
 
 func main() {
-	osp := flag.String("osp", "bin/osp", "the osp to measure")
-	ospd := flag.String("ospd", "bin/ospd", "the ospd to measure")
-	runs := flag.Int("runs", 5, "measured runs of each, after one that is not counted")
-	mib := flag.Int64("mib", 1024, "size of the file in MiB")
-	dir := flag.String("dir", os.TempDir(), "where to keep some four times the size")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *osp, *ospd, *dir, *runs, *mib<<20); err != nil {
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, osp, ospd, parent string, runs int, size int64) (err error) {
-	dir, err := os.MkdirTemp(parent, "osp-bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	ours, err := startOSPD(ctx, osp, ospd, filepath.Join(dir, "ospd"))
-	if err != nil {
-		return err
-	}
-	defer ours.stop()
-	theirs, err := startNginx(ctx, filepath.Join(dir, "nginx"))
-	if err != nil {
-		return err
-	}
-	defer theirs.stop()
+// options are what the command line says.
+type options struct {
+	osp, ospd string
+	dir       string
+	rounds    int
+	works     string
+	peers     string
+}
 
-	source, target := filepath.Join(dir, "source"), filepath.Join(dir, "target")
-	times := samples{}
-	for i := range runs + 1 {
-		if err := writeRandom(source, uint64(i), size); err != nil {
-			return err
-		}
-		once, err := turn(ctx, ours, theirs, source, target, i)
-		if err != nil {
-			return err
-		}
-		if i > 0 {
-			times.add(once)
+func run(ctx context.Context, args []string, out, progress io.Writer) error {
+	o := options{}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&o.osp, "osp", "bin/osp", "the osp to measure")
+	flags.StringVar(&o.ospd, "ospd", "bin/ospd", "the ospd to measure")
+	flags.StringVar(&o.dir, "dir", os.TempDir(), "a folder on a local disk, for the servers' data and the files they are given")
+	flags.IntVar(&o.rounds, "rounds", 5, "rounds that count, after one that does not")
+	flags.StringVar(&o.works, "work", "", "what to measure, by commas: "+strings.Join(workNames(), ", ")+" (default all)")
+	flags.StringVar(&o.peers, "peers", "", "which peers to measure beside, by commas: "+strings.Join(peerNames(), ", ")+" (default all that are on the PATH)")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if o.rounds < 1 || flags.NArg() > 0 {
+		return fmt.Errorf("-rounds is at least 1, and everything else is a flag too")
+	}
+	works, err := choose(o.works, allWorks(), func(w work) string { return w.name })
+	if err != nil {
+		return err
+	}
+	peers, err := choosePeers(o.peers)
+	if err != nil {
+		return err
+	}
+	l, err := newLab(o, peers, progress)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	for _, w := range works {
+		if err := l.perform(ctx, w, out); err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
 		}
 	}
-	times.print(size, runs)
 	return nil
 }
 
-// turn measures everything once; whose put goes first changes with i, so that
-// neither always finds the other's writeback.
-func turn(ctx context.Context, ours, theirs *server, source, target string, i int) (map[string]time.Duration, error) {
-	once := map[string]time.Duration{}
-	servers := []*server{ours, theirs}
-	if i%2 == 1 {
-		slices.Reverse(servers)
+// choose returns those of all that a list separated by commas names, in the
+// order of all; an empty list names every one.
+func choose[T any](list string, all []T, name func(T) string) ([]T, error) {
+	if list == "" {
+		return all, nil
 	}
-	for _, s := range servers {
-		for _, step := range s.steps(source, target) {
-			took, err := timed(ctx, step)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", step.name, err)
-			}
-			once[step.name] = took
-			if step.compare {
-				if err := same(source, target); err != nil {
-					return nil, fmt.Errorf("%s: %w", step.name, err)
-				}
-			}
-		}
-		if err := s.clear(ctx); err != nil {
-			return nil, err
+	wanted := map[string]bool{}
+	for _, n := range strings.Split(list, ",") {
+		wanted[strings.TrimSpace(n)] = true
+	}
+	var chosen []T
+	var known []string
+	for _, one := range all {
+		known = append(known, name(one))
+		if wanted[name(one)] {
+			chosen = append(chosen, one)
+			delete(wanted, name(one))
 		}
 	}
-	once[theirsPutSync] = once[theirsPut] + once[theirsSync]
-	return once, nil
-}
-
-// samples are the times of each step.
-type samples map[string][]time.Duration
-
-func (s samples) add(once map[string]time.Duration) {
-	for name, took := range once {
-		s[name] = append(s[name], took)
+	for n := range wanted {
+		return nil, fmt.Errorf("%q is none of %s", n, strings.Join(known, ", "))
 	}
-}
-
-func (s samples) median(name string) float64 {
-	sorted := slices.Sorted(slices.Values(s[name]))
-	return sorted[len(sorted)/2].Seconds()
-}
-
-func (s samples) print(size int64, runs int) {
-	out := &strings.Builder{}
-	fmt.Fprintf(out, "%d MiB, medians of %d runs in turns\n\n", size>>20, runs)
-	fmt.Fprintf(out, "| work | osp + ospd | curl + nginx | ours / theirs |\n|---|---|---|---|\n")
-	for _, row := range [][3]string{
-		{"put (ours durable and verified; nginx syncs nothing)", oursPut, theirsPut},
-		{"put, sync included for both", oursPut, theirsPutSync},
-		{"get to a file (ours verified by osp)", oursGet, theirsGet},
-		{"get to nowhere, verified by `osp cat`", oursCat, theirsDiscard},
-		{"get to nowhere, curl on both", oursDiscard, theirsDiscard},
-	} {
-		a, b := s.median(row[1]), s.median(row[2])
-		fmt.Fprintf(out, "| %s | %.2f s | %.2f s | %.2f |\n", row[0], a, b, a/b)
-	}
-	fmt.Fprint(os.Stdout, out.String())
+	return chosen, nil
 }

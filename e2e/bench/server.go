@@ -1,196 +1,131 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 )
 
-// What is measured.
-const (
-	oursPut       = "osp put"
-	oursGet       = "osp get"
-	oursCat       = "osp cat"
-	oursDiscard   = "curl from ospd"
-	theirsPut     = "curl to nginx"
-	theirsSync    = "sync of what nginx has"
-	theirsPutSync = "curl to nginx, and sync"
-	theirsGet     = "curl from nginx to a file"
-	theirsDiscard = "curl from nginx"
-)
+// patience is how long a server may take to start and to stop.
+const patience = 30 * time.Second
 
-// server is one of the two systems.
+// server is a running server, by the id of its process.
 type server struct {
-	cmd *exec.Cmd
-	// steps are what is measured, in order, on a fresh source.
-	steps func(source, target string) []step
-	// clear removes what the steps stored.
-	clear func(ctx context.Context) error
+	cmd  *exec.Cmd
+	done chan error
+	log  string
 }
 
-// step is one measured command. then runs within the measured time, after it.
-type step struct {
-	name    string
-	command func(ctx context.Context) *exec.Cmd
-	then    func(output string) error
-	compare bool
-}
-
-// stop ends the server with SIGTERM, by its id.
-func (s *server) stop() {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	_ = s.cmd.Wait()
-}
-
-func timed(ctx context.Context, s step) (time.Duration, error) {
-	cmd := s.command(ctx)
-	var out, said bytes.Buffer
-	if cmd.Stdout == nil {
-		cmd.Stdout = &out
-	}
-	cmd.Stderr = &said
-	began := time.Now()
-	err := cmd.Run()
-	if err == nil && s.then != nil {
-		err = s.then(out.String())
-	}
-	took := time.Since(began)
-	if err != nil {
-		return 0, fmt.Errorf("%w: %s", err, said.String())
-	}
-	return took, nil
-}
-
-// startOSPD runs the daemon on a free port and a fresh data folder.
-func startOSPD(ctx context.Context, osp, ospd, dir string) (*server, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
+// startServer runs a program in dir as an unprivileged user, who then owns
+// dir. It returns when ready says so.
+func (l *lab) startServer(ctx context.Context, dir string, cmd *exec.Cmd, ready func() bool) (*server, error) {
+	if err := l.handOver(dir); err != nil {
 		return nil, err
 	}
-	ready := filepath.Join(dir, "ready")
-	cmd := exec.CommandContext(ctx, ospd, "serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data"), "--ready-file", ready)
+	program, err := l.reachable(cmd.Path)
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(l.dir, filepath.Base(dir)+".log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd.Path, cmd.Dir = program, dir
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: l.runAs}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	s := &server{cmd: cmd}
-	var url string
-	err := until(ctx, func() bool {
-		text, _ := os.ReadFile(ready)
-		url = strings.TrimSpace(string(text))
-		return strings.HasSuffix(string(text), "\n")
-	})
-	if err != nil {
-		s.stop()
-		return nil, fmt.Errorf("ospd does not become ready: %w", err)
-	}
-	uid := ""
-	client := func(ctx context.Context, args ...string) *exec.Cmd {
-		c := exec.CommandContext(ctx, osp, args...)
-		c.Env = append(os.Environ(), "OSP_SERVER="+url, "OSP_HOME="+filepath.Join(dir, "home"), "OSP_PROGRESS=none")
-		return c
-	}
-	s.steps = func(source, target string) []step {
-		return []step{
-			{name: oursPut, command: func(ctx context.Context) *exec.Cmd { return client(ctx, "put", "-q", source) },
-				then: func(out string) error { uid = strings.TrimSpace(out); return nil }},
-			{name: oursGet, command: func(ctx context.Context) *exec.Cmd { return client(ctx, "get", "-f", uid, "-o", target) }, compare: true},
-			{name: oursCat, command: func(ctx context.Context) *exec.Cmd { return discarded(client(ctx, "cat", uid)) }},
-			{name: oursDiscard, command: func(ctx context.Context) *exec.Cmd {
-				return discarded(exec.CommandContext(ctx, "curl", "-sSf", url+"/v1/files/"+uid+"/content"))
-			}},
-		}
-	}
-	s.clear = func(ctx context.Context) error {
-		if out, err := client(ctx, "rm", "-y", uid).CombinedOutput(); err != nil {
-			return fmt.Errorf("osp rm: %w: %s", err, out)
-		}
-		return nil
+	s := &server{cmd: cmd, done: make(chan error, 1), log: log.Name()}
+	go func() { s.done <- cmd.Wait() }()
+	if err := until(ctx, ready); err != nil {
+		said, _ := os.ReadFile(s.log)
+		return nil, errors.Join(fmt.Errorf("%s does not become ready: %w: %s", filepath.Base(program), err, said), s.stop())
 	}
 	return s, nil
 }
 
-// startNginx runs nginx with its DAV module, as its makers ship it.
-func startNginx(ctx context.Context, dir string) (*server, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
+// stop ends the server, by its id.
+func (s *server) stop() error {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.done:
+		return nil
+	case <-time.After(patience):
+		_ = s.cmd.Process.Kill()
+		<-s.done
+		return fmt.Errorf("%s had to be killed", s.cmd.Path)
 	}
-	for _, sub := range []string{"www", "tmp"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
-			return nil, err
-		}
-	}
-	user := ""
-	if os.Getuid() == 0 {
-		user = "user root;\n"
-	}
-	config := filepath.Join(dir, "nginx.conf")
-	text := user + fmt.Sprintf(`daemon off; worker_processes 2; pid %[1]s/pid; error_log %[1]s/error.log;
-events { worker_connections 1024; }
-http {
-  access_log off; sendfile on; client_max_body_size 0; client_body_temp_path %[1]s/tmp;
-  server { listen 127.0.0.1:%[2]d; root %[1]s/www; location / { dav_methods PUT DELETE; } }
 }
-`, dir, port)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return nil, err
+
+// handOver gives a server's folder to the user who runs it.
+func (l *lab) handOver(dir string) error {
+	if l.runAs == nil {
+		return nil
 	}
-	cmd := exec.CommandContext(ctx, "nginx", "-c", config, "-p", dir)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("%w (apt-get install nginx-light curl)", err)
+	return filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Chown(path, int(l.runAs.Uid), int(l.runAs.Gid))
+	})
+}
+
+// reachable returns a copy of a program that the servers' user may run
+// wherever the program itself lies: the home of root is closed to others.
+func (l *lab) reachable(program string) (string, error) {
+	if l.runAs == nil {
+		return program, nil
 	}
-	s := &server{cmd: cmd}
-	if err := until(ctx, func() bool {
-		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	to := filepath.Join(l.dir, filepath.Base(program))
+	if _, err := os.Stat(to); err == nil {
+		return to, nil
+	}
+	in, err := os.Open(program)
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(out, in)
+	return to, errors.Join(err, out.Close())
+}
+
+// freeAddress is an address of loopback that nobody listens on.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// listening reports whether somebody listens on an address.
+func listening(address string) func() bool {
+	return func() bool {
+		c, err := net.Dial("tcp", address)
 		if err == nil {
 			c.Close()
 		}
 		return err == nil
-	}); err != nil {
-		s.stop()
-		return nil, fmt.Errorf("nginx does not become ready: %w", err)
 	}
-	s.useCurl(fmt.Sprintf("http://127.0.0.1:%d/file", port), filepath.Join(dir, "www", "file"))
-	return s, nil
 }
 
-func (s *server) useCurl(url, stored string) {
-	curl := func(args ...string) func(context.Context) *exec.Cmd {
-		return func(ctx context.Context) *exec.Cmd {
-			return exec.CommandContext(ctx, "curl", append([]string{"-sSf"}, args...)...)
-		}
-	}
-	s.steps = func(source, target string) []step {
-		return []step{
-			{name: theirsPut, command: curl("-T", source, url)},
-			{name: theirsSync, command: func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "sync", stored) }},
-			{name: theirsGet, command: curl("-o", target, url), compare: true},
-			{name: theirsDiscard, command: func(ctx context.Context) *exec.Cmd { return discarded(curl(url)(ctx)) }},
-		}
-	}
-	s.clear = func(context.Context) error { return os.Remove(stored) }
-}
-
-func discarded(c *exec.Cmd) *exec.Cmd {
-	c.Stdout = io.Discard
-	if null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0); err == nil {
-		c.Stdout = null
-	}
-	return c
-}
-
+// until asks until ok is true.
 func until(ctx context.Context, ok func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -200,34 +135,6 @@ func until(ctx context.Context, ok func() bool) error {
 			return ctx.Err()
 		case <-tick.C:
 		}
-	}
-	return nil
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-// writeRandom writes bytes that no run before had.
-func writeRandom(path string, seed uint64, size int64) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	key := [32]byte{byte(seed), byte(seed >> 8)}
-	_, err = io.CopyBuffer(f, io.LimitReader(rand.NewChaCha8(key), size), make([]byte, 1<<20))
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// same compares two files.
-func same(a, b string) error {
-	if out, err := exec.Command("cmp", a, b).CombinedOutput(); err != nil {
-		return fmt.Errorf("what came back differs: %w: %s", err, out)
 	}
 	return nil
 }
