@@ -58,25 +58,46 @@ func feed(ctx context.Context, w io.Writer, r io.ReaderAt, off, n int64, buf []b
 	return nil
 }
 
+// hashWindow is how many blocks are hashed before their digests are folded: 16
+// GiB of content for 128 KiB of memory.
+const hashWindow = 4096
+
 // digestFile is the digest of size bytes of r, its blocks hashed on all cores.
 // done is told of the bytes of each block that is, by several goroutines.
 func digestFile(ctx context.Context, r io.ReaderAt, size int64, done func(n int64)) (protocol.Digest, error) {
+	return digestWindows(ctx, r, size, hashWindow, done)
+}
+
+func digestWindows(ctx context.Context, r io.ReaderAt, size int64, window int, done func(n int64)) (protocol.Digest, error) {
+	whole := sha256.New()
 	count := int(protocol.BlockCount(size))
-	sums := make([]byte, count*sha256.Size)
-	err := parallel(ctx, workers(), count, func(ctx context.Context, buf []byte, i int) error {
-		h := sha256.New()
-		off, n := blockRange(size, i)
-		if err := feed(ctx, h, r, off, n, buf); err != nil {
+	for first := 0; first < count; first += window {
+		sums := make([]byte, min(window, count-first)*sha256.Size)
+		err := parallel(ctx, workers(), len(sums)/sha256.Size, func(ctx context.Context, buf []byte, i int) error {
+			off, n := blockRange(size, first+i)
+			sum, err := blockSum(ctx, r, off, n, buf)
+			if err == nil {
+				copy(sums[i*sha256.Size:], sum[:])
+				done(n)
+			}
 			return err
+		})
+		if err != nil {
+			return protocol.Digest{}, err
 		}
-		h.Sum(sums[:i*sha256.Size])
-		done(n)
-		return nil
-	})
-	if err != nil {
-		return protocol.Digest{}, err
+		whole.Write(sums)
 	}
-	return protocol.DigestOfSums(sums)
+	return protocol.Digest(whole.Sum(nil)), nil
+}
+
+// blockSum is the SHA-256 of n bytes of r from off, read through buf.
+func blockSum(ctx context.Context, r io.ReaderAt, off, n int64, buf []byte) (sum [sha256.Size]byte, err error) {
+	h := sha256.New()
+	if err := feed(ctx, h, r, off, n, buf); err != nil {
+		return sum, err
+	}
+	h.Sum(sum[:0])
+	return sum, nil
 }
 
 // blockRange is where block i (from 0) of size bytes lies.

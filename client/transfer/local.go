@@ -10,18 +10,37 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// local is a file of this machine that is being sent. Hashing reads it at
+// local is a file of this machine that is being read. Hashing reads it at
 // offsets through one descriptor; each part is sent through one of its own.
 type local struct {
 	path  string
 	f     *os.File
 	info  os.FileInfo
 	stamp Stamp
+	use   use
+}
+
+// use is what a local file is read for, as far as messages tell of it.
+type use struct {
+	// stream is the command that takes what is no regular file as a stream.
+	stream string
+	// spoiled is what a change while the file is read means; again is what to
+	// do about it.
+	spoiled, again string
+}
+
+func toSend() use {
+	return use{stream: "osp put -", spoiled: "nothing was committed, what was sent is kept",
+		again: "Put it again once nothing writes to it: only what differs is sent."}
+}
+
+func toHash() use {
+	return use{stream: "osp hash -", spoiled: "so it has no one hash", again: "Hash it again once nothing writes to it."}
 }
 
 // openLocal opens a regular file. It looks before it opens, since opening a
 // pipe waits for whoever writes into it.
-func openLocal(path string) (*local, error) {
+func openLocal(path string, use use) (*local, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, localError("open "+path, err)
@@ -31,14 +50,14 @@ func openLocal(path string) (*local, error) {
 		return nil, &protocol.Error{Kind: protocol.KindUsage, Message: path + " is a folder",
 			Hint: "Name the files in it, for example " + path + string(os.PathSeparator) + "*."}
 	case !info.Mode().IsRegular():
-		return nil, &protocol.Error{Kind: protocol.KindUsage, Message: path + " is not a regular file, so it has no size and cannot be resumed",
-			Hint: "Send what it gives as a stream: osp put - < " + path}
+		return nil, &protocol.Error{Kind: protocol.KindUsage, Message: path + " is not a regular file, so it has no size",
+			Hint: "Take what it gives as a stream: " + use.stream + " < " + path}
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, localError("open "+path, err)
 	}
-	l := &local{path: path, f: f, info: info, stamp: stampOf(info)}
+	l := &local{path: path, f: f, info: info, stamp: stampOf(info), use: use}
 	if err := l.unchanged(); err != nil {
 		f.Close()
 		return nil, err
@@ -104,8 +123,7 @@ func (l *local) look() (Stamp, error) {
 
 func (l *local) changed(how string) error {
 	return &protocol.Error{Kind: protocol.KindLocalChanged,
-		Message: l.path + " changed while it was read (" + how + "); nothing was committed, what was sent is kept",
-		Hint:    "Put it again once nothing writes to it: only what differs is sent."}
+		Message: l.path + " changed while it was read (" + how + "); " + l.use.spoiled, Hint: l.use.again}
 }
 
 // readError words what reading the file met. Its early end is a change, and

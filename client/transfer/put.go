@@ -71,7 +71,7 @@ func (e *Engine) newPut(req PutRequest) (*put, error) {
 	if err := protocol.CheckName(p.req.Name); err != nil {
 		return p, err
 	}
-	l, err := openLocal(req.Path)
+	l, err := openLocal(req.Path, toSend())
 	if err != nil {
 		return p, err
 	}

@@ -43,7 +43,7 @@ func (p *put) stream(ctx context.Context, r io.Reader) (err error) {
 	if p.caps, err = p.e.capabilities(ctx, &p.tries); err != nil {
 		return err
 	}
-	s := &source{r: r}
+	s := &source{r: r, spoiled: "nothing was committed"}
 	head := make([]byte, min(p.caps.OneShotMax, protocol.OneShotMax)+1)
 	n, err := s.fillWithin(ctx, head)
 	if err == io.EOF && n < len(head) {
@@ -228,8 +228,12 @@ func (p *put) commitStream(ctx context.Context, all *streamed) error {
 	return nil
 }
 
-// source reads a stream that may block for ever.
-type source struct{ r io.Reader }
+// source reads a stream that may block for ever. spoiled is what it means that
+// it ends early.
+type source struct {
+	r       io.Reader
+	spoiled string
+}
 
 type filling struct {
 	n   int
@@ -252,7 +256,7 @@ func (s *source) fillWithin(ctx context.Context, buf []byte) (int, error) {
 		case io.ErrUnexpectedEOF:
 			return f.n, io.EOF
 		}
-		return f.n, &protocol.Error{Kind: protocol.KindLocalIO, Message: "the stream could not be read to its end; nothing was committed", Err: f.err}
+		return f.n, &protocol.Error{Kind: protocol.KindLocalIO, Message: "the stream could not be read to its end; " + s.spoiled, Err: f.err}
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}

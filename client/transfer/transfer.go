@@ -29,12 +29,15 @@ const (
 // Result is what became of one item. On failure as much of it as is known is
 // filled in, and the error says the rest.
 type Result struct {
-	Path    string
-	UID     protocol.UID
-	Name    string
-	Size    int64
-	Digest  *protocol.Digest
-	Outcome Outcome
+	Path   string
+	UID    protocol.UID
+	Name   string
+	Size   int64
+	Digest *protocol.Digest
+	// SHA256 and MD5 are the plain hashes where they were asked for, "" where
+	// they were not.
+	SHA256, MD5 string
+	Outcome     Outcome
 	// SentBytes are payload bytes of this run's requests, retries included
 	// (for a get: bytes received); ResumedBytes were found held already;
 	// InstantBytes were claimed: known to the daemon, and proven to be here.

@@ -45,6 +45,9 @@ type resultLine struct {
 	ElapsedMS    int64            `json:"elapsed_ms"`
 	Transfer     *transfer.ID     `json:"transfer"`
 	Error        *errorLine       `json:"error"`
+	// The plain hashes are there only where they were asked for.
+	SHA256 string `json:"sha256,omitempty"`
+	MD5    string `json:"md5,omitempty"`
 }
 
 // errorLine is the error member of a resultLine.
@@ -77,7 +80,8 @@ type summaryLine struct {
 func (o outcome) line() resultLine {
 	l := resultLine{V: 1, Type: "result", Op: o.op, OK: o.err == nil, Path: orNull(o.Path), UID: orNull(o.UID),
 		Name: orNull(o.Name), Digest: o.Digest, Outcome: o.Outcome, SentBytes: o.SentBytes, ResumedBytes: o.ResumedBytes,
-		Verified: o.Verified, Retries: o.Retries, ElapsedMS: o.Elapsed.Milliseconds(), Transfer: orNull(o.Transfer)}
+		Verified: o.Verified, Retries: o.Retries, ElapsedMS: o.Elapsed.Milliseconds(), Transfer: orNull(o.Transfer),
+		SHA256: o.SHA256, MD5: o.MD5}
 	if o.sized || o.Size > 0 {
 		l.Size = &o.Size
 	}
@@ -190,6 +194,9 @@ func (o outcome) advised(resume func(transfer.ID) string) error {
 // detail is what -v says of an item that is done.
 func (o outcome) detail() string {
 	parts := []string{string(o.Outcome)}
+	if o.op == opHash {
+		parts = nil // it moves nothing
+	}
 	if o.sized {
 		parts = append(parts, fmt.Sprintf("%s in %s", bytesText(o.Size), elapsedText(o.Elapsed)))
 	}

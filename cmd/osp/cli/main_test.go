@@ -41,6 +41,9 @@ func TestWrongUsageDoesNothing(t *testing.T) {
 		{"unknown flag", nil, []string{"put", "--frob", "x"}, "osp: put: unknown flag: --frob"},
 		{"flag without value", nil, []string{"put", "x", "--name"}, "--name"},
 		{"no file", nil, []string{"put"}, "FILE is missing"},
+		{"hash of nothing", nil, []string{"hash"}, "FILE is missing"},
+		{"unknown hash", nil, []string{"hash", "a", "--algo", "crc"}, "--algo is content_hash, sha256 or md5"},
+		{"hash of stdin twice", nil, []string{"hash", "-", "a", "-"}, "given twice"},
 		{"no uid", nil, []string{"get"}, "UID is missing"},
 		{"bad uid", nil, []string{"get", "007"}, `"007" is not a uid`},
 		{"second uid bad", nil, []string{"rm", "-y", "7", "x"}, `"x" is not a uid`},
@@ -215,7 +218,7 @@ func TestHelpGoesToStandardOutput(t *testing.T) {
 func TestEveryFlagIsInTheEnvironmentTopic(t *testing.T) {
 	_, text, _ := osp(t.Context(), t, nil, "help", "environment")
 	for _, name := range []string{"PROFILE", "TOKEN", "TOKEN_FILE", "EFFECTIVE", "LIMIT", "SERVER", "JSON", "QUIET", "VERBOSE", "PROGRESS", "PROGRESS_INTERVAL", "TIMEOUT", "RETRIES", "CONNECTIONS",
-		"NAME", "MEDIA_TYPE", "META", "EXPIRES", "JOBS", "PARTS", "OUTPUT", "FORCE", "IF_EXISTS", "NO_VERIFY", "YES", "OLDER_THAN"} {
+		"NAME", "MEDIA_TYPE", "META", "EXPIRES", "JOBS", "PARTS", "OUTPUT", "FORCE", "IF_EXISTS", "NO_VERIFY", "YES", "OLDER_THAN", "ALGO"} {
 		if !strings.Contains(text, "  OSP_"+name+" ") {
 			t.Errorf("OSP_%s is not listed", name)
 		}

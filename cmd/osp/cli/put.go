@@ -22,6 +22,7 @@ const (
 	opRemove = "rm"
 	opResume = "resume"
 	opPrune  = "prune"
+	opHash   = "hash"
 )
 
 // standardInput is the argument that means it, and its name when none is given.
@@ -75,8 +76,8 @@ func (o *putOptions) request(s *session, args []string) (transfer.PutRequest, er
 	if o.name != "" && len(args) > 1 {
 		return req, usagef("--name names one file, but %d are given", len(args))
 	}
-	if i := slices.Index(args, standardInput); i >= 0 && slices.Contains(args[i+1:], standardInput) {
-		return req, usagef("standard input (-) is given twice, but can be read once")
+	if err := oneStandardInput(args); err != nil {
+		return req, err
 	}
 	if err := between("--jobs", o.jobs, maxJobs); err != nil {
 		return req, err
@@ -90,6 +91,14 @@ func (o *putOptions) request(s *session, args []string) (transfer.PutRequest, er
 	}
 	req.ExpiresAt, err = expiry(o.expires, s.now())
 	return req, err
+}
+
+// oneStandardInput refuses to read standard input twice.
+func oneStandardInput(args []string) error {
+	if i := slices.Index(args, standardInput); i >= 0 && slices.Contains(args[i+1:], standardInput) {
+		return usagef("standard input (-) is given twice, but can be read once")
+	}
+	return nil
 }
 
 func (o *putOptions) run(ctx context.Context, s *session, args []string) error {
