@@ -16,32 +16,36 @@ import (
 // written, so that what was written is right even when Cat fails; noVerify
 // leaves that out. An error of w is KindLocalIO and wraps it.
 func (e *Engine) Cat(ctx context.Context, uid protocol.UID, w io.Writer, noVerify bool) (Result, error) {
-	begun := time.Now()
-	f := &fetch{e: e, item: e.cfg.Progress.begin()}
-	res := Result{UID: uid, Outcome: Downloaded}
-	err := f.cat(ctx, uid, w, noVerify)
-	f.item.end(err == nil)
-	res.Name, res.Size, res.Digest = f.file.Name, f.file.Size, f.file.Digest
-	res.SentBytes, res.Retries, res.Elapsed = f.received.Load(), f.tries.count(), time.Since(begun)
-	if err != nil {
-		res.Outcome = Failed
-		return res, own(ctx, err)
-	}
-	res.Verified = !noVerify
-	return res, nil
+	res, err := e.examine(ctx, uid, func(ctx context.Context, f *fetch) error {
+		if !noVerify {
+			if err := f.askSums(ctx); err != nil {
+				return err
+			}
+		}
+		return f.inOrder(ctx, w)
+	})
+	res.Verified = err == nil && !noVerify
+	return res, err
 }
 
-func (f *fetch) cat(ctx context.Context, uid protocol.UID, w io.Writer, noVerify bool) (err error) {
-	if f.file, err = f.e.file(ctx, &f.tries, uid); err != nil {
-		return err
+// examine asks for a File, has work do something with it, and tells what came
+// of it: that its content was read and verified, where nothing failed.
+func (e *Engine) examine(ctx context.Context, uid protocol.UID, work func(context.Context, *fetch) error) (Result, error) {
+	begun := time.Now()
+	f := &fetch{e: e, item: e.cfg.Progress.begin()}
+	var err error
+	if f.file, err = e.file(ctx, &f.tries, uid); err == nil {
+		f.item.grow(f.file.Size)
+		err = work(ctx, f)
 	}
-	f.item.grow(f.file.Size)
-	if !noVerify {
-		if err := f.askSums(ctx); err != nil {
-			return err
-		}
+	f.item.end(err == nil)
+	res := Result{UID: uid, Name: f.file.Name, Size: f.file.Size, Digest: f.file.Digest, Outcome: Downloaded, Verified: true,
+		SentBytes: f.received.Load(), Retries: f.tries.count(), Elapsed: time.Since(begun)}
+	if err != nil {
+		res.Outcome, res.Verified = Failed, false
+		return res, own(ctx, err)
 	}
-	return f.inOrder(ctx, w)
+	return res, nil
 }
 
 // inOrder fetches blocks in parallel and writes them in order. Each block has

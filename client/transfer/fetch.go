@@ -34,8 +34,8 @@ type fetch struct {
 func (f *fetch) askSums(ctx context.Context) error {
 	if f.file.Digest == nil {
 		return &protocol.Error{Kind: protocol.KindDigestPending, UID: f.file.UID,
-			Message: "the daemon has not computed the digest of this file yet, so the download could not be verified; nothing was written",
-			Hint:    "Try again in a while, or take it unverified with --no-verify."}
+			Message: "the daemon has not computed the digest of this file yet, so it cannot be verified; nothing was written",
+			Hint:    "Try again in a while; osp get and osp cat take it unverified with --no-verify."}
 	}
 	for range maxDamaged {
 		var sums []byte

@@ -34,6 +34,10 @@ func toSend() use {
 		again: "Put it again once nothing writes to it: only what differs is sent."}
 }
 
+func toCompare() use {
+	return use{stream: "osp hash -", spoiled: "so what it was compared with says nothing", again: "Run the same command again once nothing writes to it."}
+}
+
 func toHash() use {
 	return use{stream: "osp hash -", spoiled: "so it has no one hash", again: "Hash it again once nothing writes to it."}
 }

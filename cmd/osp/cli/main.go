@@ -133,7 +133,7 @@ func newRoot(s *session) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &protocol.Error{Kind: protocol.KindUsage, Message: err.Error(), Hint: cmd.CommandPath() + " --help"}
 	})
-	root.AddCommand(newPut(s), newGet(s), newCat(s), newStat(s), newList(s), newRemove(s), newHash(s), newResume(s), newTransfers(s))
+	root.AddCommand(newPut(s), newGet(s), newCat(s), newStat(s), newList(s), newRemove(s), newHash(s), newVerify(s), newResume(s), newTransfers(s))
 	root.AddCommand(newLogin(s), newLogout(s), newProfile(s), newVersion(s))
 	root.AddCommand(newExitCodesTopic(), newEnvironmentTopic(root))
 	root.SetHelpCommand(newHelp(root))

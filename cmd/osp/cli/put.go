@@ -23,6 +23,7 @@ const (
 	opResume = "resume"
 	opPrune  = "prune"
 	opHash   = "hash"
+	opVerify = "verify"
 )
 
 // standardInput is the argument that means it, and its name when none is given.

@@ -134,7 +134,7 @@ func (r *report) sentence(took time.Duration) string {
 	for _, m := range []struct {
 		n    int64
 		text string
-	}{{s.SentBytes, r.direction()}, {s.ResumedBytes, "resumed"}, {s.InstantBytes, r.instantText()}} {
+	}{{s.SentBytes, r.direction()}, {s.ResumedBytes, r.heldText()}, {s.InstantBytes, r.instantText()}} {
 		if m.n > 0 {
 			moved = append(moved, bytesText(m.n)+" "+m.text)
 		}
@@ -149,16 +149,24 @@ func (r *report) sentence(took time.Duration) string {
 	if s.Failed > 0 {
 		return text + fmt.Sprintf("; %d failed", s.Failed)
 	}
-	if slices.Contains([]string{opPut, opGet, opResume}, r.op) && r.unverified == 0 {
+	if slices.Contains([]string{opPut, opGet, opResume, opVerify}, r.op) && r.unverified == 0 {
 		text += ", all verified"
 	}
 	return text
 }
 
+// heldText is the word for the bytes that need not travel.
+func (r *report) heldText() string {
+	if r.op == opVerify {
+		return "compared"
+	}
+	return "resumed"
+}
+
 // direction is the word for the bytes that travelled.
 func (r *report) direction() string {
 	switch r.op {
-	case opGet, opCat:
+	case opGet, opCat, opVerify:
 		return "received"
 	case opResume:
 		return "moved"
