@@ -13,18 +13,32 @@ import (
 // Cat writes a File to w, in order and in pieces of one block, reading ahead
 // over the file's connections; it holds at most twice as many blocks in memory
 // as the file has connections. A block is verified before any of it is
-// written, so that what was written is right even when Cat fails; noVerify
-// leaves that out. An error of w is KindLocalIO and wraps it.
-func (e *Engine) Cat(ctx context.Context, uid protocol.UID, w io.Writer, noVerify bool) (Result, error) {
-	res, err := e.examine(ctx, uid, func(ctx context.Context, f *fetch) error {
-		if !noVerify {
+// written, so that what was written is right even when Cat fails; req.NoVerify
+// leaves that out. Content that does not have req.SHA256 is not written to its
+// end. An error of w is KindLocalIO and wraps it.
+func (e *Engine) Cat(ctx context.Context, req CatRequest, w io.Writer) (Result, error) {
+	res, err := e.examine(ctx, req.UID, func(ctx context.Context, f *fetch) error {
+		if err := f.knownOther(req.SHA256); err != nil {
+			return err
+		}
+		if !req.NoVerify {
 			if err := f.askSums(ctx); err != nil {
 				return err
 			}
 		}
-		return f.inOrder(ctx, w)
+		if req.SHA256 == "" {
+			return f.inOrder(ctx, w)
+		}
+		sum := newSumWriter(w, f, req.SHA256)
+		if err := f.inOrder(ctx, sum); err != nil {
+			return err
+		}
+		return sum.check()
 	})
-	res.Verified = err == nil && !noVerify
+	if err == nil {
+		res.SHA256 = req.SHA256
+	}
+	res.Verified = err == nil && !req.NoVerify
 	return res, err
 }
 
@@ -99,7 +113,9 @@ func (f *fetch) writeInOrder(ctx context.Context, w io.Writer, line <-chan chan 
 	for place := range line {
 		select {
 		case buf := <-place:
-			if _, err := w.Write(buf); err != nil {
+			if _, err := w.Write(buf); isKind(err, protocol.KindIntegrity) {
+				return err
+			} else if err != nil {
 				return &protocol.Error{Kind: protocol.KindLocalIO, Message: "what was read could not be written on", Err: err}
 			}
 			free <- buf[:cap(buf)]

@@ -46,6 +46,9 @@ func (p *put) digest(ctx context.Context) (protocol.Digest, error) {
 	defer p.item.hashed()
 	digest, err := p.local.digest(ctx, p.item.hashing)
 	if err == nil {
+		err = p.summed()
+	}
+	if err == nil {
 		err = p.local.unchanged()
 	}
 	return digest, err

@@ -42,7 +42,7 @@ func (e *Engine) Get(ctx context.Context, req GetRequest) (Result, error) {
 }
 
 func (e *Engine) resumeGet(ctx context.Context, l *lease, t *Transfer) (Result, error) {
-	g := e.newGet(GetRequest{UID: t.UID, Path: t.Path, IfExists: t.IfExists, NoVerify: t.NoVerify})
+	g := e.newGet(GetRequest{UID: t.UID, Path: t.Path, IfExists: t.IfExists, NoVerify: t.NoVerify, SHA256: t.SHA256})
 	g.lease, g.record = l, t
 	return g.conclude(ctx, g.run(ctx, func(ctx context.Context) error {
 		caps, err := e.capabilities(ctx, &g.fetch.tries)
@@ -67,6 +67,9 @@ func (g *get) run(ctx context.Context, attach func(context.Context) error) (err 
 	}
 	g.fetch.file = f
 	g.res.Name, g.res.Size, g.res.Digest = f.Name, f.Size, f.Digest
+	if err := g.fetch.knownOther(g.req.SHA256); err != nil {
+		return err
+	}
 	if g.target, err = targetPath(g.req.Path, f.Name); err != nil {
 		return err
 	}
@@ -89,6 +92,9 @@ func (g *get) existing(ctx context.Context) (Outcome, error) {
 	case err != nil || found == existsNot:
 		return "", err
 	case found == existsSame:
+		if err := g.checkExisting(ctx); err != nil {
+			return "", err
+		}
 		g.fetch.item.held(g.fetch.file.Size)
 		g.res.ResumedBytes, g.res.Verified = g.fetch.file.Size, true
 		return AlreadyComplete, g.drop()
@@ -98,6 +104,20 @@ func (g *get) existing(ctx context.Context) (Outcome, error) {
 		return "", nil
 	}
 	return "", alreadyThere(g.target)
+}
+
+// checkExisting holds a target that is complete to the SHA-256 that the caller
+// named.
+func (g *get) checkExisting(ctx context.Context) error {
+	if g.req.SHA256 == "" {
+		return nil
+	}
+	f, err := os.Open(g.target)
+	if err != nil {
+		return localError("open "+g.target, err)
+	}
+	defer f.Close()
+	return g.checkSum(ctx, f, g.target+" has the content of the file, and", "it was left as it is")
 }
 
 // attach looks for an earlier run of the same get on this machine.
@@ -133,7 +153,7 @@ func (g *get) attach(ctx context.Context) error {
 func (g *get) remember(ctx context.Context) (err error) {
 	if g.lease != nil {
 		g.record.Attempts++
-		g.record.IfExists, g.record.NoVerify = g.req.IfExists, g.req.NoVerify
+		g.record.IfExists, g.record.NoVerify, g.record.SHA256 = g.req.IfExists, g.req.NoVerify, g.req.SHA256
 		g.part = g.record.Target
 		return g.lease.save(g.record)
 	}
@@ -148,7 +168,7 @@ func (g *get) remember(ctx context.Context) (err error) {
 	}
 	g.record = &Transfer{ID: id, Kind: DirectionGet, ServerID: caps.ServerID, Server: g.e.cfg.Client.Server(), UID: g.req.UID,
 		Path: g.target, Name: g.fetch.file.Name, Size: g.fetch.file.Size, Target: g.part,
-		IfExists: g.req.IfExists, NoVerify: g.req.NoVerify, Attempts: 1}
+		IfExists: g.req.IfExists, NoVerify: g.req.NoVerify, SHA256: g.req.SHA256, Attempts: 1}
 	g.lease, err = g.e.cfg.State.create(g.record)
 	return err
 }
@@ -174,7 +194,7 @@ func (g *get) download(ctx context.Context) error {
 	if err := g.fetchAll(ctx, missing); err != nil {
 		return err
 	}
-	return g.finish()
+	return g.finish(ctx)
 }
 
 // open makes the part file, or opens the one of an earlier run, and gives it
@@ -233,12 +253,11 @@ func (g *get) fetchAll(ctx context.Context, missing []int) error {
 }
 
 // finish makes the part file durable and then the target.
-func (g *get) finish() error {
-	err := g.f.Sync()
-	if e := g.f.Close(); err == nil {
-		err = e
+func (g *get) finish(ctx context.Context) error {
+	if err := g.settlePart(ctx); err != nil {
+		return err
 	}
-	if err != nil {
+	if err := g.f.Close(); err != nil {
 		return localError("write "+g.part, err)
 	}
 	if err := publish(g.part, g.target, g.req.IfExists == ExistsOverwrite); err != nil {

@@ -420,7 +420,7 @@ func TestCat(t *testing.T) {
 		f := r.d.add("a", data)
 		flip(r.d, 1, 2)
 		var out bytes.Buffer
-		res, err := r.Cat(t.Context(), f.UID, &out, false)
+		res, err := r.Cat(t.Context(), CatRequest{UID: f.UID}, &out)
 		if err != nil || !bytes.Equal(out.Bytes(), data) || !res.Verified || res.Outcome != Downloaded {
 			t.Fatal(n, res, err)
 		}
@@ -433,13 +433,13 @@ func TestCatWritesNoDamagedBlock(t *testing.T) {
 	f := r.d.add("a", data)
 	flip(r.d, 5, 1<<40)
 	var out bytes.Buffer
-	res, err := r.Cat(t.Context(), f.UID, &out, false)
+	res, err := r.Cat(t.Context(), CatRequest{UID: f.UID}, &out)
 	wantKind(t, err, protocol.KindIntegrity)
 	if !bytes.HasPrefix(data[:5*protocol.BlockSize], out.Bytes()) || res.Verified {
 		t.Errorf("%d bytes were written that are not the beginning", out.Len())
 	}
 	out.Reset()
-	if res, err := r.Cat(t.Context(), f.UID, &out, true); err != nil || res.Verified || out.Len() != len(data) {
+	if res, err := r.Cat(t.Context(), CatRequest{UID: f.UID, NoVerify: true}, &out); err != nil || res.Verified || out.Len() != len(data) {
 		t.Error(res, err)
 	}
 }
@@ -456,7 +456,7 @@ func (b *brokenWriter) Write(p []byte) (int, error) {
 func TestCatIntoAClosedPipe(t *testing.T) {
 	r := newRig(t)
 	f := r.d.add("a", random(30*protocol.BlockSize, 1))
-	_, err := r.Cat(t.Context(), f.UID, &brokenWriter{2}, false)
+	_, err := r.Cat(t.Context(), CatRequest{UID: f.UID}, &brokenWriter{2})
 	wantKind(t, err, protocol.KindLocalIO)
 	if !errors.Is(err, os.ErrClosed) {
 		t.Errorf("%v hides its cause", err)

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -164,6 +165,15 @@ func (l *local) fingerprint() (protocol.Fingerprint, error) {
 		return fp, l.readError(err)
 	}
 	return fp, nil
+}
+
+// plain hashes the whole file in order, and tells done of what it has.
+func (l *local) plain(ctx context.Context, h hash.Hash, done func(n int64)) error {
+	err := sumPlain(ctx, h, l.f, l.stamp.Size, done)
+	if err != nil && ctx.Err() == nil {
+		err = l.readError(err)
+	}
+	return err
 }
 
 // digest hashes the whole file on all cores, and tells done of what it has.

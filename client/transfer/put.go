@@ -2,6 +2,8 @@ package transfer
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"path/filepath"
 	"sync/atomic"
@@ -38,6 +40,8 @@ type put struct {
 	fresh, fixed bool
 	up           protocol.Upload // UID 0: not begun
 	taken        bool            // up was begun by an earlier run
+	// beside is the SHA-256 of the whole file, nil where none is wanted.
+	beside *sumBeside
 	// sums are the XXH3 of the parts as this machine has them, by number.
 	sums   []protocol.XXH3
 	warned bool
@@ -107,6 +111,10 @@ func (p *put) oneShot(ctx context.Context) error {
 	f, err := p.putBytes(ctx, data)
 	if err != nil {
 		return err
+	}
+	if p.req.SHA256 {
+		sum := sha256.Sum256(data)
+		p.res.SHA256 = hex.EncodeToString(sum[:])
 	}
 	p.committed(f)
 	return p.forget()

@@ -66,6 +66,7 @@ type Transfer struct {
 	// What a get was asked to do.
 	IfExists IfExists `json:"if_exists,omitempty"`
 	NoVerify bool     `json:"no_verify,omitempty"`
+	SHA256   string   `json:"sha256,omitempty"`
 	// Attempts counts the runs.
 	Attempts  int        `json:"attempts"`
 	LastError *LastError `json:"last_error"`

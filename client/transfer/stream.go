@@ -3,6 +3,7 @@ package transfer
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -32,8 +33,15 @@ func (e *Engine) PutStream(ctx context.Context, r io.Reader, req PutRequest) (Re
 	}
 	p.res.Name = p.req.Name
 	err := protocol.CheckName(p.req.Name)
+	sum := sha256.New()
+	if req.SHA256 {
+		r = io.TeeReader(r, sum)
+	}
 	if err == nil {
 		err = p.stream(ctx, r)
+	}
+	if err == nil && req.SHA256 {
+		p.res.SHA256 = hexOf(sum)
 	}
 	return p.conclude(ctx, err)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
-	"encoding/hex"
 	"hash"
 	"io"
 	"os"
@@ -92,11 +91,8 @@ func (h *hashing) file(ctx context.Context, l *local) error {
 		return err
 	}
 	sum := h.plain()
-	err := feed(ctx, io.MultiWriter(sum, counted(h.passed)), l.f, 0, l.stamp.Size, make([]byte, copyBuffer))
+	err := l.plain(ctx, sum, h.passed)
 	h.record(sum)
-	if err != nil && ctx.Err() == nil {
-		err = l.readError(err)
-	}
 	return err
 }
 
@@ -168,21 +164,11 @@ func (h *hashing) plain() hash.Hash {
 
 // record takes over what came out.
 func (h *hashing) record(sum hash.Hash) {
-	text := hex.EncodeToString(sum.Sum(nil))
 	if h.req.Algorithm == AlgorithmMD5 {
-		h.res.MD5 = text
+		h.res.MD5 = hexOf(sum)
 	} else {
-		h.res.SHA256 = text
+		h.res.SHA256 = hexOf(sum)
 	}
-}
-
-// counted is a Writer that tells of the bytes written to it.
-type counted func(n int64)
-
-// Write is io.Writer and never fails.
-func (c counted) Write(p []byte) (int, error) {
-	c(int64(len(p)))
-	return len(p), nil
 }
 
 // digestStream is the digest of what s gives until it ends: its blocks are

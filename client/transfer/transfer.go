@@ -66,6 +66,9 @@ type PutRequest struct {
 	MediaType string
 	Meta      map[string]string
 	ExpiresAt *protocol.Time
+	// SHA256 asks for the plain SHA-256 of what is put, for the Result. It is
+	// hashed in order on one core, beside the parts.
+	SHA256 bool
 }
 
 // IfExists says what Get does about an existing target that differs.
@@ -87,4 +90,16 @@ type GetRequest struct {
 	IfExists IfExists
 	// NoVerify leaves blocks unchecked (Result.Verified is then false).
 	NoVerify bool
+	// SHA256 is the plain SHA-256 that the content must have, 64 lower-case hex
+	// digits, "" for any: content with another is KindIntegrity, and no target
+	// is made.
+	SHA256 string
+}
+
+// CatRequest is one file to write to a stream. Its fields are as those of
+// GetRequest.
+type CatRequest struct {
+	UID      protocol.UID
+	NoVerify bool
+	SHA256   string
 }

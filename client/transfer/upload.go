@@ -30,6 +30,7 @@ var (
 // attach found or that begin makes. When the upload turns out to be gone, or
 // another writer's, it begins anew.
 func (p *put) upload(ctx context.Context) error {
+	defer p.beginSum(ctx)()
 	for restarts := 0; ; restarts++ {
 		err := p.attempt(ctx)
 		if err == nil || ctx.Err() != nil || restarts == maxRestarts || p.up.UID == 0 || p.fixed {
@@ -227,6 +228,9 @@ func (p *put) send(ctx context.Context, n protocol.PartNumber, b body, length in
 // commit turns the upload into a File, if the file on this machine is still
 // what was sent and the daemon holds exactly that.
 func (p *put) commit(ctx context.Context) error {
+	if err := p.summed(); err != nil {
+		return err
+	}
 	for round := 0; ; round++ {
 		if err := p.stillSame(ctx); err != nil {
 			return err

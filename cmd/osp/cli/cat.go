@@ -23,7 +23,7 @@ func newCat(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return catFiles(cmd.Context(), s, opCat, ids, parts, noVerify)
+			return catFiles(cmd.Context(), s, opCat, ids, parts, transfer.CatRequest{NoVerify: noVerify})
 		},
 	}
 	cmd.Flags().IntVarP(&parts, "parts", "c", transfer.DefaultPartsPerFile, "ranges at once")
@@ -33,7 +33,7 @@ func newCat(s *session) *cobra.Command {
 
 // catFiles writes Files to standard output. It is silent unless something
 // fails, and then begins no further File: what follows a gap is of no use.
-func catFiles(ctx context.Context, s *session, op string, ids []protocol.UID, parts int, noVerify bool) error {
+func catFiles(ctx context.Context, s *session, op string, ids []protocol.UID, parts int, req transfer.CatRequest) error {
 	if s.opts.json {
 		err := usagef("--json cannot be printed where the file's bytes go")
 		err.Hint = "Leave --json out, or write to a file with: osp get -o PATH"
@@ -55,9 +55,10 @@ func catFiles(ctx context.Context, s *session, op string, ids []protocol.UID, pa
 		stop = s.show(progress, false)
 	}
 	for i, uid := range ids {
+		req.UID = uid
 		o := s.one(ctx, op, item{known: transfer.Result{UID: uid}, kind: transfer.DirectionGet,
 			run: func(ctx context.Context) (transfer.Result, error) {
-				return engine.Cat(ctx, uid, s.con.out, noVerify)
+				return engine.Cat(ctx, req, s.con.out)
 			}})
 		rep.add(i, o)
 		if o.err != nil {

@@ -2,7 +2,10 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +19,7 @@ type getOptions struct {
 	ifExists string
 	parts    int
 	noVerify bool
+	sha256   string
 }
 
 func newGet(s *session) *cobra.Command {
@@ -36,6 +40,7 @@ func newGet(s *session) *cobra.Command {
 	f.IntVarP(&o.parts, "parts", "c", transfer.DefaultPartsPerFile, "ranges at once")
 	f.StringVar(&o.ifExists, "if-exists", string(transfer.ExistsFail), "what to do about a different existing file: fail, skip or overwrite")
 	f.BoolVar(&o.noVerify, "no-verify", false, "do not verify blocks")
+	f.StringVar(&o.sha256, "sha256", "", "HEX: the plain SHA-256 the file must have, else nothing is written (one UID only)")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if o.force && cmd.Flags().Changed("if-exists") && o.ifExists != string(transfer.ExistsOverwrite) {
 			return usagef("-f and --if-exists %s contradict each other", o.ifExists)
@@ -54,6 +59,12 @@ func (o *getOptions) check(files int) error {
 	}
 	if err := between("--parts", o.parts, maxPartsPerFile); err != nil {
 		return err
+	}
+	if o.sha256 != "" && files > 1 {
+		return usagef("--sha256 is of one file, but %d are given", files)
+	}
+	if sum, err := hex.DecodeString(o.sha256); err != nil || o.sha256 != "" && len(sum) != sha256.Size {
+		return usagef("--sha256 is a SHA-256 in 64 hexadecimal digits, not %q", o.sha256)
 	}
 	if o.output == "" || o.output == standardInput {
 		return nil
@@ -77,12 +88,12 @@ func (o *getOptions) run(ctx context.Context, s *session, args []string) error {
 		return err
 	}
 	if o.output == standardInput {
-		return catFiles(ctx, s, opGet, ids, o.parts, o.noVerify)
+		return catFiles(ctx, s, opGet, ids, o.parts, transfer.CatRequest{NoVerify: o.noVerify, SHA256: strings.ToLower(o.sha256)})
 	}
 	if o.noVerify {
 		s.warn("--no-verify: what is written is not checked")
 	}
-	req := transfer.GetRequest{Path: o.output, IfExists: transfer.IfExists(o.ifExists), NoVerify: o.noVerify}
+	req := transfer.GetRequest{Path: o.output, IfExists: transfer.IfExists(o.ifExists), NoVerify: o.noVerify, SHA256: strings.ToLower(o.sha256)}
 	if o.force {
 		req.IfExists = transfer.ExistsOverwrite
 	}

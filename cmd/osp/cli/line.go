@@ -206,6 +206,9 @@ func (o outcome) detail() string {
 	if o.ResumedBytes > 0 {
 		parts = append(parts, bytesText(o.ResumedBytes)+" were there")
 	}
+	if o.SHA256 != "" && o.op != opHash {
+		parts = append(parts, "SHA-256 "+o.SHA256)
+	}
 	if o.ClaimRefused {
 		parts = append(parts, "may be known to the daemon, but the claim was refused")
 	}

@@ -47,6 +47,7 @@ type putOptions struct {
 	meta            []string
 	expires         string
 	jobs, parts     int
+	sha256          bool
 }
 
 func newPut(s *session) *cobra.Command {
@@ -66,6 +67,7 @@ func newPut(s *session) *cobra.Command {
 	f.StringVar(&o.mediaType, "media-type", "", "media type to store, instead of the one its bytes suggest")
 	f.StringArrayVar(&o.meta, "meta", nil, "KEY=VALUE to store with each file (repeat for more)")
 	f.StringVar(&o.expires, "expires", "", "when each file expires: a time, or a duration such as 24h or 30d")
+	f.BoolVar(&o.sha256, "sha256", false, "compute the plain SHA-256 of each file too: sha256 with --json, and said with -v")
 	f.IntVarP(&o.jobs, "jobs", "j", defaultJobs, "files at once")
 	f.IntVarP(&o.parts, "parts", "c", transfer.DefaultPartsPerFile, "parts of one file at once")
 	return cmd
@@ -73,7 +75,7 @@ func newPut(s *session) *cobra.Command {
 
 // request checks the options and makes what all files have in common.
 func (o *putOptions) request(s *session, args []string) (transfer.PutRequest, error) {
-	req := transfer.PutRequest{Name: o.name, MediaType: o.mediaType}
+	req := transfer.PutRequest{Name: o.name, MediaType: o.mediaType, SHA256: o.sha256}
 	if o.name != "" && len(args) > 1 {
 		return req, usagef("--name names one file, but %d are given", len(args))
 	}
