@@ -2,11 +2,9 @@ package meta_test
 
 import (
 	"flag"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +14,14 @@ import (
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
 )
 
+// edit is a piece of a statement, and what takes its place.
+type edit struct{ piece, instead string }
+
+// never is a condition that no row meets.
+func never(piece string) edit {
+	return edit{piece, strings.Replace(piece, " WHERE ", " WHERE 1 = 0 AND ", 1)}
+}
+
 // Without one of its checks the database breaks a promise, and the model must
 // notice: else it proves nothing.
 func TestModelFindsAMissingCheck(t *testing.T) {
@@ -24,43 +30,86 @@ func TestModelFindsAMissingCheck(t *testing.T) {
 	setFlag(t, "rapid.checks", "2000")
 	setFlag(t, "rapid.steps", "50")
 	empty := emptyDatabase(t)
-	for name, check := range map[string]string{
-		"an extent uses the blob":      `SELECT 1 FROM extents WHERE blob_id = ? LIMIT 1`,
-		"a file points to the content": `SELECT 1 FROM files WHERE content_id = ? LIMIT 1`,
+	for name, edits := range map[string][]edit{
+		"an extent uses the blob":      {never(`SELECT 1 FROM extents WHERE blob_id = ?`)},
+		"a part uses the blob":         {never(`SELECT 1 FROM parts WHERE blob_id = ?`)},
+		"an open upload uses the blob": {never(`SELECT 1 FROM uploads WHERE blob_id = ?`)},
+		"an open upload writes the blob": {
+			never(`SELECT 1 FROM files WHERE uid = blobs.owner_id AND state = 'open'`),
+			never(`SELECT 1 FROM files WHERE uid = ? AND state = 'open'`),
+		},
+		"a request writes the blob": {
+			{`owner_id = 0 AND created_at <= ?`, `owner_id = 0 AND 0 <= ?`},
+			{`SELECT owner_kind, owner_id, created_at FROM`, `SELECT owner_kind, owner_id, 0 FROM`},
+		},
+		"what is let go of is offered":     {never(`SELECT id, ? FROM blobs WHERE id = ?`)},
+		"a file points to the content":     {never(`SELECT 1 FROM files WHERE content_id = ?`)},
+		"a damaged content is not claimed": {{`AND c.state = 'live' AND c.digest`, `AND c.digest`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var asked atomic.Bool
-			open := func(t testing.TB, clock func() time.Time) *meta.DB {
-				path := filepath.Join(t.TempDir(), "meta.db")
-				if err := os.WriteFile(path, empty, 0o600); err != nil {
-					t.Fatal(err)
-				}
-				db, err := meta.OpenEdited(t.Context(), meta.Config{Path: path, Clock: clock}, func(text string) string {
-					if text != check {
-						return text
-					}
-					asked.Store(true)
-					return strings.Replace(text, " WHERE ", " WHERE 1 = 0 AND ", 1)
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return db
-			}
+			x := &edited{edits: edits, empty: empty, texts: map[string]bool{}, made: map[edit]bool{}}
 			found := &verdict{TB: t}
 			ended := make(chan struct{})
 			go func() {
 				defer close(ended)
-				metatest.Model(t, found, open)
+				metatest.Model(t, found, x.open)
 			}()
 			<-ended
-			if !asked.Load() {
-				t.Errorf("the check is not asked any more: %s", check)
-			}
+			x.check(t)
 			if !found.failed {
 				t.Error("the model did not notice")
 			}
 		})
+	}
+}
+
+// edited opens databases without one of their checks.
+type edited struct {
+	edits []edit
+	empty []byte
+	mu    sync.Mutex
+	texts map[string]bool
+	made  map[edit]bool
+}
+
+func (x *edited) open(t testing.TB, clock func() time.Time) *meta.DB {
+	db, err := meta.OpenEdited(t.Context(), meta.Config{Path: copyOf(t, x.empty), Clock: clock}, x.edit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func (x *edited) edit(text string) string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, e := range x.edits {
+		if strings.Contains(text, e.piece) {
+			text = strings.Replace(text, e.piece, e.instead, 1)
+			x.texts[text], x.made[e] = true, true
+		}
+	}
+	return text
+}
+
+// check holds the control: the check was asked, and what took its place is a
+// statement too, which fails nothing by itself.
+func (x *edited) check(t *testing.T) {
+	for _, e := range x.edits {
+		if !x.made[e] {
+			t.Errorf("this is not asked any more: %s", e.piece)
+		}
+	}
+	db := (&edited{empty: x.empty}).open(t, time.Now)
+	defer func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for text := range x.texts {
+		if _, err := db.Explain(t.Context(), text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
 

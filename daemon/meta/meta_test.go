@@ -29,11 +29,7 @@ func TestSQLite(t *testing.T) {
 	var texts meta.Texts
 	empty := emptyDatabase(t)
 	metatest.Run(t, func(t testing.TB, clock func() time.Time) *meta.DB {
-		path := filepath.Join(t.TempDir(), "meta.db")
-		if err := os.WriteFile(path, empty, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		db, err := meta.OpenRecording(t.Context(), meta.Config{Path: path, Clock: clock}, &texts)
+		db, err := meta.OpenRecording(t.Context(), meta.Config{Path: copyOf(t, empty), Clock: clock}, &texts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,6 +55,15 @@ func emptyDatabase(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// copyOf is a database file with what is in db.
+func copyOf(t testing.TB, db []byte) (path string) {
+	path = filepath.Join(t.TempDir(), "meta.db")
+	if err := os.WriteFile(path, db, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // checkPlans holds the indexes: no statement of the suite reads a whole table.

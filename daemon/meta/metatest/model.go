@@ -1,6 +1,7 @@
 package metatest
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -13,8 +14,8 @@ import (
 )
 
 // model is what the database should hold for two owners: uploads with their
-// parts, files with the content they point to, and nothing about blobs, of
-// which only the rule is checked.
+// parts, files with the content they point to. Of blobs it holds those that are
+// being written; of the others only the rule is checked.
 type model struct {
 	*env
 	open     map[protocol.UID]*modelUpload
@@ -25,6 +26,19 @@ type model struct {
 	claims map[protocol.UID]byte
 	ended  []protocol.UID
 	nonces byte
+	// blobs are all there were after the last step.
+	blobs map[meta.BlobID]meta.BlobRefs
+	// named are blobs of requests that end in a put, oldest first.
+	named []namedBlob
+	// released are blobs that were given up or offered: the sweep may doom
+	// them, were they even being written.
+	released map[meta.BlobID]bool
+}
+
+type namedBlob struct {
+	meta.NewBlob
+	id meta.BlobID
+	at time.Time
 }
 
 type modelUpload struct {
@@ -34,8 +48,10 @@ type modelUpload struct {
 	parts   map[protocol.PartNumber]meta.NewPart
 	// given are blobs made for the upload in which no part lies.
 	given []meta.BlobID
-	// nonce is that of the challenge given last, for digest; 0 without one.
+	// nonce is that of the challenge given last, for digest; 0 without one. It
+	// is good until then.
 	nonce, digest byte
+	until         time.Time
 	// taken is the content a challenge was taken for.
 	taken *takenClaim
 }
@@ -66,7 +82,11 @@ type modelFile struct {
 	expires *time.Time
 }
 
-const modelPart = claimSize
+const (
+	modelPart = claimSize
+	// requestLife is how long a request may take.
+	requestLife = time.Hour
+)
 
 // fingerprintOf gives the digests 1 and 2 one fingerprint.
 func fingerprintOf(digest byte) protocol.Fingerprint { return protocol.Fingerprint{digest / 3} }
@@ -87,18 +107,33 @@ func Model(t testing.TB, found rapid.TB, open Open) {
 			}
 		}()
 		m := &model{env: e, open: map[protocol.UID]*modelUpload{}, files: map[protocol.UID]modelFile{},
-			contents: map[contentKey]modelContent{}, claims: map[protocol.UID]byte{}}
+			contents: map[contentKey]modelContent{}, claims: map[protocol.UID]byte{},
+			blobs: map[meta.BlobID]meta.BlobRefs{}, released: map[meta.BlobID]bool{}}
 		for owner, q := range modelQuotas {
 			m.ok(m.db.SetQuota(m.ctx, owner, q))
 		}
-		r.Repeat(map[string]func(*rapid.T){
-			"": m.check, "begin": m.beginUpload, "record": m.recordPart, "add": m.addBlob, "drop": m.dropPart, "lose": m.loseBlob,
-			"commit": m.commit, "abort": m.abort, "put": m.putFile, "delete": m.deleteFile, "damage": m.damage,
-			"challenge": m.startClaim, "take": m.takeChallenge, "claim": m.finishClaim,
-			"time": m.passTime, "expire": m.expire, "abandon": m.abandon, "sweep": m.sweep, "prune": m.prune,
-		})
+		r.Repeat(m.steps())
 		m.ok(m.db.CheckDatabase(m.ctx))
 	})
+}
+
+// steps are what can happen, and what must hold after each. Rapid draws the
+// first names most often: parts make long stories, and time ends many.
+func (m *model) steps() map[string]func(*rapid.T) {
+	steps := map[string]func(*rapid.T){"": m.check}
+	for i, s := range []struct {
+		name string
+		run  func(*rapid.T)
+	}{
+		{"begin", m.beginUpload}, {"record", m.recordPart}, {"put", m.putFile}, {"claim", m.finishClaim},
+		{"commit", m.commit}, {"give up", m.giveUp}, {"drop", m.dropPart}, {"sweep", m.sweep},
+		{"take", m.takeChallenge}, {"challenge", m.startClaim}, {"add", m.addBlob}, {"lose", m.loseBlob},
+		{"delete", m.deleteFile}, {"damage", m.damage}, {"abort", m.abort}, {"name", m.nameBlob},
+		{"time", m.passTime}, {"expire", m.expire}, {"abandon", m.abandon}, {"prune", m.prune},
+	} {
+		steps[fmt.Sprintf("%02d %s", i, s.name)] = s.run
+	}
+	return steps
 }
 
 // live reports whether something that expires at the time is still there.
@@ -190,7 +225,7 @@ func (m *model) check(*rapid.T) {
 		}
 	}
 	m.recount()
-	m.ok(m.db.EachBlob(m.ctx, m.checkBlob))
+	m.checkBlobs()
 }
 
 func (m *model) checkOpen(uid protocol.UID, u *modelUpload) {
@@ -239,27 +274,6 @@ func (m *model) gone(uid protocol.UID) {
 		_, err = m.db.File(m.ctx, owner, uid)
 		m.kind(err, protocol.KindNotFound)
 	}
-}
-
-// checkBlob holds promise 4: a live blob is referred to, or the sweep knows
-// it; a writing one has an open upload, or the sweep knows it; to a doomed one
-// nothing refers.
-func (m *model) checkBlob(b meta.BlobRefs) error {
-	referred := b.Extents > 0 || b.Parts > 0 || b.OpenUpload != 0
-	switch b.State {
-	case meta.BlobLive, meta.BlobWriting:
-		if !referred && !b.Offered {
-			m.Fatalf("nothing refers to blob %+v and the sweep does not know it", b)
-		}
-	case meta.BlobDoomed, meta.BlobGone:
-		if referred || b.Offered {
-			m.Fatalf("doomed, and referred to: %+v", b)
-		}
-	}
-	if b.State == meta.BlobWriting && (b.Extents > 0 || b.Parts > 0) {
-		m.Fatalf("referred to before it was written: %+v", b)
-	}
-	return nil
 }
 
 // anyOf draws a key, or ends the step where there is none that fits.

@@ -30,77 +30,6 @@ func (m *model) beginUpload(r *rapid.T) {
 	m.open[u.UID] = &modelUpload{Upload: u, touched: m.clock.Now(), parts: map[protocol.PartNumber]meta.NewPart{}}
 }
 
-func (m *model) addBlob(r *rapid.T) {
-	u := m.anyOpen(r)
-	id, err := m.db.AddBlob(m.ctx, m.newBlob(modelPart), u.UID)
-	m.ok(err)
-	u.given = append(u.given, id)
-}
-
-func (m *model) recordPart(r *rapid.T) {
-	u := m.anyOpen(r)
-	n := protocol.PartNumber(rapid.IntRange(1, 3).Draw(r, "number"))
-	blob, offset := u.Blob, int64(n-1)*modelPart
-	if _, taken := u.parts[n]; taken || blob == 0 || len(u.given) > 0 && rapid.Bool().Draw(r, "own blob") {
-		if len(u.given) == 0 {
-			r.Skip("no blob for the part")
-		}
-		blob, offset, u.given = u.given[0], 0, u.given[1:]
-	}
-	p := part(n, blob, 0, modelPart)
-	p.Offset, p.BlobOffset = int64(n-1)*modelPart, offset
-	lost := m.blob(blob).State == meta.BlobDoomed
-	gen, err := m.db.RecordPart(m.ctx, u.Owner, u.UID, p)
-	if lost {
-		m.kind(err, protocol.KindStoreUnavailable)
-		return
-	}
-	m.ok(err)
-	u.gen++
-	m.same("gen", gen, u.gen)
-	u.parts[n], u.touched = p, m.clock.Now()
-}
-
-// dropPart un-records a part. Its blob may be given to another part, unless
-// the sweep comes first.
-func (m *model) dropPart(r *rapid.T) {
-	u := m.anyOpen(r)
-	parts, _, err := m.db.Parts(m.ctx, u.Owner, u.UID)
-	m.ok(err)
-	if len(parts) == 0 {
-		r.Skip("no part")
-	}
-	p := parts[rapid.IntRange(0, len(parts)-1).Draw(r, "part")]
-	if rapid.IntRange(0, 3).Draw(r, "replaced") == 0 {
-		m.ok(m.db.DropPart(m.ctx, u.UID, p.Number, p.Gen-1))
-		return
-	}
-	m.ok(m.db.DropPart(m.ctx, u.UID, p.Number, p.Gen))
-	delete(u.parts, p.Number)
-	u.gen++
-	if p.Blob != u.Blob {
-		u.given = append(u.given, p.Blob)
-	}
-}
-
-func (m *model) loseBlob(r *rapid.T) {
-	u := m.anyOpen(r)
-	blob := u.Blob
-	if len(u.parts) > 0 {
-		blob = u.parts[rapid.SampledFrom(slices.Sorted(maps.Keys(u.parts))).Draw(r, "part")].Blob
-	}
-	if blob == 0 {
-		r.Skip("nothing to lose")
-	}
-	m.ok(m.db.LoseBlob(m.ctx, u.UID, blob))
-	u.gen++
-	maps.DeleteFunc(u.parts, func(_ protocol.PartNumber, p meta.NewPart) bool { return p.Blob == blob })
-	if blob == u.Blob {
-		u.Blob = 0
-	}
-	m.blobState(blob, meta.BlobDoomed)
-}
-
 // commit commits the parts, sometimes with a piece of another file's content
 // behind them, so that contents share blobs.
 func (m *model) commit(r *rapid.T) {
@@ -120,7 +49,7 @@ func (m *model) commit(r *rapid.T) {
 	key := contentKey{anyDigest(r), int64(len(extents)) * modelPart}
 	c := m.commitOf(u.Upload, u.gen, key.digest, key.size, extents...)
 	*c.Fingerprint = fingerprintOf(key.digest)
-	if rapid.IntRange(0, 9).Draw(r, "stale") == 0 {
+	if rapid.IntRange(0, 9).Draw(r, "stale") == 9 {
 		c.Gen--
 		if _, err := m.db.Commit(m.ctx, c); !isGenChanged(err) {
 			m.Fatalf("a stale commit gave %v", err)
@@ -148,18 +77,34 @@ func (m *model) abort(r *rapid.T) {
 	m.end(u.UID)
 }
 
+// putFile puts a file in one request, which named its blob before or did not.
 func (m *model) putFile(r *rapid.T) {
 	key := contentKey{anyDigest(r), modelPart}
 	n := m.oneShot("x", key.digest, key.size)
 	n.Owner, n.ExpiresAt, n.Fingerprint = anyOwner(r), m.anyExpiry(r), fingerprintOf(key.digest)
-	_, err := m.db.PutFile(m.ctx, n, nil)
-	if !m.fits(n.Owner, meta.Usage{Files: 1, Bytes: key.size}) {
-		m.kind(err, protocol.KindQuotaExceeded)
-		return
+	var lost bool
+	named := len(m.named) > 0 && rapid.Bool().Draw(r, "named before")
+	if named {
+		n.Blob = &m.named[0].NewBlob
+		// Once its tombstone was removed a key is as good as new.
+		b, known := m.blobs[m.named[0].id]
+		lost = known && b.State != meta.BlobWriting
 	}
-	m.ok(err)
-	m.received(key)
-	m.files[n.UID] = modelFile{n.Owner, key, n.ExpiresAt}
+	_, err := m.db.PutFile(m.ctx, n, nil)
+	fits := m.fits(n.Owner, meta.Usage{Files: 1, Bytes: key.size})
+	if named && (fits || lost) {
+		m.named = m.named[1:]
+	}
+	switch {
+	case lost:
+		m.kind(err, protocol.KindInternal)
+	case !fits:
+		m.kind(err, protocol.KindQuotaExceeded)
+	default:
+		m.ok(err)
+		m.received(key)
+		m.files[n.UID] = modelFile{n.Owner, key, n.ExpiresAt}
+	}
 }
 
 func (m *model) deleteFile(r *rapid.T) {
@@ -179,12 +124,20 @@ func (m *model) damage(r *rapid.T) {
 	m.contents[f.key] = mc
 }
 
+// anyClaiming draws an open upload, mostly one that may be claimed.
+func (m *model) anyClaiming(r *rapid.T) *modelUpload {
+	whoever := rapid.IntRange(0, 9).Draw(r, "whatever it was told") == 9
+	return m.open[anyOf(r, m.open, "upload", func(u *modelUpload) bool { return m.live(u.ExpiresAt) && (whoever || u.Maybe) })]
+}
+
 func anyScope(r *rapid.T) meta.Scope {
 	return rapid.SampledFrom([]meta.Scope{meta.ScopeOwner, meta.ScopeGlobal}).Draw(r, "scope")
 }
 
-func (m *model) startClaim(r *rapid.T) {
-	u, scope, d := m.anyOpen(r), anyScope(r), anyDigest(r)
+func (m *model) startClaim(r *rapid.T) { m.startClaimOf(r, m.anyClaiming(r)) }
+
+func (m *model) startClaimOf(r *rapid.T, u *modelUpload) {
+	scope, d := anyScope(r), anyDigest(r)
 	m.nonces++
 	_, err := m.db.StartClaim(m.ctx, u.Owner, u.UID, m.challenge(d, m.nonces), scope)
 	if !u.Maybe || !m.reach(u.Owner, scope, func(k contentKey) bool { return k == contentKey{d, modelPart} }) {
@@ -192,23 +145,27 @@ func (m *model) startClaim(r *rapid.T) {
 		return
 	}
 	m.ok(err)
-	u.nonce, u.digest = m.nonces, d
+	u.nonce, u.digest, u.until = m.nonces, d, m.clock.Now().Add(time.Minute)
 }
 
-func (m *model) takeChallenge(r *rapid.T) {
-	u, scope := m.anyOpen(r), anyScope(r)
-	nonce := u.nonce
-	if rapid.IntRange(0, 9).Draw(r, "another nonce") == 0 {
+func (m *model) takeChallenge(r *rapid.T) { m.takeChallengeOf(r, m.anyClaiming(r)) }
+
+// takeChallengeOf takes the challenge given last, or one that it asks for.
+func (m *model) takeChallengeOf(r *rapid.T, u *modelUpload) {
+	if u.nonce == 0 {
+		m.startClaimOf(r, u)
+	}
+	scope, nonce, key := anyScope(r), u.nonce, contentKey{u.digest, modelPart}
+	if rapid.IntRange(0, 9).Draw(r, "another nonce") == 9 {
 		nonce = 255
 	}
-	key := contentKey{u.digest, modelPart}
 	_, c, err := m.db.TakeChallenge(m.ctx, u.Owner, u.UID, protocol.Nonce{nonce}, scope)
 	if u.nonce == 0 || nonce != u.nonce {
 		m.kind(err, protocol.KindClaimRefused)
 		return
 	}
 	u.nonce = 0
-	if !m.reach(u.Owner, scope, func(k contentKey) bool { return k == key }) {
+	if !m.live(&u.until) || !m.reach(u.Owner, scope, func(k contentKey) bool { return k == key }) {
 		m.kind(err, protocol.KindClaimRefused)
 		return
 	}
@@ -216,9 +173,16 @@ func (m *model) takeChallenge(r *rapid.T) {
 	u.taken = &takenClaim{c, key, m.contents[key].epoch, nonce}
 }
 
+// finishClaim ends a claim, or runs all of one.
 func (m *model) finishClaim(r *rapid.T) {
-	u := m.open[anyOf(r, m.open, "taken challenge", func(u *modelUpload) bool { return u.taken != nil && m.live(u.ExpiresAt) })]
+	u := m.anyClaiming(r)
+	if u.taken == nil {
+		m.takeChallengeOf(r, u)
+	}
 	taken, scope := u.taken, anyScope(r)
+	if taken == nil {
+		return
+	}
 	_, err := m.claim(u.Owner, u.UID, taken.content, taken.nonce, scope)
 	if m.contents[taken.key].epoch != taken.epoch || !m.reach(u.Owner, scope, func(k contentKey) bool { return k == taken.key }) {
 		m.kind(err, protocol.KindClaimRefused)
@@ -229,7 +193,13 @@ func (m *model) finishClaim(r *rapid.T) {
 	m.files[u.UID], m.claims[u.UID] = modelFile{u.Owner, taken.key, u.ExpiresAt}, taken.nonce
 }
 
+// passTime lets some seconds pass, or the time after which nobody believes in
+// a request any more.
 func (m *model) passTime(r *rapid.T) {
+	if rapid.IntRange(0, 9).Draw(r, "long") == 9 {
+		m.clock.Add(requestLife)
+		return
+	}
 	m.clock.Add(time.Duration(rapid.IntRange(1, 3).Draw(r, "seconds")) * time.Second)
 }
 
@@ -274,6 +244,12 @@ func (m *model) sweep(r *rapid.T) {
 		return
 	}
 	m.sweepAll()
+	m.ok(m.db.EachBlob(m.ctx, func(b meta.BlobRefs) error {
+		if b.Offered || b.State == meta.BlobDoomed {
+			m.Fatalf("left over by a round: %+v", b)
+		}
+		return nil
+	}))
 }
 
 func (m *model) prune(*rapid.T) {

@@ -1,0 +1,178 @@
+package metatest
+
+import (
+	"maps"
+	"slices"
+
+	"pgregory.net/rapid"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// checkBlobs holds promise 4: a live blob is referred to, or the sweep knows
+// it; a writing one has a writer, or the sweep knows it; to a doomed one
+// nothing refers, and nobody writes it who did not give it up.
+func (m *model) checkBlobs() {
+	clear(m.blobs)
+	m.ok(m.db.EachBlob(m.ctx, func(b meta.BlobRefs) error {
+		m.blobs[b.ID] = b
+		m.checkBlob(b)
+		return nil
+	}))
+	for uid, u := range m.open {
+		for _, id := range u.given {
+			if m.blobs[id].State != meta.BlobWriting && !m.released[id] {
+				m.Fatalf("blob %d was doomed while upload %s wrote it", id, uid)
+			}
+		}
+	}
+	for _, b := range m.named {
+		if m.blobs[b.id].State != meta.BlobWriting && !m.released[b.id] && b.at.After(m.clock.Now().Add(-requestLife)) {
+			m.Fatalf("blob %d was doomed while a request wrote it", b.id)
+		}
+	}
+}
+
+func (m *model) checkBlob(b meta.BlobRefs) {
+	requested := slices.ContainsFunc(m.named, func(n namedBlob) bool { return n.id == b.ID })
+	referred := b.Extents > 0 || b.Parts > 0 || b.OpenUpload != 0
+	switch b.State {
+	case meta.BlobLive, meta.BlobWriting:
+		if !referred && !b.Offered && !requested {
+			m.Fatalf("nothing refers to blob %+v and the sweep does not know it", b)
+		}
+	case meta.BlobDoomed, meta.BlobGone:
+		if referred || b.Offered {
+			m.Fatalf("doomed, and referred to: %+v", b)
+		}
+	}
+	if b.State == meta.BlobWriting && (b.Extents > 0 || b.Parts > 0) {
+		m.Fatalf("referred to before it was written: %+v", b)
+	}
+}
+
+// addBlob names a blob for a part that somebody begins to send.
+func (m *model) addBlob(r *rapid.T) { m.addBlobTo(m.anyOpen(r)) }
+
+func (m *model) addBlobTo(u *modelUpload) {
+	id, err := m.db.AddBlob(m.ctx, m.newBlob(modelPart), u.UID)
+	m.ok(err)
+	u.given = append(u.given, id)
+	m.blobs[id] = meta.BlobRefs{Blob: meta.Blob{ID: id, State: meta.BlobWriting}}
+}
+
+// takeGiven takes one of the blobs made for the upload.
+func (m *model) takeGiven(r *rapid.T, u *modelUpload) meta.BlobID {
+	if len(u.given) == 0 {
+		m.addBlobTo(u)
+	}
+	i := rapid.IntRange(0, len(u.given)-1).Draw(r, "own blob")
+	id := u.given[i]
+	u.given = slices.Delete(u.given, i, i+1)
+	return id
+}
+
+// release notes that a part lies in the blob no more. Its writer may be late
+// and record it there once more, unless the sweep comes first.
+func (m *model) release(u *modelUpload, id meta.BlobID) {
+	if id != u.Blob {
+		u.given, m.released[id] = append(u.given, id), true
+	}
+}
+
+// recordPart records a part in its place, in a blob of its own, or again where
+// it lies.
+func (m *model) recordPart(r *rapid.T) {
+	u := m.anyOpen(r)
+	n := protocol.PartNumber(rapid.IntRange(1, 3).Draw(r, "number"))
+	p := part(n, u.Blob, int64(n-1)*modelPart, modelPart)
+	old, taken := u.parts[n]
+	switch where := rapid.IntRange(0, 3).Draw(r, "where"); {
+	case taken && where == 0:
+		p = old
+	case taken || where == 1 || u.Blob == 0:
+		p.Blob, p.BlobOffset = m.takeGiven(r, u), 0
+	}
+	state := m.blobs[p.Blob].State
+	gen, err := m.db.RecordPart(m.ctx, u.Owner, u.UID, p)
+	if state != meta.BlobWriting && state != meta.BlobLive {
+		m.kind(err, protocol.KindStoreUnavailable)
+		return
+	}
+	m.ok(err)
+	u.gen++
+	m.same("gen", gen, u.gen)
+	u.parts[n], u.touched = p, m.clock.Now()
+	if taken && old.Blob != p.Blob {
+		m.release(u, old.Blob)
+	}
+}
+
+// dropPart un-records a part.
+func (m *model) dropPart(r *rapid.T) {
+	u := m.anyOpen(r)
+	parts, _, err := m.db.Parts(m.ctx, u.Owner, u.UID)
+	m.ok(err)
+	if len(parts) == 0 {
+		r.Skip("no part")
+	}
+	p := parts[rapid.IntRange(0, len(parts)-1).Draw(r, "part")]
+	if rapid.IntRange(0, 3).Draw(r, "replaced") == 0 {
+		m.ok(m.db.DropPart(m.ctx, u.UID, p.Number, p.Gen-1))
+		return
+	}
+	m.ok(m.db.DropPart(m.ctx, u.UID, p.Number, p.Gen))
+	delete(u.parts, p.Number)
+	u.gen++
+	m.release(u, p.Blob)
+}
+
+func (m *model) loseBlob(r *rapid.T) {
+	u := m.anyOpen(r)
+	blob := u.Blob
+	if len(u.parts) > 0 {
+		blob = u.parts[rapid.SampledFrom(slices.Sorted(maps.Keys(u.parts))).Draw(r, "part")].Blob
+	}
+	if blob == 0 {
+		r.Skip("nothing to lose")
+	}
+	m.ok(m.db.LoseBlob(m.ctx, u.UID, blob))
+	u.gen++
+	maps.DeleteFunc(u.parts, func(_ protocol.PartNumber, p meta.NewPart) bool { return p.Blob == blob })
+	if blob == u.Blob {
+		u.Blob = 0
+	}
+	m.release(u, blob)
+	m.blobState(blob, meta.BlobDoomed)
+}
+
+// nameBlob names a blob for a request that ends in a put.
+func (m *model) nameBlob(*rapid.T) {
+	b := m.newBlob(modelPart)
+	id, err := m.db.AddBlob(m.ctx, b, 0)
+	m.ok(err)
+	m.named = append(m.named, namedBlob{b, id, m.clock.Now()})
+}
+
+// giveUp has the writer of a blob give it up: one that was told of a failure
+// although what it wrote was recorded, perhaps committed.
+func (m *model) giveUp(r *rapid.T) {
+	parts := rapid.Bool().Draw(r, "recorded")
+	ids := slices.Sorted(maps.Keys(m.blobs))
+	ids = slices.DeleteFunc(ids, func(id meta.BlobID) bool { return parts && m.blobs[id].Parts == 0 })
+	if len(ids) == 0 {
+		r.Skip("no blob")
+	}
+	b := m.blobs[rapid.SampledFrom(ids).Draw(r, "blob")]
+	used := b.Extents+b.Parts > 0
+	for _, u := range m.open {
+		used = used || u.Blob == b.ID
+	}
+	m.ok(m.db.DropBlob(m.ctx, b.ID))
+	m.released[b.ID] = true
+	if !used && (b.State == meta.BlobWriting || b.State == meta.BlobLive) {
+		b.State = meta.BlobDoomed
+	}
+	m.blobState(b.ID, b.State)
+}
