@@ -16,7 +16,11 @@ func (p *put) attach(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := p.e.cfg.State.Find(p.caps.ServerID, DirectionPut, path, p.req.Name)
+	find := p.e.cfg.State.Find
+	if p.small() {
+		find = p.e.left
+	}
+	found, err := find(p.caps.ServerID, DirectionPut, path, p.req.Name)
 	if err != nil {
 		return err
 	}
@@ -166,7 +170,7 @@ func (p *put) remember() error {
 		MediaType: p.req.MediaType, Meta: p.req.Meta, ExpiresAt: p.req.ExpiresAt, Attempts: 1}
 	if p.lease == nil {
 		p.record = &t
-		p.lease, err = p.e.cfg.State.create(&t)
+		p.lease, err = p.e.cfg.State.create(&t, true)
 		return err
 	}
 	t.V, t.ID, t.Created, t.Attempts = p.record.V, p.record.ID, p.record.Created, p.record.Attempts

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,6 +55,8 @@ type Config struct {
 type Engine struct {
 	cfg   Config
 	slots *semaphore.Weighted
+	// folders makes the names of finished gets durable.
+	folders folders
 	// pause waits between tries. Tests replace it.
 	pause func(ctx context.Context, d time.Duration) error
 
@@ -63,6 +66,9 @@ type Engine struct {
 
 	asking *semaphore.Weighted // of 1: held while caps is asked for, or looked at
 	caps   *protocol.Capabilities
+
+	// earlier lists, once, what runs before this one left.
+	earlier func() ([]Transfer, error)
 }
 
 // New makes an Engine.
@@ -79,8 +85,21 @@ func New(cfg Config) *Engine {
 	if cfg.Warn == nil {
 		cfg.Warn = func(string) {}
 	}
-	return &Engine{cfg: cfg, slots: semaphore.NewWeighted(int64(cfg.Connections)), pause: pause,
+	e := &Engine{cfg: cfg, slots: semaphore.NewWeighted(int64(cfg.Connections)), pause: pause,
 		asking: semaphore.NewWeighted(1)}
+	e.earlier = sync.OnceValues(func() ([]Transfer, error) {
+		all, _, err := cfg.State.List()
+		return all, err
+	})
+	return e
+}
+
+// left is State.Find among the transfers that were there when the Engine first
+// asked. It serves files that are moved in one request, of which there may be
+// many: what other runs begin meanwhile is nothing to go on with.
+func (e *Engine) left(serverID string, kind Direction, path, name string) ([]Transfer, error) {
+	all, err := e.earlier()
+	return about(all, serverID, kind, path, name), err
 }
 
 // capabilities asks the daemon once.

@@ -37,6 +37,7 @@ type get struct {
 // and nothing is left of the get then. While the File's digest is not known it
 // is KindDigestPending, unless NoVerify.
 func (e *Engine) Get(ctx context.Context, req GetRequest) (Result, error) {
+	defer req.Place.leave()
 	g := e.newGet(req)
 	return g.conclude(ctx, g.run(ctx, g.attach))
 }
@@ -75,6 +76,9 @@ func (g *get) run(ctx context.Context, attach func(context.Context) error) (err 
 	}
 	g.res.Path = g.target
 	g.fetch.item.grow(f.Size)
+	if err := g.req.Place.wait(ctx, g.target); err != nil {
+		return err
+	}
 	if err := attach(ctx); err != nil {
 		return err
 	}
@@ -129,7 +133,11 @@ func (g *get) attach(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := g.e.cfg.State.Find(caps.ServerID, DirectionGet, g.target, g.fetch.file.Name)
+	find := g.e.cfg.State.Find
+	if g.oneBlock() {
+		find = g.e.left
+	}
+	found, err := find(caps.ServerID, DirectionGet, g.target, g.fetch.file.Name)
 	if err != nil {
 		return err
 	}
@@ -148,6 +156,10 @@ func (g *get) attach(ctx context.Context) error {
 	}
 	return nil
 }
+
+// oneBlock: one request brings the whole file, so that there is nothing to go
+// on with.
+func (g *get) oneBlock() bool { return g.fetch.file.Size <= protocol.BlockSize }
 
 // remember writes the transfer to disk before the first byte is asked for.
 func (g *get) remember(ctx context.Context) (err error) {
@@ -169,7 +181,7 @@ func (g *get) remember(ctx context.Context) (err error) {
 	g.record = &Transfer{ID: id, Kind: DirectionGet, ServerID: caps.ServerID, Server: g.e.cfg.Client.Server(), UID: g.req.UID,
 		Path: g.target, Name: g.fetch.file.Name, Size: g.fetch.file.Size, Target: g.part,
 		IfExists: g.req.IfExists, NoVerify: g.req.NoVerify, SHA256: g.req.SHA256, Attempts: 1}
-	g.lease, err = g.e.cfg.State.create(g.record)
+	g.lease, err = g.e.cfg.State.create(g.record, !g.oneBlock())
 	return err
 }
 
@@ -213,7 +225,7 @@ func (g *get) open() (err error) {
 }
 
 // missing are the blocks the part file does not hold. In a blank one none is
-// looked for, and without digests none can be told to be there.
+// looked for, and without their digests none can be told to be there.
 func (g *get) missing(ctx context.Context) ([]int, error) {
 	size := g.fetch.file.Size
 	if g.blank || g.fetch.sums == nil {
@@ -260,10 +272,10 @@ func (g *get) finish(ctx context.Context) error {
 	if err := g.f.Close(); err != nil {
 		return localError("write "+g.part, err)
 	}
-	if err := publish(g.part, g.target, g.req.IfExists == ExistsOverwrite); err != nil {
+	if err := g.e.folders.publish(g.part, g.target, g.req.IfExists == ExistsOverwrite); err != nil {
 		return err
 	}
-	g.res.Outcome, g.res.Verified = Downloaded, g.fetch.sums != nil
+	g.res.Outcome, g.res.Verified = Downloaded, g.fetch.verify
 	if g.res.ResumedBytes > 0 {
 		g.res.Outcome = Resumed
 	}

@@ -93,11 +93,14 @@ func (p *put) run(ctx context.Context, attach func(context.Context) error) (err 
 	if err := attach(ctx); err != nil {
 		return err
 	}
-	if p.up.UID == 0 && p.size <= min(p.caps.OneShotMax, protocol.OneShotMax) {
+	if p.up.UID == 0 && p.small() {
 		return p.oneShot(ctx)
 	}
 	return p.upload(ctx)
 }
+
+// small: one request carries the whole file.
+func (p *put) small() bool { return p.size <= min(p.caps.OneShotMax, protocol.OneShotMax) }
 
 // oneShot puts a small file in a single request. It leaves nothing to resume.
 func (p *put) oneShot(ctx context.Context) error {

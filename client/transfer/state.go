@@ -124,9 +124,17 @@ func (s *State) Load(id ID) (Transfer, error) {
 // name "" is any.
 func (s *State) Find(serverID string, kind Direction, path, name string) ([]Transfer, error) {
 	all, _, err := s.List()
-	return slices.DeleteFunc(all, func(t Transfer) bool {
-		return t.ServerID != serverID || t.Kind != kind || t.Path != path || (name != "" && t.Name != name)
-	}), err
+	return about(all, serverID, kind, path, name), err
+}
+
+// about is Find among those given.
+func about(all []Transfer, serverID string, kind Direction, path, name string) (found []Transfer) {
+	for _, t := range all {
+		if t.ServerID == serverID && t.Kind == kind && t.Path == path && (name == "" || t.Name == name) {
+			found = append(found, t)
+		}
+	}
+	return found
 }
 
 // Remove forgets a transfer, and deletes what a get had received. One that is
@@ -202,8 +210,10 @@ type lease struct {
 	lock *flock.Flock
 }
 
-// create writes a new transfer and holds it. It gets an id if it has none.
-func (s *State) create(t *Transfer) (*lease, error) {
+// create writes a new transfer and holds it. It gets an id if it has none. A
+// transfer that is not durable survives the death of this process and may be
+// lost with the power: there is then nothing to resume that is worth a sync.
+func (s *State) create(t *Transfer, durable bool) (*lease, error) {
 	if t.ID == "" {
 		t.ID = newID()
 	}
@@ -213,7 +223,7 @@ func (s *State) create(t *Transfer) (*lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.save(t); err != nil {
+	if err := l.write(t, durable); err != nil {
 		l.release()
 		return nil, err
 	}
@@ -254,11 +264,13 @@ func (s *State) hold(id ID) (*lease, error) {
 }
 
 // save replaces the transfer's file as a whole, durably.
-func (l *lease) save(t *Transfer) error {
+func (l *lease) save(t *Transfer) error { return l.write(t, true) }
+
+func (l *lease) write(t *Transfer, durable bool) error {
 	t.Updated = protocol.TimeOf(l.s.now())
 	data, err := json.MarshalIndent(t, "", " ")
 	if err == nil {
-		err = replaceFile(l.s.path(l.id), append(data, '\n'))
+		err = replaceFile(l.s.path(l.id), append(data, '\n'), durable)
 	}
 	if err != nil {
 		return localError("save transfer "+string(l.id), err)
@@ -287,14 +299,15 @@ func (l *lease) release() {
 	}
 }
 
-// replaceFile writes a file so that a crash leaves the old or the new one.
-func replaceFile(path string, data []byte) error {
+// replaceFile writes a file so that a crash leaves the old or the new one; a
+// power cut too, where it is to be durable.
+func replaceFile(path string, data []byte, durable bool) error {
 	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix+"*")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	if err == nil {
+	if err == nil && durable {
 		err = f.Sync()
 	}
 	if e := f.Close(); err == nil {
@@ -306,6 +319,9 @@ func replaceFile(path string, data []byte) error {
 	if err != nil {
 		os.Remove(f.Name())
 		return err
+	}
+	if !durable {
+		return nil
 	}
 	return syncDir(filepath.Dir(path))
 }

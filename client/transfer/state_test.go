@@ -29,7 +29,7 @@ func sampleTransfer() Transfer {
 // made creates a transfer that nobody holds.
 func made(t *testing.T, s *State, tr Transfer) Transfer {
 	t.Helper()
-	l, err := s.create(&tr)
+	l, err := s.create(&tr, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestStateLocks(t *testing.T) {
 	tr := sampleTransfer()
 	tr.Target = filepath.Join(t.TempDir(), "part")
 	os.WriteFile(tr.Target, []byte("part"), 0o600)
-	l, err := s.create(&tr)
+	l, err := s.create(&tr, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestStateSavesWholeOrNotAtAll(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(path, "full"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := replaceFile(path, []byte("x")); err == nil {
+	if err := replaceFile(path, []byte("x"), true); err == nil {
 		t.Fatal("a folder was replaced by a file")
 	}
 	if entries, _ := os.ReadDir(dir); len(entries) != 1 {

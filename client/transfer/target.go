@@ -145,13 +145,13 @@ func alreadyThere(target string) error {
 
 // publish makes the complete part file the target, durably. Unless it may
 // replace, it never lands on a file that came meanwhile.
-func publish(part, target string, replace bool) error {
+func (f *folders) publish(part, target string, replace bool) error {
 	if !replace {
 		err := os.Link(part, target)
 		switch {
 		case err == nil:
 			os.Remove(part) // a second name of a complete file; nothing is lost if it stays
-			return published(target, nil)
+			return f.published(target, nil)
 		case errors.Is(err, fs.ErrExist):
 			return alreadyThere(target)
 		}
@@ -160,12 +160,12 @@ func publish(part, target string, replace bool) error {
 			return alreadyThere(target)
 		}
 	}
-	return published(target, os.Rename(part, target))
+	return f.published(target, os.Rename(part, target))
 }
 
-func published(target string, err error) error {
+func (f *folders) published(target string, err error) error {
 	if err == nil {
-		err = syncDir(filepath.Dir(target))
+		err = f.sync(filepath.Dir(target))
 	}
 	if err != nil {
 		return localError("put "+target+" in place", err)

@@ -94,6 +94,9 @@ type GetRequest struct {
 	// digits, "" for any: content with another is KindIntegrity, and no target
 	// is made.
 	SHA256 string
+	// Place orders gets that run at once and may have one target; nil where
+	// none has.
+	Place *Place
 }
 
 // CatRequest is one file to write to a stream. Its fields are as those of

@@ -1,9 +1,7 @@
 package transfer
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"sync/atomic"
 
@@ -78,7 +76,7 @@ func (f *fetch) firstDifference(ctx context.Context, l *local) (int, error) {
 			if err != nil {
 				return l.readError(err)
 			}
-			same = bytes.Equal(sum[:], f.sums[i*sha256.Size:][:sha256.Size])
+			same = f.matches(i, sum[:])
 		}
 		if !same {
 			lower(&first, int64(i))

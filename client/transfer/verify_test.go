@@ -47,7 +47,7 @@ func answering(r *rig, suffix string, change func(body []byte) []byte) {
 
 func TestVerifyFindsDamage(t *testing.T) {
 	flip := func(at int) func([]byte) []byte {
-		return func(body []byte) []byte { body[at] ^= 1; return body }
+		return func(body []byte) []byte { body[min(at, len(body)-1)] ^= 1; return body }
 	}
 	for what, c := range map[string]struct {
 		suffix string

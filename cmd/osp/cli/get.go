@@ -17,10 +17,15 @@ type getOptions struct {
 	output   string
 	force    bool
 	ifExists string
+	jobs     int
 	parts    int
 	noVerify bool
 	sha256   string
 }
+
+// defaultGetJobs is enough for many small files; large ones share the budget
+// of connections.
+const defaultGetJobs = 16
 
 func newGet(s *session) *cobra.Command {
 	o := &getOptions{}
@@ -37,6 +42,7 @@ func newGet(s *session) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "", "file or folder to write to; - is standard output")
 	f.BoolVarP(&o.force, "force", "f", false, "replace an existing file: --if-exists overwrite")
+	f.IntVarP(&o.jobs, "jobs", "j", defaultGetJobs, "files at once")
 	f.IntVarP(&o.parts, "parts", "c", transfer.DefaultPartsPerFile, "ranges at once")
 	f.StringVar(&o.ifExists, "if-exists", string(transfer.ExistsFail), "what to do about a different existing file: fail, skip or overwrite")
 	f.BoolVar(&o.noVerify, "no-verify", false, "do not verify blocks")
@@ -56,6 +62,9 @@ func (o *getOptions) check(files int) error {
 	case transfer.ExistsFail, transfer.ExistsSkip, transfer.ExistsOverwrite:
 	default:
 		return usagef("--if-exists is fail, skip or overwrite, not %q", o.ifExists)
+	}
+	if err := between("--jobs", o.jobs, maxJobs); err != nil {
+		return err
 	}
 	if err := between("--parts", o.parts, maxPartsPerFile); err != nil {
 		return err
@@ -103,15 +112,15 @@ func (o *getOptions) run(ctx context.Context, s *session, args []string) error {
 		return err
 	}
 	var items []item
+	var order transfer.Order
 	for _, uid := range ids {
+		req.Place = order.Next()
 		items = append(items, getItem(engine, req, uid))
 	}
 	rep := s.report(opGet, getText)
 	progress.Expect(len(ids), 0)
 	stop := s.show(progress, false)
-	// One after the other: two Files may have one name, and each is fetched by
-	// several ranges at once anyway.
-	s.work(ctx, rep, items, 1)
+	s.work(ctx, rep, items, o.jobs)
 	stop()
 	s.code = rep.close(s.now())
 	return nil
