@@ -58,7 +58,9 @@ var rules = []rule{
 
 	{"cmd/osp", []string{"cmd/osp/cli"}, nil},
 	{"cmd/osp/profile", []string{"protocol"}, []string{"github.com/adrg/xdg", "github.com/gofrs/flock", "go.yaml.in/yaml/v3"}},
-	{"cmd/osp/cli", []string{"protocol", "client", "client/transfer", "cmd/osp/profile"}, []string{
+	// Which files are meant is found without a daemon.
+	{"cmd/osp/selection", []string{"protocol"}, []string{"github.com/bmatcuk/doublestar/v4"}},
+	{"cmd/osp/cli", []string{"protocol", "client", "client/transfer", "cmd/osp/profile", "cmd/osp/selection"}, []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "github.com/dustin/go-humanize",
 		"github.com/gabriel-vasile/mimetype", "github.com/mattn/go-isatty", "golang.org/x/term", "golang.org/x/text/...",
 	}},

@@ -53,7 +53,7 @@ func openLocal(path string, use use) (*local, error) {
 	switch {
 	case info.IsDir():
 		return nil, &protocol.Error{Kind: protocol.KindUsage, Message: path + " is a folder",
-			Hint: "Name the files in it, for example " + path + string(os.PathSeparator) + "*."}
+			Hint: "To put the files in it: osp put -r " + path}
 	case !info.Mode().IsRegular():
 		return nil, &protocol.Error{Kind: protocol.KindUsage, Message: path + " is not a regular file, so it has no size",
 			Hint: "Take what it gives as a stream: " + use.stream + " < " + path}

@@ -103,6 +103,9 @@ func variable(flag string) string {
 	return "OSP_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// fromEnvironment is a flag to which it matters where a value comes from.
+type fromEnvironment interface{ SetFromEnvironment(value string) }
+
 // apply sets every flag that was not given on the command line from its
 // variable, where that is set and not empty. A flag that takes several values
 // has one a line. A value that does not parse names its variable.
@@ -111,6 +114,10 @@ func (e environment) apply(flags *pflag.FlagSet) error {
 	flags.VisitAll(func(f *pflag.Flag) {
 		value := e[variable(f.Name)]
 		if bad != nil || f.Changed || value == "" || notVariable(f.Name) {
+			return
+		}
+		if ranked, ok := f.Value.(fromEnvironment); ok {
+			ranked.SetFromEnvironment(value)
 			return
 		}
 		values := []string{value}

@@ -52,6 +52,14 @@ func TestWrongUsageDoesNothing(t *testing.T) {
 		{"second uid bad", nil, []string{"rm", "-y", "7", "x"}, `"x" is not a uid`},
 		{"stdin twice", nil, []string{"put", "-", "-"}, "given twice"},
 		{"name for two", nil, []string{"put", "a", "b", "--name", "n"}, "--name names one file"},
+		{"name for a folder", nil, []string{"put", "-r", "a", "--name", "n"}, "--name names one file"},
+		{"name for a list", nil, []string{"put", "--files-from", "a", "--name", "n"}, "--name names one file"},
+		{"list and file from stdin", nil, []string{"put", "-", "--files-from", "-"}, "given twice"},
+		{"NUL without a list", nil, []string{"put", "a", "-0"}, "--files-from"},
+		{"list that is not there", nil, []string{"put", "--files-from", "nowhere"}, "the list of files cannot be read"},
+		{"bad pattern", nil, []string{"put", "a", "--exclude", "a["}, `--exclude: "a[" is no pattern: a [ is not closed`},
+		{"bad pattern from the environment", environment{"OSP_INCLUDE": "a\nb\\"}, []string{"put", "a"}, "--include: "},
+		{"patterns that are not there", nil, []string{"put", "a", "--exclude-from", "nowhere"}, "--exclude-from: open nowhere"},
 		{"meta without value", nil, []string{"put", "a", "--meta", "k"}, "--meta is KEY=VALUE"},
 		{"meta twice", nil, []string{"put", "a", "--meta", "k=1", "--meta", "k=2"}, "twice"},
 		{"expires in words", nil, []string{"put", "a", "--expires", "soon"}, "--expires is a time"},
@@ -225,6 +233,7 @@ func TestHelpGoesToStandardOutput(t *testing.T) {
 func TestEveryFlagIsInTheEnvironmentTopic(t *testing.T) {
 	_, text, _ := osp(t.Context(), t, nil, "help", "environment")
 	for _, name := range []string{"PROFILE", "TOKEN", "TOKEN_FILE", "EFFECTIVE", "LIMIT", "SERVER", "JSON", "QUIET", "VERBOSE", "PROGRESS", "PROGRESS_INTERVAL", "TIMEOUT", "RETRIES", "CONNECTIONS",
+		"RECURSIVE", "INCLUDE", "EXCLUDE", "EXCLUDE_FROM", "FILES_FROM", "NULL",
 		"NAME", "MEDIA_TYPE", "META", "EXPIRES", "JOBS", "PARTS", "OUTPUT", "FORCE", "IF_EXISTS", "NO_VERIFY", "YES", "OLDER_THAN", "ALGO"} {
 		if !strings.Contains(text, "  OSP_"+name+" ") {
 			t.Errorf("OSP_%s is not listed", name)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/osproxy/osproxy/client/transfer"
+	"github.com/osproxy/osproxy/cmd/osp/selection"
 )
 
 // Names of the verbs in results and messages.
@@ -43,6 +44,7 @@ const (
 )
 
 type putOptions struct {
+	selectOptions
 	name, mediaType string
 	meta            []string
 	expires         string
@@ -54,15 +56,19 @@ func newPut(s *session) *cobra.Command {
 	o := &putOptions{}
 	cmd := &cobra.Command{
 		Use:   "put FILE... | -",
-		Short: "Upload files; print the uid of each",
+		Short: "Upload files and folders; print the uid of each file",
 		Long: "Upload files, or standard input (-). For each file one line is printed, its uid, a\n" +
 			"tab and its path, in the order of the arguments; with -q the uid alone.\n" +
 			"An upload that was interrupted goes on when the same command is run again.\n" +
-			"Standard input cannot be resumed.",
-		Args: atLeastOne("FILE"),
+			"Standard input cannot be resumed.\n\n" + selectText,
+		Example: "  osp put -r site --exclude '*.tmp' --exclude node_modules/\n" +
+			"  osp put -r photos --include '*.jpg'\n" +
+			"  git ls-files -z | osp put --files-from - -0",
+		Args: o.check,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), s, args) },
 	}
 	f := cmd.Flags()
+	o.add(f)
 	f.StringVar(&o.name, "name", "", "name to store, instead of the file's (one FILE only)")
 	f.StringVar(&o.mediaType, "media-type", "", "media type to store, instead of the one its bytes suggest")
 	f.StringArrayVar(&o.meta, "meta", nil, "KEY=VALUE to store with each file (repeat for more)")
@@ -79,8 +85,8 @@ func (o *putOptions) request(s *session, args []string) (transfer.PutRequest, er
 	if o.name != "" && len(args) > 1 {
 		return req, usagef("--name names one file, but %d are given", len(args))
 	}
-	if err := oneStandardInput(args); err != nil {
-		return req, err
+	if o.name != "" && (o.recursive || o.filesFrom != "") {
+		return req, usagef("--name names one file: it goes neither with -r nor with --files-from")
 	}
 	if err := between("--jobs", o.jobs, maxJobs); err != nil {
 		return req, err
@@ -109,41 +115,58 @@ func (o *putOptions) run(ctx context.Context, s *session, args []string) error {
 	if err != nil {
 		return err
 	}
+	sel, closed, err := o.selection(s, args)
+	if err != nil {
+		return err
+	}
+	defer closed()
+	sel.Literal = o.name != ""
 	progress := &transfer.Progress{}
 	engine, err := s.engine(o.parts, progress)
 	if err != nil {
 		return err
 	}
-	var items []item
-	for _, path := range args {
-		items = append(items, putItem(s, engine, req, path))
-	}
-	expectFiles(progress, args)
+	scan := startScan(ctx, sel, progress)
 	rep := s.report(opPut, s.putText)
 	stop := s.show(progress, slices.Contains(args, standardInput))
-	s.work(ctx, rep, items, o.jobs)
+	s.workThrough(ctx, rep, scan.items(ctx, func(e selection.Entry) item { return putItem(s, engine, req, e) }), o.jobs)
 	stop()
+	if rep.sum.Items == 0 {
+		s.warn("nothing was put: no file is there that the filters do not leave out")
+	}
 	s.code = rep.close(s.now())
 	return nil
 }
 
-// putItem is the upload of one argument.
-func putItem(s *session, engine *transfer.Engine, req transfer.PutRequest, path string) item {
-	req.Path = path
-	it := item{known: transfer.Result{Path: path}, kind: transfer.DirectionPut}
-	if path != standardInput {
+// putItem is the upload of one file.
+func putItem(s *session, engine *transfer.Engine, req transfer.PutRequest, e selection.Entry) item {
+	req.Path = e.Path
+	if req.Name == "" {
+		req.Name = e.Name
+	}
+	it := item{known: transfer.Result{Path: e.Path, Name: e.Name}, kind: transfer.DirectionPut}
+	switch {
+	case e.Err != nil:
+		it.run = func(context.Context) (transfer.Result, error) { return transfer.Result{}, e.Err }
+	case e.Stdin:
+		it.run = s.putStream(engine, req)
+	default:
 		it.run = func(ctx context.Context) (transfer.Result, error) {
 			if req.MediaType == "" {
-				req.MediaType = sniffFile(path)
+				req.MediaType = sniffFile(e.Path)
 			}
 			return engine.Put(ctx, req)
 		}
-		return it
 	}
+	return it
+}
+
+// putStream is the upload of standard input.
+func (s *session) putStream(engine *transfer.Engine, req transfer.PutRequest) func(context.Context) (transfer.Result, error) {
 	if req.Name == "" {
 		req.Name = standardInputName
 	}
-	it.run = func(ctx context.Context) (transfer.Result, error) {
+	return func(ctx context.Context) (transfer.Result, error) {
 		in := bufio.NewReaderSize(s.in, sniffed)
 		if req.MediaType == "" {
 			media, err := sniffStream(ctx, in)
@@ -154,7 +177,6 @@ func putItem(s *session, engine *transfer.Engine, req transfer.PutRequest, path 
 		}
 		return engine.PutStream(ctx, in, req)
 	}
-	return it
 }
 
 // putText is the line of a file that was put.

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"io"
+	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -113,13 +115,21 @@ func (s *session) report(op string, text func(outcome) string) *report {
 // work runs the items, at most atOnce together and in order, and reports each.
 // Items that a stop kept from beginning are reported as stopped.
 func (s *session) work(ctx context.Context, rep *report, items []item, atOnce int) {
+	s.workThrough(ctx, rep, slices.Values(items), atOnce)
+}
+
+// workThrough is work on items that are found on the way.
+func (s *session) workThrough(ctx context.Context, rep *report, items iter.Seq[item], atOnce int) {
 	var running sync.WaitGroup
 	slots := make(chan struct{}, atOnce)
-	for i, it := range items {
+	i := 0
+	for it := range items {
+		index := i
+		i++
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			rep.add(i, s.one(ctx, rep.op, it))
+			rep.add(index, s.one(ctx, rep.op, it))
 		})
 	}
 	running.Wait()
