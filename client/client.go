@@ -33,6 +33,9 @@ type Config struct {
 	Token func(ctx context.Context) (string, error)
 	// Transport carries the requests; nil means NewTransport().
 	Transport http.RoundTripper
+	// UpRate and DownRate are the most bytes of bodies a second that are sent
+	// and received, over all requests; 0 does not limit.
+	UpRate, DownRate int64
 }
 
 // Client is safe for concurrent use.
@@ -65,6 +68,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	if cfg.Transport == nil {
 		cfg.Transport = NewTransport()
+	}
+	if cfg.UpRate > 0 || cfg.DownRate > 0 {
+		cfg.Transport = &limited{next: cfg.Transport, up: newPace(cfg.UpRate), down: newPace(cfg.DownRate)}
 	}
 	return &Client{base: base, agent: cfg.UserAgent, token: cfg.Token, http: http.Client{
 		Transport: cfg.Transport,

@@ -50,7 +50,7 @@ var rules = []rule{
 		"github.com/go-viper/mapstructure/v2", "go.yaml.in/yaml/v3",
 	}},
 
-	{"client", []string{"protocol"}, nil},
+	{"client", []string{"protocol"}, []string{"golang.org/x/time/rate"}},
 	{"client/transfer", []string{"protocol", "client"}, []string{
 		"github.com/adrg/xdg", "github.com/cenkalti/backoff/v5", "github.com/gofrs/flock", "github.com/oklog/ulid/v2",
 		"golang.org/x/sync/...", "golang.org/x/sys/...",

@@ -128,7 +128,8 @@ const drawing = "\r\x1b\b"
 
 // verbOf is the verb of a command line and what follows it.
 func verbOf(args []string) (verb string, rest []string) {
-	withValue := []string{"-p", "--profile", "--server", "--progress", "--progress-interval", "--timeout", "--retries", "--connections"}
+	withValue := []string{"-p", "--profile", "--server", "--progress", "--progress-interval", "--timeout", "--retries",
+		"--retry-max-elapsed", "--connections", "--bwlimit"}
 	for i := 0; i < len(args); i++ {
 		switch {
 		case slices.Contains(withValue, args[i]):

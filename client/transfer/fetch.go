@@ -107,8 +107,12 @@ func (f *fetch) once(ctx context.Context, r run, buf []byte, write func(p []byte
 	defer body.Close()
 	a := f.item.arrive()
 	defer a.end()
+	in := io.TeeReader(body, counted(func(n int64) {
+		f.received.Add(n)
+		a.add(n)
+	}))
 	for i := r.first; i < r.end; i++ {
-		if err := f.block(i, body, buf, a, write); err != nil {
+		if err := f.block(i, in, buf, write); err != nil {
 			return good, err
 		}
 		a.keep()
@@ -118,13 +122,11 @@ func (f *fetch) once(ctx context.Context, r run, buf []byte, write func(p []byte
 }
 
 // block reads block i from body. Without digests every block is good.
-func (f *fetch) block(i int, body io.Reader, buf []byte, a *arrival, write func(p []byte, off int64) error) error {
+func (f *fetch) block(i int, body io.Reader, buf []byte, write func(p []byte, off int64) error) error {
 	off, n := blockRange(f.file.Size, i)
 	h := sha256.New()
 	for n > 0 {
 		got, err := io.ReadFull(body, buf[:min(n, int64(len(buf)))])
-		f.received.Add(int64(got))
-		a.add(int64(got))
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/osproxy/osproxy/client"
+	"github.com/osproxy/osproxy/client/transfer"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -22,7 +23,11 @@ type globals struct {
 	interval    time.Duration
 	timeout     time.Duration
 	retries     int
+	retryFor    time.Duration
 	connections int
+	bwlimit     string
+	// up and down are what bwlimit says, in bytes a second; 0 is no limit.
+	up, down int64
 }
 
 // Words of --progress.
@@ -50,7 +55,9 @@ func (g *globals) add(f *pflag.FlagSet) {
 	f.DurationVar(&g.interval, "progress-interval", 10*time.Second, "least time between two plain progress lines")
 	f.DurationVar(&g.timeout, "timeout", 0, "give up after this long, keeping state (0: never)")
 	f.IntVar(&g.retries, "retries", 8, "how often one request is tried again")
+	f.DurationVar(&g.retryFor, "retry-max-elapsed", transfer.DefaultRetryMaxElapsed, "how long one request is tried again")
 	f.IntVar(&g.connections, "connections", 16, "requests in flight at once, over all files")
+	f.StringVar(&g.bwlimit, "bwlimit", rateOff, "most bytes a second, over all connections: 20M, 1.5MiB, UP:DOWN or off")
 }
 
 // check refuses values that parse but mean nothing.
@@ -67,8 +74,15 @@ func (g *globals) check() error {
 		return usagef("--timeout must not be negative")
 	case g.retries < 0 || g.retries > maxRetries:
 		return usagef("--retries must be 0 to %d", maxRetries)
+	case g.retryFor <= 0:
+		return usagef("--retry-max-elapsed must be more than 0; --retries 0 tries nothing again")
 	}
-	return between("--connections", g.connections, maxConnections)
+	if err := between("--connections", g.connections, maxConnections); err != nil {
+		return err
+	}
+	var err error
+	g.up, g.down, err = rates(g.bwlimit)
+	return err
 }
 
 // between refuses a number outside 1 to most.

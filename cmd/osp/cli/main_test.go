@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -68,6 +69,11 @@ func TestWrongUsageDoesNothing(t *testing.T) {
 		{"too many parts", nil, []string{"get", "7", "-c", "65"}, "--parts must be 1 to 64"},
 		{"too many connections", nil, []string{"put", "a", "--connections", "1000"}, "--connections"},
 		{"negative retries", nil, []string{"put", "a", "--retries", "-1"}, "--retries"},
+		{"no time for retries", nil, []string{"put", "a", "--retry-max-elapsed", "0s"}, "--retry-max-elapsed must be more than 0"},
+		{"unknown rate", nil, []string{"put", "a", "--bwlimit", "fast"}, "--bwlimit is a number of bytes a second"},
+		{"rate without a unit", nil, []string{"get", "7", "--bwlimit", "20"}, "--bwlimit must be 8.0 KiB to"},
+		{"half a pair of rates", nil, []string{"get", "7", "--bwlimit", "1M:"}, "--bwlimit"},
+		{"bad rate in variable", environment{"OSP_BWLIMIT": "x:off"}, []string{"put", "a"}, "--bwlimit"},
 		{"negative timeout", nil, []string{"put", "a", "--timeout", "-1s"}, "--timeout"},
 		{"no interval", nil, []string{"put", "a", "--progress-interval", "0s"}, "--progress-interval"},
 		{"unknown progress", nil, []string{"put", "a", "--progress", "disco"}, `not "disco"`},
@@ -232,11 +238,17 @@ func TestHelpGoesToStandardOutput(t *testing.T) {
 
 func TestEveryFlagIsInTheEnvironmentTopic(t *testing.T) {
 	_, text, _ := osp(t.Context(), t, nil, "help", "environment")
-	for _, name := range []string{"PROFILE", "TOKEN", "TOKEN_FILE", "EFFECTIVE", "LIMIT", "SERVER", "JSON", "QUIET", "VERBOSE", "PROGRESS", "PROGRESS_INTERVAL", "TIMEOUT", "RETRIES", "CONNECTIONS",
-		"RECURSIVE", "INCLUDE", "EXCLUDE", "EXCLUDE_FROM", "FILES_FROM", "NULL",
-		"NAME", "MEDIA_TYPE", "META", "EXPIRES", "JOBS", "PARTS", "OUTPUT", "FORCE", "IF_EXISTS", "NO_VERIFY", "YES", "OLDER_THAN", "ALGO"} {
-		if !strings.Contains(text, "  OSP_"+name+" ") {
-			t.Errorf("OSP_%s is not listed", name)
+	names := map[string]bool{"OSP_TOKEN": true, "OSP_TOKEN_FILE": true, "OSP_HOME": true}
+	for _, cmd := range verbs(t) {
+		cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) { names[variable(f.Name)] = true })
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) { names[variable(f.Name)] = true })
+	}
+	if len(names) < 30 {
+		t.Errorf("there are %d variables", len(names))
+	}
+	for name := range names {
+		if !strings.Contains(text, "  "+name+" ") {
+			t.Errorf("%s is not listed", name)
 		}
 	}
 }

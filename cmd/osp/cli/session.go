@@ -65,7 +65,8 @@ func (s *session) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := client.Config{Server: s.opts.server, UserAgent: "osp/" + buildVersion().Version, Transport: client.NewTransport(), Token: settled.bearer}
+	cfg := client.Config{Server: s.opts.server, UserAgent: "osp/" + buildVersion().Version, Transport: client.NewTransport(), Token: settled.bearer,
+		UpRate: s.opts.up, DownRate: s.opts.down}
 	if s.opts.verbose > 1 {
 		cfg.Transport = &trace{next: cfg.Transport, note: s.con.note, now: s.now}
 	}
@@ -86,8 +87,8 @@ func (s *session) engine(parts int, progress *transfer.Progress) (*transfer.Engi
 	if err != nil {
 		return nil, err
 	}
-	return transfer.New(transfer.Config{Client: c, State: state, Connections: s.opts.connections, PartsPerFile: parts,
-		Retries: s.opts.retries, Warn: s.warn, Progress: progress}), nil
+	return transfer.New(transfer.Config{Client: c, State: state, Connections: s.opts.atOnce(), PartsPerFile: parts,
+		Retries: s.opts.retries, RetryMaxElapsed: s.opts.retryFor, Warn: s.warn, Progress: progress}), nil
 }
 
 // warn prints what is worth knowing though it is no failure.
