@@ -68,8 +68,8 @@ cover: ## test coverage of the whole module, in coverage.out
 	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...
 	$(GO) tool cover -func=coverage.out | tail -1
 
-bench: build ## measure beside nginx + curl and other peers in turns; BENCH=put-1g,get-4k ROUNDS=5 PEERS=nginx
-	@GO='$(GO)' OSP_BIN='$(BIN)' BENCH='$(BENCH)' ROUNDS='$(ROUNDS)' PEERS='$(PEERS)' sh scripts/bench.sh
+bench: build ## measure beside nginx + curl and other peers (BENCH=put-1g,get-4k ROUNDS=5 PEERS=nginx LARGE=1)
+	@GO='$(GO)' OSP_BIN='$(BIN)' BENCH='$(BENCH)' ROUNDS='$(ROUNDS)' PEERS='$(PEERS)' LARGE='$(LARGE)' sh scripts/bench.sh
 
 soak: ## put, kill, resume and get 10 GiB by hand (needs 25 GB of disk)
 	OSP_E2E_LARGE_MIB=10240 $(GO) test -tags servers -count=1 -timeout 3h -v -run '^TestLargeFile' ./e2e/process

@@ -1,5 +1,5 @@
 # Installs nginx and curl where they are missing, and runs the bench with
-# what BENCH, ROUNDS and PEERS say. Further arguments are flags of the bench.
+# what BENCH, ROUNDS, PEERS and LARGE say. Further arguments are its flags.
 set -eu
 [ "$(uname -s)" = Linux ] || { echo "bench needs Linux: it reads what servers use from /proc" >&2; exit 1; }
 missing=
@@ -14,4 +14,4 @@ if [ -n "$missing" ]; then
 	# A server of the system's is not wanted, only the program.
 	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
 fi
-exec "$GO" run ./e2e/bench -osp "$OSP_BIN/osp" -ospd "$OSP_BIN/ospd" -work "$BENCH" -peers "$PEERS" ${ROUNDS:+-rounds "$ROUNDS"} "$@"
+exec "$GO" run ./e2e/bench -osp "$OSP_BIN/osp" -ospd "$OSP_BIN/ospd" -work "$BENCH" -peers "$PEERS" ${ROUNDS:+-rounds "$ROUNDS"} ${LARGE:+-large} "$@"

@@ -19,14 +19,16 @@ type lab struct {
 	osp, ospd string
 	dir       string
 	rounds    int
-	peers     []peer
-	progress  io.Writer
+	// large asks for 10 GiB where a work can do with less.
+	large    bool
+	peers    []peer
+	progress io.Writer
 	// runAs is who runs the servers where root runs the bench.
 	runAs *syscall.Credential
 }
 
 func newLab(o options, peers []peer, progress io.Writer) (*lab, error) {
-	l := &lab{osp: o.osp, ospd: o.ospd, rounds: o.rounds, peers: peers, progress: progress}
+	l := &lab{osp: o.osp, ospd: o.ospd, rounds: o.rounds, large: o.large, peers: peers, progress: progress}
 	if os.Getuid() == 0 {
 		nobody, err := unprivileged()
 		if err != nil {
@@ -76,19 +78,24 @@ func (l *lab) perform(ctx context.Context, w work, out io.Writer) (err error) {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
+	var running []system
 	defer func() {
-		for _, s := range b.systems {
+		for _, s := range running {
 			err = errors.Join(err, s.server().stop())
 		}
 	}()
-	ours := peer{name: "ospd", start: startOSP}
-	for _, p := range append([]peer{ours}, l.peers...) {
+	started := []peer{{name: "ospd", start: startOSP}}
+	if !w.oursAlone {
+		started = append(started, l.peers...)
+	}
+	for _, p := range started {
 		s, err := p.start(ctx, l, filepath.Join(b.dir, p.name))
 		if err != nil {
 			return fmt.Errorf("start %s: %w", p.name, err)
 		}
-		b.systems = append(b.systems, s)
+		running = append(running, s)
 	}
+	b.systems = running
 	t, err := w.measure(ctx, b)
 	if err != nil {
 		return err
@@ -101,7 +108,7 @@ func (l *lab) perform(ctx context.Context, w work, out io.Writer) (err error) {
 func (b *bench) measure(ctx context.Context, row string, s system, j job) error {
 	one, err := b.once(ctx, s, j)
 	if err != nil {
-		return fmt.Errorf("%s: %w", row, err)
+		return err
 	}
 	b.table.add(row, s == b.systems[0], one)
 	return nil
@@ -113,6 +120,11 @@ func (b *bench) once(ctx context.Context, s system, j job) (sample, error) {
 	if err := settle(ctx, b.dir); err != nil {
 		return sample{}, err
 	}
+	return b.observe(ctx, s, j)
+}
+
+// observe is once on a disk that is as it is.
+func (b *bench) observe(ctx context.Context, s system, j job) (sample, error) {
 	if err := s.server().forgetPeak(); err != nil {
 		return sample{}, err
 	}

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -37,68 +36,71 @@ func (l load) run(ctx context.Context) (loadResult, error) {
 	if err != nil {
 		return loadResult{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.lasts)
-	defer cancel()
 	began := time.Now()
+	end := began.Add(l.lasts)
 	took := make([][]time.Duration, l.connections)
-	errs := make([]error, l.connections)
-	var wg sync.WaitGroup
-	for i := range l.connections {
-		wg.Go(func() { took[i], errs[i] = requests(ctx, target) })
-	}
-	wg.Wait()
-	elapsed := time.Since(began)
-	all := slices.Concat(took...)
-	if err := errors.Join(errs...); err != nil {
+	err = each(ctx, l.connections, l.connections, func(ctx context.Context, i int) (err error) {
+		took[i], err = requests(ctx, target, end)
+		return err
+	})
+	if err != nil {
 		return loadResult{}, err
 	}
+	elapsed := time.Since(began)
+	all := slices.Concat(took...)
 	return loadResult{rate: float64(len(all)) / elapsed.Seconds(), p99: quantile(all, 0.99)}, nil
 }
 
-// requests sends one after the other until ctx ends, and returns what each took.
-func requests(ctx context.Context, target *url.URL) ([]time.Duration, error) {
+// requests sends one after the other until end, one at least, and returns
+// what each took.
+func requests(ctx context.Context, target *url.URL, end time.Time) ([]time.Duration, error) {
 	request := requestFor(target)
 	var took []time.Duration
-	for ctx.Err() == nil {
-		err := overOneConnection(ctx, target.Host, request, &took)
+	for {
+		last, err := overOneConnection(ctx, target.Host, request, end, &took)
 		if err != nil {
 			return nil, err
 		}
+		if last {
+			return took, nil
+		}
 	}
-	return took, nil
 }
 
 func requestFor(target *url.URL) []byte {
 	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", target.RequestURI(), target.Host)
 }
 
-// overOneConnection sends requests until ctx ends or the server has the
-// connection closed, which it may after an answer.
-func overOneConnection(ctx context.Context, host string, request []byte, took *[]time.Duration) error {
-	c, err := net.Dial("tcp", host)
+// overOneConnection sends requests until end, or until the server has the
+// connection closed, which it may after an answer; last tells these apart.
+func overOneConnection(ctx context.Context, host string, request []byte, end time.Time, took *[]time.Duration) (last bool, err error) {
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", host)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer c.Close()
 	in := bufio.NewReaderSize(c, 16<<10)
-	for ctx.Err() == nil {
-		began := time.Now()
+	for began := time.Now(); ; {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
 		if err := c.SetDeadline(began.Add(patience)); err != nil {
-			return err
+			return false, err
 		}
 		if _, err := c.Write(request); err != nil {
-			return err
+			return false, err
 		}
 		closes, err := readAnswer(in)
 		if err != nil {
-			return err
+			return false, err
 		}
-		*took = append(*took, time.Since(began))
-		if closes {
-			return nil
+		now := time.Now()
+		*took = append(*took, now.Sub(began))
+		began = now
+		if last = !now.Before(end); last || closes {
+			return last, nil
 		}
 	}
-	return nil
 }
 
 // readAnswer reads an answer that has to be a 200 with a Content-Length, and

@@ -31,6 +31,7 @@ type options struct {
 	osp, ospd string
 	dir       string
 	rounds    int
+	large     bool
 	works     string
 	peers     string
 }
@@ -42,6 +43,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	flags.StringVar(&o.ospd, "ospd", "bin/ospd", "the ospd to measure")
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "a folder on a local disk, for the servers' data and the files they are given")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds that count, after one that does not")
+	flags.BoolVar(&o.large, "large", false, "measure the commit of 10 GiB too, which needs 15 GB of disk")
 	flags.StringVar(&o.works, "work", "", "what to measure, by commas: "+strings.Join(workNames(), ", ")+" (default all)")
 	flags.StringVar(&o.peers, "peers", "", "which peers to measure beside, by commas: "+strings.Join(peerNames(), ", ")+" (default all that are on the PATH)")
 	if err := flags.Parse(args); err != nil {

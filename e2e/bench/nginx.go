@@ -16,6 +16,9 @@ type nginxSystem struct {
 	base string
 }
 
+// curlNginx is the name of the system in the tables.
+const curlNginx = "curl + nginx"
+
 // nginxConfig is nginx as its makers ship it, without a log of requests and
 // with enough connections. %[1]s is its folder, %[2]s its address.
 const nginxConfig = `daemon off; worker_processes auto; pid %[1]s/pid; error_log %[1]s/error.log;
@@ -49,7 +52,7 @@ func startNginx(ctx context.Context, l *lab, dir string) (system, error) {
 	return &nginxSystem{dir: dir, srv: srv, base: "http://" + address + "/"}, nil
 }
 
-func (s *nginxSystem) name() string    { return "curl + nginx" }
+func (s *nginxSystem) name() string    { return curlNginx }
 func (s *nginxSystem) server() *server { return s.srv }
 func (s *nginxSystem) durable() bool   { return false }
 

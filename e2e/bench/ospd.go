@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -47,6 +48,16 @@ func (s *ospSystem) forget(ctx context.Context) error {
 	if err := s.srv.stop(); err != nil {
 		return err
 	}
+	return s.start(ctx)
+}
+
+// renew starts the daemon with nothing in its data folder.
+func (s *ospSystem) renew(ctx context.Context) error {
+	err := errors.Join(s.srv.stop(), os.RemoveAll(filepath.Join(s.dir, "data")))
+	if err != nil {
+		return err
+	}
+	clear(s.uids)
 	return s.start(ctx)
 }
 

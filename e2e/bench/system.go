@@ -42,6 +42,11 @@ type peer struct {
 func allPeers() []peer {
 	return []peer{
 		{name: "nginx", needs: []string{"nginx", "curl"}, start: startNginx},
+		{name: "tusd", needs: []string{"tusd"}, start: startTusd},
+		{name: "minio-mc", needs: []string{"minio", "mc"}, start: startS3(mcMinIO, minio, mc{}, true)},
+		{name: "minio-s5cmd", needs: []string{"minio", "s5cmd"}, start: startS3(s5cmdMinIO, minio, s5cmd{}, true)},
+		{name: "versitygw-mc", needs: []string{"versitygw", "mc"}, start: startS3(mcVersitygw, versitygw, mc{}, false)},
+		{name: "versitygw-s5cmd", needs: []string{"versitygw", "s5cmd"}, start: startS3(s5cmdVersitygw, versitygw, s5cmd{}, false)},
 	}
 }
 
@@ -67,7 +72,7 @@ func choosePeers(list string) ([]peer, error) {
 		case len(missing) == 0:
 			found = append(found, p)
 		case list != "" || p.name == "nginx":
-			return nil, fmt.Errorf("%s is not on the PATH; docs/performance.md says where the peers come from", strings.Join(missing, " and "))
+			return nil, fmt.Errorf("%s needs what is not on the PATH: %s; docs/performance.md says where the peers come from", p.name, strings.Join(missing, ", "))
 		}
 	}
 	return found, nil

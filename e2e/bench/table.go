@@ -43,11 +43,17 @@ type table struct {
 	// notes say what is compared, where that is not the same.
 	notes   string
 	columns []column
+	// ratios says above the ratios what is divided by what.
+	ratios string
 	// compare is the figure of which ratios are printed, and withSync the same
 	// with the sync included that a peer leaves out; it is nil, and no sync is
 	// measured, where nothing is left to sync.
 	compare, withSync func(sample) float64
-	rows              []*row
+	// targets are what ours has to reach.
+	targets []target
+	rows    []*row
+	// failures say which peers could not do the work, and why.
+	failures []string
 	// warming is true while samples do not count.
 	warming bool
 }
@@ -63,27 +69,54 @@ func (t *table) add(name string, ours bool, s sample) {
 	}
 }
 
+// leaveOut drops the rows of a peer that could not do the work.
+func (t *table) leaveOut(name string, err error) {
+	t.rows = slices.DeleteFunc(t.rows, func(r *row) bool { return r.name == name })
+	t.failures = append(t.failures, fmt.Sprintf("%s could not do it: %v", name, err))
+}
+
 // wallColumns are the figures of works that are measured by the clock.
 func wallColumns() []column {
 	return []column{
-		{head: "wall s (least – greatest)", value: wall, format: "%.2f", spread: true},
-		{head: "then sync s", value: func(s sample) float64 { return s.sync.Seconds() }, format: "%.2f"},
-		{head: "client CPU s", value: func(s sample) float64 { return s.clientCPU.Seconds() }, format: "%.2f"},
-		{head: "server CPU s", value: func(s sample) float64 { return s.serverCPU.Seconds() }, format: "%.2f"},
+		wallColumn(),
+		secondsColumn("then sync s", func(s sample) float64 { return s.sync.Seconds() }),
+		secondsColumn("client CPU s", clientCPU),
+		secondsColumn("server CPU s", serverCPU),
 		peakColumn(),
 	}
 }
 
-func peakColumn() column {
-	return column{head: "server peak MB", value: func(s sample) float64 { return float64(s.peak) / 1e6 }, format: "%.0f"}
+func wallColumn() column {
+	return column{head: "wall s (least – greatest)", value: wall, format: "%.2f", spread: true}
 }
+
+func secondsColumn(head string, seconds func(sample) float64) column {
+	return column{head: head, value: seconds, format: "%.2f"}
+}
+
+func millisecondsColumn(head string, seconds func(sample) float64) column {
+	return column{head: head + " (least – greatest)", value: func(s sample) float64 { return seconds(s) * 1000 }, format: "%.1f", spread: true}
+}
+
+func peakColumn() column { return column{head: "server peak MB", value: peak, format: "%.0f"} }
 
 func wall(s sample) float64 { return s.wall.Seconds() }
 
 func wallAndSync(s sample) float64 { return (s.wall + s.sync).Seconds() }
 
+func clientCPU(s sample) float64 { return s.clientCPU.Seconds() }
+
+func serverCPU(s sample) float64 { return s.serverCPU.Seconds() }
+
+func p99(s sample) float64 { return s.p99.Seconds() }
+
+func rate(s sample) float64 { return s.rate }
+
+// peak is in MB.
+func peak(s sample) float64 { return float64(s.peak) / 1e6 }
+
 // markdown is the table as docs/performance.md has it: the figures of every
-// row, then ours divided by theirs.
+// row, then ours divided by theirs, then which targets are met.
 func (t *table) markdown() string {
 	out := &strings.Builder{}
 	fmt.Fprintf(out, "### %s\n\n", t.title)
@@ -104,6 +137,10 @@ func (t *table) markdown() string {
 		writeRow(out, cells)
 	}
 	t.writeRatios(out)
+	t.writeTargets(out)
+	if len(t.failures) > 0 {
+		fmt.Fprintf(out, "\n%s.\n", strings.Join(t.failures, ". "))
+	}
 	fmt.Fprintln(out)
 	return out.String()
 }
@@ -120,36 +157,20 @@ func (c column) cell(r *row) string {
 	return cell
 }
 
-// writeRatios prints a line for each row of ours, with a column for each of a
-// peer, and another for the peer with its sync where it syncs nothing itself.
+// writeRatios prints a line for each row of ours, with a column for each rival.
 func (t *table) writeRatios(out *strings.Builder) {
-	type rival struct {
-		name   string
-		values []float64
-	}
-	var rivals []rival
-	head := []string{"ours / theirs"}
-	for _, r := range t.rows {
-		if r.ours {
-			continue
-		}
-		rivals = append(rivals, rival{r.name, figures(r.samples, t.compare)})
-		head = append(head, r.name)
-		if slices.ContainsFunc(r.samples, func(s sample) bool { return s.sync > 0 }) {
-			rivals = append(rivals, rival{r.name + " + sync", figures(r.samples, t.withSync)})
-			head = append(head, r.name+" + sync")
-		}
-	}
+	rivals := t.rivals()
 	if len(rivals) == 0 {
 		return
+	}
+	head := []string{t.ratios}
+	for _, r := range rivals {
+		head = append(head, r.name)
 	}
 	fmt.Fprintln(out)
 	writeRow(out, head)
 	writeRule(out, len(head))
-	for _, r := range t.rows {
-		if !r.ours {
-			continue
-		}
+	for _, r := range t.ours() {
 		cells, ours := []string{r.name}, figures(r.samples, t.compare)
 		for _, other := range rivals {
 			cells = append(cells, ratio(ours, other.values))
@@ -157,6 +178,38 @@ func (t *table) writeRatios(out *strings.Builder) {
 		writeRow(out, cells)
 	}
 }
+
+func (t *table) ours() []*row {
+	return slices.DeleteFunc(slices.Clone(t.rows), func(r *row) bool { return !r.ours })
+}
+
+// rival is what ours is compared with.
+type rival struct {
+	name   string
+	values []float64
+}
+
+// rivals are the rows of peers, and where a peer syncs nothing itself another
+// with its sync.
+func (t *table) rivals() []rival {
+	var all []rival
+	for _, r := range t.rows {
+		if r.ours {
+			continue
+		}
+		all = append(all, rival{r.name, figures(r.samples, t.compare)})
+		if slices.ContainsFunc(r.samples, func(s sample) bool { return s.sync > 0 }) {
+			all = append(all, rival{r.name + synced, figures(r.samples, t.withSync)})
+		}
+	}
+	return all
+}
+
+// oursByTheirs is said above most ratios.
+const oursByTheirs = "ours / theirs"
+
+// synced is added to the name of a peer whose sync is counted.
+const synced = " + sync"
 
 // ratio is that of the medians, with the least and the greatest of the rounds.
 func ratio(ours, theirs []float64) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func TestRatioIsOfMediansWithTheRounds(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	table := &table{title: "Put", notes: "What is compared.", columns: wallColumns(), compare: wall, withSync: wallAndSync, warming: true}
+	table := &table{title: "Put", notes: "What is compared.", columns: wallColumns(), ratios: oursByTheirs, compare: wall, withSync: wallAndSync, warming: true}
 	table.add("ours", true, sample{wall: time.Hour})
 	table.add("theirs", false, sample{wall: time.Hour})
 	table.warming = false
@@ -57,6 +58,17 @@ func TestTableWithoutPeersHasNoRatios(t *testing.T) {
 	table := &table{title: "Commit", columns: wallColumns(), compare: wall}
 	table.add("10 MiB", true, sample{wall: time.Second})
 	if got := table.markdown(); strings.Contains(got, "ours / theirs") {
+		t.Error(got)
+	}
+}
+
+func TestTableLeavesOutWhoFailed(t *testing.T) {
+	table := &table{title: "Put", columns: wallColumns(), ratios: oursByTheirs, compare: wall}
+	table.add("ours", true, sample{wall: time.Second})
+	table.add("theirs", false, sample{wall: time.Second})
+	table.leaveOut("theirs", errors.New("answered 500"))
+	got := table.markdown()
+	if strings.Contains(got, "| theirs |") || !strings.HasSuffix(got, "\ntheirs could not do it: answered 500.\n\n") {
 		t.Error(got)
 	}
 }

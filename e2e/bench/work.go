@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 )
 
@@ -10,6 +11,8 @@ import (
 type work struct {
 	// name is what the command line calls it.
 	name string
+	// oursAlone says that no peer does this work.
+	oursAlone bool
 	// measure does the work in rounds and writes what it took into the table.
 	measure func(ctx context.Context, b *bench) (*table, error)
 }
@@ -23,7 +26,11 @@ func allWorks() []work {
 		putSmallWork(),
 		getSmallWork(),
 		putAtOnceWork(),
+		slowWork(),
 		requestsWork(),
+		instantWork(),
+		commitWork(),
+		startWork(),
 	}
 }
 
@@ -38,8 +45,9 @@ func workNames() []string {
 // bench is what one work is done with: servers that were started for it, on
 // folders of their own.
 type bench struct {
-	lab     *lab
-	dir     string
+	lab *lab
+	dir string
+	// systems are ours and the peers that have done all of the work so far.
 	systems []system
 	table   *table
 }
@@ -56,17 +64,43 @@ func (b *bench) rounds(ctx context.Context, prepare func(round int) error, do fu
 				return err
 			}
 		}
-		for i := range b.systems {
-			s := b.systems[(i+round)%len(b.systems)]
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if err := do(s, round); err != nil {
-				return fmt.Errorf("%s: %w", s.name(), err)
-			}
+		first := round % len(b.systems)
+		turn := slices.Concat(b.systems[first:], b.systems[:first])
+		if err := b.turn(ctx, turn, func(s system) error { return do(s, round) }); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// turn calls do for systems. A peer that cannot do the work is said to and
+// left out from there on; ours has to.
+func (b *bench) turn(ctx context.Context, systems []system, do func(s system) error) error {
+	for _, s := range systems {
+		err := do(s)
+		if err == nil {
+			continue
+		}
+		if s == b.systems[0] || ctx.Err() != nil {
+			return fmt.Errorf("%s: %w", s.name(), err)
+		}
+		b.lab.say("left out from here on: %s: %v", s.name(), err)
+		b.table.leaveOut(s.name(), err)
+		b.systems = slices.DeleteFunc(slices.Clone(b.systems), func(other system) bool { return other == s })
+	}
+	return nil
+}
+
+// stored makes files and puts them into every system. It returns their paths.
+func (b *bench) stored(ctx context.Context, names []string, size int64) ([]string, error) {
+	files, err := newFiles(filepath.Join(b.dir, "source"), names, size, 0)
+	if err != nil {
+		return nil, err
+	}
+	return files, b.turn(ctx, b.systems, func(s system) error {
+		_, err := s.put(files, 16)(ctx)
+		return err
+	})
 }
 
 // names are base names for n files.

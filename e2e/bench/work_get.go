@@ -10,41 +10,40 @@ import (
 // getWork reads one large file to a file.
 func getWork() work {
 	return work{name: "get-1g", measure: func(ctx context.Context, b *bench) (*table, error) {
-		return b.gets(ctx, "Get 1 GiB to a file (`get-1g`)", names(1), 1<<30, true)
+		return b.gets(ctx, "Get 1 GiB to a file (`get-1g`)", names(1), 1<<30, true, target{theirs: best, limit: 1})
 	}}
 }
 
 // catWork reads one large file to nowhere.
 func catWork() work {
 	return work{name: "cat-1g", measure: func(ctx context.Context, b *bench) (*table, error) {
-		return b.gets(ctx, "Get 1 GiB to nowhere (`cat-1g`)", names(1), 1<<30, false)
+		return b.gets(ctx, "Get 1 GiB to nowhere (`cat-1g`)", names(1), 1<<30, false, target{theirs: curlNginx, limit: 1.3})
 	}}
 }
 
 // getSmallWork reads many small files, by one run of the client.
 func getSmallWork() work {
 	return work{name: "get-2000", measure: func(ctx context.Context, b *bench) (*table, error) {
-		return b.gets(ctx, "Get 2,000 files of 16 KiB (`get-2000`)", names(2000), 16<<10, true)
+		return b.gets(ctx, "Get 2,000 files of 16 KiB (`get-2000`)", names(2000), 16<<10, true, target{theirs: tusTusd, limit: 1})
 	}}
 }
 
 // gets measures gets of files that every system was given before.
-func (b *bench) gets(ctx context.Context, title string, names []string, size int64, toFiles bool) (*table, error) {
+func (b *bench) gets(ctx context.Context, title string, names []string, size int64, toFiles bool, targets ...target) (*table, error) {
 	b.table = &table{
 		title: title,
 		notes: "`osp` verifies every block as it arrives, and a file that it wrote is on the disk when it ends; curl checks and syncs nothing. Cold: the " +
 			"daemon has just started and verifies each block before it leaves; hot: it did so a moment ago. The page cache holds the bytes for all.",
 		columns: wallColumns(),
+		ratios:  oursByTheirs,
 		compare: wall,
+		targets: targets,
 	}
 	if toFiles {
 		b.table.withSync = wallAndSync
 	}
-	files, err := newFiles(filepath.Join(b.dir, "source"), names, size, 0)
+	files, err := b.stored(ctx, names, size)
 	if err != nil {
-		return nil, err
-	}
-	if err := b.store(ctx, files); err != nil {
 		return nil, err
 	}
 	g := &gets{bench: b, files: files, names: names}
@@ -54,16 +53,6 @@ func (b *bench) gets(ctx context.Context, title string, names []string, size int
 		}
 		return g.toNowhere(ctx, s)
 	})
-}
-
-// store puts the same files into every system.
-func (b *bench) store(ctx context.Context, files []string) error {
-	for _, s := range b.systems {
-		if _, err := s.put(files, 16)(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // gets are gets of files that every system has.

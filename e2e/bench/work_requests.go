@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"path/filepath"
 	"time"
 )
 
@@ -17,19 +16,20 @@ func requestsWork() work {
 			notes: "A plain GET of the content's URL, by the same load generator for all, which shares the machine with the server. Greater is better.",
 			columns: []column{
 				{head: "requests/s (least – greatest)", value: rate, format: "%.0f", spread: true},
-				{head: "p99 ms (least – greatest)", value: func(s sample) float64 { return float64(s.p99.Microseconds()) / 1000 }, format: "%.1f", spread: true},
-				{head: "client CPU s", value: func(s sample) float64 { return s.clientCPU.Seconds() }, format: "%.2f"},
-				{head: "server CPU s", value: func(s sample) float64 { return s.serverCPU.Seconds() }, format: "%.2f"},
+				millisecondsColumn("p99 ms", p99),
+				secondsColumn("client CPU s", clientCPU),
+				secondsColumn("server CPU s", serverCPU),
 				peakColumn(),
 			},
+			ratios:  oursByTheirs,
 			compare: rate,
+			targets: []target{
+				{theirs: curlNginx, limit: 0.5, least: true},
+				{theirs: curlNginx, limit: 1, figure: p99, what: "p99"},
+			},
 		}
 		names := names(1)
-		files, err := newFiles(filepath.Join(b.dir, "source"), names, 4<<10, 0)
-		if err != nil {
-			return nil, err
-		}
-		if err := b.store(ctx, files); err != nil {
+		if _, err := b.stored(ctx, names, 4<<10); err != nil {
 			return nil, err
 		}
 		return b.table, b.rounds(ctx, nil, func(s system, _ int) error { return b.requests(ctx, s, names[0]) })
@@ -53,5 +53,3 @@ func (b *bench) requests(ctx context.Context, s system, name string) error {
 	b.table.add(s.name(), s == b.systems[0], one)
 	return nil
 }
-
-func rate(s sample) float64 { return s.rate }
