@@ -46,7 +46,7 @@ test-model: ## two owners in 2,000 random sequences of 50 steps, with fsck after
 	if [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi; \
 	$(GO) test ./daemon -count=1 -timeout 20m -run '^TestWhatLivesReads$$' -rapid.checks=2000 -rapid.steps=50
 
-test-all: check test-race test-model test-servers ## everything; fails and says how to get what is missing
+test-all: check test-race test-model test-servers fuzz ## everything; fails and says how to get what is missing
 
 check: ## format, vet on every platform, import rules
 	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); [ -z "$$out" ] || { \
@@ -61,7 +61,7 @@ lint: ## golangci-lint, with the version that .ci/run pins
 		echo "lint needs golangci-lint: $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$$(cat .ci/golangci-lint.version)" >&2; exit 1; }
 	golangci-lint run ./...
 
-fuzz: ## run each fuzz target for FUZZTIME (30s)
+fuzz: ## run each fuzz target for FUZZTIME (30s), two at a time
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh scripts/fuzz.sh
 
 cover: ## test coverage of the whole module, in coverage.out

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -58,10 +60,7 @@ func (c *Client) Content(ctx context.Context, uid protocol.UID, off, n int64, et
 func wrongRange(resp *http.Response, off, n int64) string {
 	switch resp.StatusCode {
 	case http.StatusPartialContent:
-		var first, last int64
-		var total string
-		cr := resp.Header.Get("Content-Range")
-		if _, err := fmt.Sscanf(cr, "bytes %d-%d/%s", &first, &last, &total); err != nil || first != off || last != off+n-1 {
+		if cr := resp.Header.Get("Content-Range"); !isRange(cr, off, n) {
 			return fmt.Sprintf("another range (%.60q)", cr)
 		}
 	case http.StatusOK:
@@ -75,6 +74,17 @@ func wrongRange(resp *http.Response, off, n int64) string {
 		return fmt.Sprintf("%d bytes instead of %d", resp.ContentLength, n)
 	}
 	return ""
+}
+
+// isRange reports whether a Content-Range field (RFC 9110 section 14.4) is of
+// just the n bytes from off, of a whole that has them.
+func isRange(field string, off, n int64) bool {
+	total, ok := strings.CutPrefix(field, fmt.Sprintf("bytes %d-%d/", off, off+n-1))
+	if !ok || total == "*" {
+		return ok
+	}
+	size, err := strconv.ParseUint(total, 10, 63)
+	return err == nil && int64(size) >= off+n
 }
 
 // contentBody turns a clean or unclean early end into an error, and a daemon's

@@ -130,7 +130,7 @@ func FuzzDecodeRequest(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, v := range []any{new(BeginUpload), new(CommitUpload), new(Claim)} {
+		for _, v := range []any{new(BeginUpload), new(CommitUpload), new(Claim), new(CreateToken)} {
 			err := DecodeRequest(data, v)
 			if k := KindOf(err); err != nil && k != KindBadRequest && k != KindUnknownField {
 				t.Errorf("%q: %v", data, err)

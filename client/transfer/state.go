@@ -104,13 +104,7 @@ func (s *State) Load(id ID) (Transfer, error) {
 	var t Transfer
 	if err == nil {
 		defer f.Close()
-		var data []byte
-		if data, err = io.ReadAll(io.LimitReader(f, maxRecord)); err == nil {
-			err = json.Unmarshal(data, &t)
-		}
-		if err == nil {
-			err = t.check(id)
-		}
+		t, err = readRecord(id, io.LimitReader(f, maxRecord))
 	}
 	if err != nil {
 		return Transfer{}, &protocol.Error{Kind: protocol.KindLocalIO,
@@ -118,6 +112,17 @@ func (s *State) Load(id ID) (Transfer, error) {
 			Hint:    "Delete it if you do not need it; no other transfer depends on it.", Err: err}
 	}
 	return t, nil
+}
+
+func readRecord(id ID, r io.Reader) (t Transfer, err error) {
+	data, err := io.ReadAll(r)
+	if err == nil {
+		err = json.Unmarshal(data, &t)
+	}
+	if err == nil {
+		err = t.check(id)
+	}
+	return t, err
 }
 
 // Find gives the transfers of a daemon for one path and name, newest first.

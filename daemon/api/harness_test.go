@@ -25,7 +25,7 @@ const patience = 20 * time.Second
 // fixture is a Server on a real listener.
 type fixture struct {
 	*Server
-	t    *testing.T
+	t    testing.TB
 	addr string
 	log  *logBuffer
 	// token is what do sends, "" for none.
@@ -34,7 +34,7 @@ type fixture struct {
 
 // start serves cfg, with the endpoints given in the place of the real ones, and
 // closes everything when the test ends.
-func start(t *testing.T, cfg Config, replace map[protocol.RouteName]endpoint) *fixture {
+func start(t testing.TB, cfg Config, replace map[protocol.RouteName]endpoint) *fixture {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -91,7 +91,7 @@ func (l *logBuffer) String() string {
 
 // peer is a raw connection to the server.
 type peer struct {
-	t *testing.T
+	t testing.TB
 	*net.TCPConn
 	r *bufio.Reader
 }
@@ -150,7 +150,7 @@ func (p *peer) ended() {
 }
 
 // problem reads a problem and checks what all of them have.
-func (a answer) problem(t *testing.T, kind protocol.Kind) protocol.Problem {
+func (a answer) problem(t testing.TB, kind protocol.Kind) protocol.Problem {
 	t.Helper()
 	var p protocol.Problem
 	if err := json.Unmarshal(a.body, &p); err != nil {

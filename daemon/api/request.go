@@ -127,8 +127,10 @@ func parseContentDigest(field string) (*[32]byte, error) {
 		value, _, _ = strings.Cut(value, ";") // parameters say nothing of the bytes
 		text, open := strings.CutPrefix(value, ":")
 		text, closed := strings.CutSuffix(text, ":")
+		// The length is asked first, since the decoder skips line ends.
+		const digits = 44
 		b, err := base64.StdEncoding.Strict().DecodeString(text)
-		if !open || !closed || err != nil || len(b) != 32 || sum != nil {
+		if !open || !closed || len(text) != digits || err != nil || len(b) != 32 || sum != nil {
 			return nil, &protocol.Error{Kind: protocol.KindBadRequest, Message: "the sha-256 of Content-Digest cannot be read; nothing was recorded",
 				Hint: "Its form is sha-256=:<44 characters of base64>: (RFC 9530)."}
 		}

@@ -32,14 +32,14 @@ type ospd struct {
 	tokens *token.Service
 }
 
-func startOspd(t *testing.T) *ospd {
+func startOspd(t testing.TB) *ospd {
 	t.Helper()
 	return startOspdWith(t, meta.Quota{}, nil)
 }
 
 // startOspdWith starts an ospd where each owner has that quota, and that counts
 // in metrics, nil for nowhere.
-func startOspdWith(t *testing.T, quota meta.Quota, metrics Metrics) *ospd {
+func startOspdWith(t testing.TB, quota meta.Quota, metrics Metrics) *ospd {
 	t.Helper()
 	ctx, root, quiet := t.Context(), t.TempDir(), slog.New(slog.DiscardHandler)
 	db, err := meta.Open(ctx, meta.Config{Path: filepath.Join(root, "meta.db"), Logger: quiet, DefaultQuota: quota})
@@ -73,7 +73,7 @@ func startOspdWith(t *testing.T, quota meta.Quota, metrics Metrics) *ospd {
 	return &ospd{start(t, Config{Uploads: uploads, Files: files, Tokens: tokens, Metrics: metrics}, nil), filepath.Join(root, "blobs"), tokens}
 }
 
-func closeLater(t *testing.T, c io.Closer) {
+func closeLater(t testing.TB, c io.Closer) {
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {
 			t.Errorf("close: %v", err)
@@ -82,7 +82,7 @@ func closeLater(t *testing.T, c io.Closer) {
 }
 
 // into decodes an answer of the given status.
-func into[T any](t *testing.T, a answer, status int) (v T) {
+func into[T any](t testing.TB, a answer, status int) (v T) {
 	t.Helper()
 	if a.StatusCode != status || a.err != nil {
 		t.Fatalf("answered %s %s, %v; want %d", a.Status, a.body, a.err, status)
