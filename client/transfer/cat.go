@@ -49,6 +49,7 @@ func (e *Engine) examine(ctx context.Context, uid protocol.UID, work func(contex
 	f := &fetch{e: e, item: e.cfg.Progress.begin()}
 	var err error
 	if f.file, err = e.file(ctx, &f.tries, uid); err == nil {
+		f.item.called(f.file.Name)
 		f.item.grow(f.file.Size)
 		err = work(ctx, f)
 	}

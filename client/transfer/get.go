@@ -75,6 +75,7 @@ func (g *get) run(ctx context.Context, attach func(context.Context) error) (err 
 		return err
 	}
 	g.res.Path = g.target
+	g.fetch.item.called(f.Name)
 	g.fetch.item.grow(f.Size)
 	if err := g.req.Place.wait(ctx, g.target); err != nil {
 		return err

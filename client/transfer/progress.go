@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,10 @@ type Progress struct {
 	moved, resumed, wire int64
 	instant, hash        int64
 	running              map[*flow]struct{}
-	samples              []sample
+	// named are the items that are not done and have a name, in the order in
+	// which they got it.
+	named   []*item
+	samples []sample
 }
 
 type sample struct {
@@ -38,6 +42,9 @@ type sample struct {
 type Snapshot struct {
 	// Items that are expected or have begun, and that are done, well or not.
 	Items, ItemsDone int
+	// Name is of one item that runs: of those that do the one that began first.
+	// "" while none has a name.
+	Name string
 	// Bytes of all items; of them those moved in this run, those found held and
 	// those claimed. Their sum never exceeds what is known of Bytes for long:
 	// what a failed request moved is taken back.
@@ -79,6 +86,9 @@ func (p *Progress) Snapshot() Snapshot {
 		Bytes: max(p.expBytes, p.total), Moved: moved, Resumed: p.resumed, Instant: p.instant, Hashed: p.hash,
 		Rate: p.rate(wire),
 	}
+	if len(p.named) > 0 {
+		s.Name = p.named[0].name
+	}
 	if left := s.Bytes - s.Done(); left > 0 && s.Rate > 0 {
 		s.ETA = time.Duration(float64(left) / s.Rate * float64(time.Second))
 	}
@@ -111,6 +121,7 @@ func (p *Progress) now() time.Time {
 // that count nothing.
 type item struct {
 	p                    *Progress
+	name                 string
 	size, moved, resumed int64
 	instant, hash        int64
 }
@@ -137,6 +148,15 @@ func (it *item) locked(change func()) {
 	it.p.mu.Lock()
 	defer it.p.mu.Unlock()
 	change()
+}
+
+// called gives the item its name, "" for none.
+func (it *item) called(name string) {
+	it.locked(func() {
+		if it.name == "" && name != "" {
+			it.name, it.p.named = name, append(it.p.named, it)
+		}
+	})
 }
 
 // grow adds to the size of the item.
@@ -228,6 +248,7 @@ func (it *item) restart() {
 func (it *item) end(ok bool) {
 	it.locked(func() {
 		it.p.done++
+		it.p.named = slices.DeleteFunc(it.p.named, func(o *item) bool { return o == it })
 		if !ok {
 			left := it.size - it.moved - it.resumed - it.instant
 			it.p.total -= left

@@ -36,6 +36,32 @@ func TestProgressArithmetic(t *testing.T) {
 	}
 }
 
+// TestProgressNamesWhatRuns: of several items the one that began first, as long
+// as it runs.
+func TestProgressNamesWhatRuns(t *testing.T) {
+	p := &Progress{}
+	a, b, c := p.begin(), p.begin(), p.begin()
+	if name := p.Snapshot().Name; name != "" {
+		t.Errorf("%q is named", name)
+	}
+	b.called("b")
+	a.called("")
+	c.called("c")
+	a.called("a")
+	c.called("again")
+	for _, step := range []struct {
+		end  *item
+		name string
+	}{{nil, "b"}, {c, "b"}, {b, "a"}, {a, ""}} {
+		if step.end != nil {
+			step.end.end(step.end != b)
+		}
+		if name := p.Snapshot().Name; name != step.name {
+			t.Errorf("%q is named, want %q", name, step.name)
+		}
+	}
+}
+
 func TestProgressRateForgets(t *testing.T) {
 	now := time.Unix(1000, 0)
 	p := &Progress{Clock: func() time.Time { return now }}

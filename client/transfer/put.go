@@ -72,6 +72,7 @@ func (e *Engine) newPut(req PutRequest) (*put, error) {
 		p.req.Name = filepath.Base(req.Path)
 	}
 	p.res.Name = p.req.Name
+	p.item.called(p.req.Name)
 	if err := protocol.CheckName(p.req.Name); err != nil {
 		return p, err
 	}

@@ -32,6 +32,7 @@ func (e *Engine) PutStream(ctx context.Context, r io.Reader, req PutRequest) (Re
 		p.req.Name = streamName
 	}
 	p.res.Name = p.req.Name
+	p.item.called(p.req.Name)
 	err := protocol.CheckName(p.req.Name)
 	sum := sha256.New()
 	if req.SHA256 {

@@ -62,6 +62,7 @@ type hashing struct {
 
 func (h *hashing) run(ctx context.Context) error {
 	h.arrived = h.item.arrive()
+	h.item.called(h.req.Path)
 	if h.req.Stream != nil {
 		return h.stream(ctx, h.req.Stream)
 	}

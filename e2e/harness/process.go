@@ -28,12 +28,23 @@ type Process struct {
 // Start runs a program with env added to the test's own environment.
 func Start(t testing.TB, env []string, dir, path string, args ...string) *Process {
 	t.Helper()
-	p := &Process{t: t, cmd: exec.Command(path, args...), done: make(chan struct{})}
-	p.cmd.Dir = dir
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
-	if err := p.cmd.Start(); err != nil {
-		t.Fatalf("start %s: %v", path, err)
+	cmd := exec.Command(path, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	return startCommand(t, cmd)
+}
+
+// startCommand starts cmd and keeps what it prints where nothing else is to be
+// done with it.
+func startCommand(t testing.TB, cmd *exec.Cmd) *Process {
+	t.Helper()
+	p := &Process{t: t, cmd: cmd, done: make(chan struct{})}
+	cmd.Stdout = &p.out
+	if cmd.Stderr == nil {
+		cmd.Stderr = &p.err
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", cmd, err)
 	}
 	go func() {
 		defer close(p.done)

@@ -81,6 +81,17 @@ func (c *console) lost() error {
 	return c.failed
 }
 
+// columns is how wide the terminal of standard error is now; 80 where it does
+// not say.
+func (c *console) columns() int {
+	if f, ok := c.err.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+			return n
+		}
+	}
+	return 80
+}
+
 // isTerminal reports whether a stream is one a person looks at or types into.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)

@@ -104,6 +104,8 @@ func TestBarIsDrawnAndTakenAway(t *testing.T) {
 	var out, errs bytes.Buffer
 	con := &console{out: &out, err: &errs}
 	bar := newTotalBar(con)
+	columns := 80
+	bar.columns = func() int { return columns }
 	for _, s := range []transfer.Snapshot{
 		{Items: 1},
 		{Items: 2, Bytes: 100},
@@ -112,11 +114,17 @@ func TestBarIsDrawnAndTakenAway(t *testing.T) {
 		{Items: 2, ItemsDone: 1, Bytes: 1000, Moved: 80, Resumed: 20},
 		{Items: 2, ItemsDone: 2, Bytes: 1000, Moved: 980, Resumed: 20},
 	} {
-		before := errs.Len()
-		bar.draw(s)
-		drawn := errs.String()[before:]
-		if !strings.Contains(drawn, "\r"+barText(s)) || strings.ContainsAny(drawn, "\x1b\n") {
-			t.Errorf("%+v drew %q", s, drawn)
+		for _, columns = range []int{0, 1, 20, 40, 80, 200} {
+			before := errs.Len()
+			bar.draw(s)
+			cleared := "\r" + strings.Repeat(" ", max(columns-1, 0)) + "\r"
+			line, ok := strings.CutPrefix(errs.String()[before:], cleared)
+			if !ok || strings.ContainsAny(line, "\x1b\n\r") || width(line) > max(columns-len("^C")-1, 0) {
+				t.Errorf("%+v drew %q on %d columns", s, errs.String()[before:], columns)
+			}
+			if columns >= 40 && (!strings.Contains(line, barText(s, 19)) || !strings.HasSuffix(line, "|")) {
+				t.Errorf("%+v drew %q on %d columns", s, line, columns)
+			}
 		}
 	}
 	con.result([]byte("1\ta"))
@@ -135,17 +143,30 @@ func TestBarIsDrawnAndTakenAway(t *testing.T) {
 }
 
 func TestBarText(t *testing.T) {
+	many := transfer.Snapshot{Items: 7, ItemsDone: 3, Bytes: 3 << 30, Moved: 1 << 30, Resumed: 1 << 30, Rate: 1 << 20, ETA: time.Second}
+	named := many
+	named.Name = "a/very/long/way/down/to/the/file-17.tar.gz"
+	wide := transfer.Snapshot{Items: 1, Bytes: 1 << 20, Moved: 1 << 10, Name: "日本語日本語日本語日本語.txt"}
 	tests := []struct {
 		s    transfer.Snapshot
+		room int
 		want string
 	}{
-		{transfer.Snapshot{Items: 1, Bytes: 1 << 20, Moved: 1 << 10}, "1.0 KiB/1.0 MiB"},
-		{transfer.Snapshot{Items: 7, ItemsDone: 3, Bytes: 3 << 30, Moved: 1 << 30, Resumed: 1 << 30, Rate: 1 << 20, ETA: time.Second},
-			"3/7 files  1.0 GiB/2.0 GiB  1.0 MiB/s  eta 00:01  resumed 1.0 GiB"},
+		{transfer.Snapshot{Items: 1, Bytes: 1 << 20, Moved: 1 << 10}, 60, "1.0 KiB/1.0 MiB"},
+		{transfer.Snapshot{Items: 1, Bytes: 1 << 20, Moved: 1 << 10, Name: "a"}, 60, "a  1.0 KiB/1.0 MiB"},
+		{transfer.Snapshot{Items: 1, Bytes: 1 << 20, Name: "a\x1b[2J"}, 60, `a\x1b[2J  0 B/1.0 MiB`},
+		{many, 180, "3/7 files  1.0 GiB/2.0 GiB  1.0 MiB/s  eta 00:01  resumed 1.0 GiB"},
+		{many, 60, "3/7 files  1.0 GiB/2.0 GiB  1.0 MiB/s  eta 00:01"},
+		{named, 180, "a/very/long/way/down/to/the/file-17.tar.gz  3/7 files  1.0 GiB/2.0 GiB  1.0 MiB/s  eta 00:01  resumed 1.0 GiB"},
+		{named, 60, "…o/the/file-17.tar.gz  3/7 files  1.0 GiB/2.0 GiB  1.0 MiB/s"},
+		{named, 20, "…he/file-17.tar.gz"},
+		{named, 1, ""},
+		{named, -5, ""},
+		{wide, 40, "…日本語日本語日本語.txt  1.0 KiB/1.0 MiB"},
 	}
 	for _, tt := range tests {
-		if got := barText(tt.s); got != tt.want {
-			t.Errorf("text %q, want %q", got, tt.want)
+		if got := barText(tt.s, tt.room); got != tt.want || width(got) > max(tt.room, 0) {
+			t.Errorf("text %q (%d columns of %d), want %q", got, width(got), tt.room, tt.want)
 		}
 	}
 }
