@@ -81,12 +81,32 @@ func (m *model) release(u *modelUpload, id meta.BlobID) {
 	}
 }
 
+// reserve charges an upload without a size before it grows, if the quota lets
+// it.
+func (m *model) reserve(u *modelUpload, size int64) bool {
+	err := m.db.ReserveUpload(m.ctx, u.Owner, u.UID, size)
+	if u.Size != nil || u.Reserved >= size {
+		m.ok(err)
+		return true
+	}
+	if !m.fits(u.Owner, meta.Usage{Bytes: size - u.Reserved}) {
+		m.kind(err, protocol.KindQuotaExceeded)
+		return false
+	}
+	m.ok(err)
+	u.Reserved = size
+	return true
+}
+
 // recordPart records a part in its place, in a blob of its own, or again where
 // it lies.
 func (m *model) recordPart(r *rapid.T) {
 	u := m.anyOpen(r)
 	n := protocol.PartNumber(rapid.IntRange(1, 3).Draw(r, "number"))
 	p := part(n, u.Blob, int64(n-1)*modelPart, modelPart)
+	if !m.reserve(u, p.Offset+p.Length) {
+		return
+	}
 	old, taken := u.parts[n]
 	switch where := rapid.IntRange(0, 3).Draw(r, "where"); {
 	case taken && where == 0:
@@ -160,6 +180,7 @@ func (m *model) nameBlob(*rapid.T) {
 func (m *model) giveUp(r *rapid.T) {
 	parts := rapid.Bool().Draw(r, "recorded")
 	ids := slices.Sorted(maps.Keys(m.blobs))
+	slices.Reverse(ids) // the first are drawn most often, and old blobs are gone
 	ids = slices.DeleteFunc(ids, func(id meta.BlobID) bool { return parts && m.blobs[id].Parts == 0 })
 	if len(ids) == 0 {
 		r.Skip("no blob")

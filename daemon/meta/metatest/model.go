@@ -56,6 +56,14 @@ type modelUpload struct {
 	taken *takenClaim
 }
 
+// charged is what the owner's quota is charged for the upload.
+func (u *modelUpload) charged() int64 {
+	if u.Size != nil {
+		return *u.Size
+	}
+	return u.Reserved
+}
+
 type takenClaim struct {
 	content meta.Content
 	key     contentKey
@@ -161,9 +169,7 @@ func (m *model) usageOf(owner protocol.Owner) (u meta.Usage) {
 		if o.Owner == owner {
 			u.Files++
 			u.Uploads++
-			if o.Size != nil {
-				u.Bytes += *o.Size
-			}
+			u.Bytes += o.charged()
 		}
 	}
 	return u

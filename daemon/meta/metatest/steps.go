@@ -56,12 +56,8 @@ func (m *model) commit(r *rapid.T) {
 		}
 		return
 	}
-	more := key.size
-	if u.Size != nil {
-		more -= *u.Size
-	}
 	_, err := m.db.Commit(m.ctx, c)
-	if !m.fits(u.Owner, meta.Usage{Bytes: more}) {
+	if !m.fits(u.Owner, meta.Usage{Bytes: key.size - u.charged()}) {
 		m.kind(err, protocol.KindQuotaExceeded)
 		return
 	}
