@@ -482,7 +482,7 @@ func TestPoisoning(t *testing.T) {
 				u := w.begin(ann, "b", data)
 				_, err := w.claim(ann, u.UID, data)
 				wantKind(t, err, protocol.KindClaimRefused)
-				_, err = w.read(ann, old)
+				err = w.read(ann, old, io.Discard)
 				wantKind(t, err, protocol.KindContentCorrupt)
 				if w.begin(ann, "c", data).Maybe {
 					t.Error("maybe, for a damaged content")
@@ -522,7 +522,7 @@ func TestFailedProofHasTheContentScrubbed(t *testing.T) {
 	if r := w.round(); r.Scrubbed != 0 {
 		t.Fatalf("scrubbed again: %+v", r)
 	}
-	_, err = w.read(ann, old)
+	err = w.read(ann, old, io.Discard)
 	wantKind(t, err, protocol.KindContentCorrupt)
 	w.put(ann, "a", data)
 	w.reads(ann, old, data)

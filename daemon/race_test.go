@@ -3,13 +3,10 @@ package daemon_test
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
@@ -233,132 +230,6 @@ type syncing struct {
 func (s syncing) Sync(ctx context.Context) error {
 	s.a.tell("sync")
 	return s.Assembly.Sync(ctx)
-}
-
-// shrinking is a test whose failures are the property's, to be made smaller.
-type shrinking struct {
-	testing.TB
-	rt *rapid.T
-}
-
-func (s shrinking) Helper()                      { s.rt.Helper() }
-func (s shrinking) Fatal(args ...any)            { s.rt.Fatal(args...) }
-func (s shrinking) Fatalf(f string, args ...any) { s.rt.Fatalf(f, args...) }
-
-// TestWhatLivesReads: two owners put, claim, delete, let expire and sweep a few
-// contents in any order. After each step every file that lives reads as its
-// bytes and no other file reads; at the end all of it goes away.
-func TestWhatLivesReads(t *testing.T) {
-	small := [][]byte{noise(1, 700), noise(2, 700), noise(3, 300<<10), {}}
-	// The last two have one fingerprint: they differ outside its windows.
-	contents := append(slices.Clone(small), noise(4, 5<<20), noise(4, 5<<20))
-	contents[len(contents)-1][1<<20]++
-	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(shrinking{t, rt}, setup{mem: true, failures: 1 << 20})
-		defer os.RemoveAll(w.dir)
-		defer w.end()
-		type held struct {
-			owner  protocol.Owner
-			uid    protocol.UID
-			data   []byte
-			expiry time.Time
-		}
-		var live, open []held
-		who := func() protocol.Owner { return rapid.SampledFrom([]protocol.Owner{ann, bob}).Draw(rt, "owner") }
-		what := func(from [][]byte) []byte { return rapid.SampledFrom(from).Draw(rt, "content") }
-		pick := func(from *[]held) held {
-			if len(*from) == 0 {
-				rt.Skip("none")
-			}
-			i := rapid.IntRange(0, len(*from)-1).Draw(rt, "which")
-			h := (*from)[i]
-			*from = slices.Delete(*from, i, i+1)
-			return h
-		}
-		rt.Repeat(map[string]func(*rapid.T){
-			"put": func(*rapid.T) {
-				h := held{owner: who(), data: what(small)}
-				h.uid = w.putSmall(h.owner, "f", h.data)
-				live = append(live, h)
-			},
-			"put that expires": func(*rapid.T) {
-				h := held{owner: who(), data: what(small), expiry: w.clocks.Now().Add(30 * time.Second)}
-				h.uid = w.putSmall(h.owner, "f", h.data)
-				expiry := &h.expiry
-				_, err := w.db.PatchFile(t.Context(), h.owner, h.uid, meta.FilePatch{ExpiresAt: &expiry})
-				must(rt, err)
-				live = append(live, h)
-			},
-			"begin": func(*rapid.T) {
-				h := held{owner: who(), data: what(contents)}
-				h.uid = w.begin(h.owner, "f", h.data).UID
-				open = append(open, h)
-			},
-			"part": func(*rapid.T) {
-				h := pick(&open)
-				u, err := w.Upload(t.Context(), h.owner, h.uid)
-				must(rt, err)
-				must(rt, w.sendParts(h.owner, u, h.data))
-				open = append(open, h)
-			},
-			"commit": func(*rapid.T) {
-				h := pick(&open)
-				u, err := w.Upload(t.Context(), h.owner, h.uid)
-				must(rt, err)
-				must(rt, w.sendParts(h.owner, u, h.data))
-				w.commit(h.owner, h.uid)
-				live = append(live, h)
-			},
-			"claim": func(*rapid.T) {
-				h := pick(&open)
-				_, err := w.claim(h.owner, h.uid, h.data)
-				reach := slices.ContainsFunc(live, func(l held) bool { return l.owner == h.owner && slices.Equal(l.data, h.data) && len(l.data) > 0 })
-				switch {
-				case err == nil && reach:
-					live = append(live, h)
-				case err == nil:
-					rt.Fatal("a claim reached what the owner has not")
-				default:
-					wantKind(rt, err, protocol.KindClaimRefused)
-					open = append(open, h)
-				}
-			},
-			"abort": func(*rapid.T) {
-				h := pick(&open)
-				must(rt, w.Abort(t.Context(), h.owner, h.uid))
-			},
-			"delete": func(*rapid.T) {
-				h := pick(&live)
-				w.delete(h.owner, h.uid)
-			},
-			"pass": func(*rapid.T) {
-				w.clocks.pass(20 * time.Second)
-				live = slices.DeleteFunc(live, func(h held) bool { return !h.expiry.IsZero() && !h.expiry.After(w.clocks.Now()) })
-			},
-			"sweep": func(*rapid.T) { w.round() },
-			"": func(*rapid.T) {
-				for _, h := range live {
-					w.reads(h.owner, h.uid, h.data)
-				}
-			},
-		})
-		for _, h := range live {
-			w.delete(h.owner, h.uid)
-		}
-		for _, h := range open {
-			must(rt, w.Abort(t.Context(), h.owner, h.uid))
-		}
-		w.clocks.pass(time.Minute)
-		w.settled()
-		if n := len(w.objects()); n != 0 {
-			rt.Fatalf("%d objects are left", n)
-		}
-		w.clocks.pass(25 * time.Hour)
-		w.round()
-		if c := w.check().Counts; c.Blobs+c.Contents+c.Files != 0 {
-			rt.Fatalf("rows are left: %+v", c)
-		}
-	})
 }
 
 // TestSweepEndsWithItsContext: a round that is told to end stops at once, and

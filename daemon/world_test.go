@@ -261,10 +261,20 @@ func digestOf(data []byte) protocol.Digest {
 // begin begins an upload of data, whose fingerprint the caller says.
 func (w *world) begin(owner protocol.Owner, name string, data []byte) protocol.Upload {
 	w.t.Helper()
+	return w.beginAs(owner, name, data, true)
+}
+
+// beginAs is begin, with the size of the data or without.
+func (w *world) beginAs(owner protocol.Owner, name string, data []byte, sized bool) protocol.Upload {
+	w.t.Helper()
 	size := int64(len(data))
 	fp, err := protocol.FingerprintReader(bytes.NewReader(data), size)
 	must(w.t, err)
-	r, err := w.Begin(w.t.Context(), owner, protocol.BeginUpload{Name: name, Size: &size, Fingerprint: &fp}, nil)
+	b := protocol.BeginUpload{Name: name, Fingerprint: &fp}
+	if sized {
+		b.Size = &size
+	}
+	r, err := w.Begin(w.t.Context(), owner, b, nil)
 	must(w.t, err)
 	u, err := w.Upload(w.t.Context(), owner, r.UID)
 	must(w.t, err)
@@ -325,26 +335,36 @@ func (w *world) claim(owner protocol.Owner, uid protocol.UID, data []byte) (prot
 	return w.FinishClaim(w.t.Context(), owner, uid, c.Nonce, w.proof(uid, c, data), string(owner))
 }
 
-// read is the whole content.
-func (w *world) read(owner protocol.Owner, uid protocol.UID) ([]byte, error) {
+// read writes the whole content to a writer.
+func (w *world) read(owner protocol.Owner, uid protocol.UID, to io.Writer) error {
 	c, err := w.files.Open(w.t.Context(), owner, uid)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var got bytes.Buffer
-	err = c.WriteRange(w.t.Context(), &got, 0, c.Size())
-	return got.Bytes(), errors.Join(err, c.Close())
+	return errors.Join(c.WriteRange(w.t.Context(), to, 0, c.Size()), c.Close())
 }
 
 func (w *world) reads(owner protocol.Owner, uid protocol.UID, want []byte) {
 	w.t.Helper()
-	got, err := w.read(owner, uid)
-	if err != nil {
+	rest := unread(want)
+	if err := w.read(owner, uid, &rest); err != nil {
 		w.t.Fatalf("read %s of %s: %v", uid, owner, err)
 	}
-	if !bytes.Equal(got, want) {
+	if len(rest) > 0 {
 		w.t.Fatalf("%s of %s reads as other bytes", uid, owner)
 	}
+}
+
+// unread is what has yet to be written to it, and nothing else can be.
+type unread []byte
+
+func (u *unread) Write(p []byte) (int, error) {
+	rest, ok := bytes.CutPrefix(*u, p)
+	if !ok {
+		return 0, errors.New("other bytes")
+	}
+	*u = rest
+	return len(p), nil
 }
 
 func (w *world) delete(owner protocol.Owner, uid protocol.UID) {

@@ -120,28 +120,37 @@ func Model(t testing.TB, found rapid.TB, open Open) {
 		for owner, q := range modelQuotas {
 			m.ok(m.db.SetQuota(m.ctx, owner, q))
 		}
-		r.Repeat(m.steps())
+		r.Repeat(Ranked(m.check, m.steps()))
 		m.ok(m.db.CheckDatabase(m.ctx))
 	})
 }
 
-// steps are what can happen, and what must hold after each. Rapid draws the
-// first names most often: parts make long stories, and time ends many.
-func (m *model) steps() map[string]func(*rapid.T) {
-	steps := map[string]func(*rapid.T){"": m.check}
-	for i, s := range []struct {
-		name string
-		run  func(*rapid.T)
-	}{
+// Step is something that can happen.
+type Step struct {
+	Name string
+	Run  func(*rapid.T)
+}
+
+// Ranked are steps for rapid, which draws the first most often, by name, and
+// the check that holds after each.
+func Ranked(check func(*rapid.T), steps []Step) map[string]func(*rapid.T) {
+	ranked := map[string]func(*rapid.T){"": check}
+	for i, s := range steps {
+		ranked[fmt.Sprintf("%02d %s", i, s.Name)] = s.Run
+	}
+	return ranked
+}
+
+// steps are ranked by how long the stories are that they make: parts go on,
+// time ends many.
+func (m *model) steps() []Step {
+	return []Step{
 		{"begin", m.beginUpload}, {"record", m.recordPart}, {"put", m.putFile}, {"claim", m.finishClaim},
 		{"commit", m.commit}, {"give up", m.giveUp}, {"drop", m.dropPart}, {"sweep", m.sweep},
 		{"take", m.takeChallenge}, {"challenge", m.startClaim}, {"add", m.addBlob}, {"lose", m.loseBlob},
 		{"delete", m.deleteFile}, {"damage", m.damage}, {"abort", m.abort}, {"name", m.nameBlob},
 		{"time", m.passTime}, {"expire", m.expire}, {"abandon", m.abandon}, {"prune", m.prune},
-	} {
-		steps[fmt.Sprintf("%02d %s", i, s.name)] = s.run
 	}
-	return steps
 }
 
 // live reports whether something that expires at the time is still there.
