@@ -36,15 +36,19 @@ type fetch struct {
 // that from there on every block can be checked alone. Of a single block
 // nothing needs to be asked.
 func (f *fetch) askSums(ctx context.Context) error {
-	if f.file.Digest == nil {
-		return &protocol.Error{Kind: protocol.KindDigestPending, UID: f.file.UID,
-			Message: "the daemon has not computed the digest of this file yet, so it cannot be verified; nothing was written",
-			Hint:    "Try again in a while; osp get and osp cat take it unverified with --no-verify."}
+	if protocol.BlockCount(f.file.Size) != 1 {
+		return f.askList(ctx)
 	}
 	f.verify = true
-	if protocol.BlockCount(f.file.Size) == 1 {
-		return nil
+	return f.pending()
+}
+
+// askList is askSums that leaves no list out.
+func (f *fetch) askList(ctx context.Context) error {
+	if err := f.pending(); err != nil {
+		return err
 	}
+	f.verify = true
 	for range maxDamaged {
 		var sums []byte
 		err := f.e.retry(ctx, &f.tries, func(ctx context.Context) (err error) {
@@ -64,6 +68,16 @@ func (f *fetch) askSums(ctx context.Context) error {
 	return &protocol.Error{Kind: protocol.KindIntegrity, UID: f.file.UID,
 		Message: "the daemon's block digests do not belong to the file's digest; nothing was written",
 		Hint:    "Have the daemon's operator run: ospd fsck --read-data"}
+}
+
+// pending is KindDigestPending while the File's digest is not known.
+func (f *fetch) pending() error {
+	if f.file.Digest != nil {
+		return nil
+	}
+	return &protocol.Error{Kind: protocol.KindDigestPending, UID: f.file.UID,
+		Message: "the daemon has not computed the digest of this file yet, so it cannot be verified; nothing was written",
+		Hint:    "Try again in a while; osp get and osp cat take it unverified with --no-verify."}
 }
 
 // run fetches the blocks of r in order and gives each piece of them to write.

@@ -61,7 +61,29 @@ func (e *Engine) newGet(req GetRequest) *get {
 
 // run asks for the File, has attach look for an earlier run, and downloads
 // unless nothing needs to be done.
-func (g *get) run(ctx context.Context, attach func(context.Context) error) (err error) {
+func (g *get) run(ctx context.Context, attach func(context.Context) error) error {
+	if err := g.locate(ctx); err != nil {
+		return err
+	}
+	if err := g.req.Place.wait(ctx, g.target); err != nil {
+		return err
+	}
+	if err := attach(ctx); err != nil {
+		return err
+	}
+	outcome, err := g.decide(ctx)
+	if err != nil {
+		return err
+	}
+	if outcome != "" {
+		g.res.Outcome = outcome
+		return g.drop()
+	}
+	return g.download(ctx)
+}
+
+// locate asks for the File and finds out where it goes.
+func (g *get) locate(ctx context.Context) (err error) {
 	f, err := g.e.file(ctx, &g.fetch.tries, g.req.UID)
 	if err != nil {
 		return err
@@ -77,21 +99,11 @@ func (g *get) run(ctx context.Context, attach func(context.Context) error) (err 
 	g.res.Path = g.target
 	g.fetch.item.called(f.Name)
 	g.fetch.item.grow(f.Size)
-	if err := g.req.Place.wait(ctx, g.target); err != nil {
-		return err
-	}
-	if err := attach(ctx); err != nil {
-		return err
-	}
-	if outcome, err := g.existing(ctx); outcome != "" || err != nil {
-		g.res.Outcome = outcome
-		return err
-	}
-	return g.download(ctx)
+	return nil
 }
 
-// existing is the outcome when what lies at the target decides it.
-func (g *get) existing(ctx context.Context) (Outcome, error) {
+// decide is the outcome when what lies at the target decides it, else "".
+func (g *get) decide(ctx context.Context) (Outcome, error) {
 	found, err := lookAt(ctx, g.target, g.fetch.file)
 	switch {
 	case err != nil || found == existsNot:
@@ -102,9 +114,9 @@ func (g *get) existing(ctx context.Context) (Outcome, error) {
 		}
 		g.fetch.item.held(g.fetch.file.Size)
 		g.res.ResumedBytes, g.res.Verified = g.fetch.file.Size, true
-		return AlreadyComplete, g.drop()
+		return AlreadyComplete, nil
 	case g.req.IfExists == ExistsSkip:
-		return Skipped, g.drop()
+		return Skipped, nil
 	case g.req.IfExists == ExistsOverwrite:
 		return "", nil
 	}

@@ -51,13 +51,20 @@ type State struct {
 
 // OpenState makes the folder where it is missing. dir "" is DefaultStateDir.
 func OpenState(dir string) (*State, error) {
+	s := PeekState(dir)
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, localError("make the folder of transfers", err)
+	}
+	return s, nil
+}
+
+// PeekState is OpenState for who only looks: it makes nothing. A folder that is
+// missing has no transfers.
+func PeekState(dir string) *State {
 	if dir == "" {
 		dir = DefaultStateDir()
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, localError("make the folder of transfers", err)
-	}
-	return &State{dir: dir, now: time.Now}, nil
+	return &State{dir: dir, now: time.Now}
 }
 
 // Dir is the folder.
@@ -70,7 +77,7 @@ func (s *State) lockPath(id ID) string { return filepath.Join(s.dir, string(id)+
 // not usable.
 func (s *State) List() (all []Transfer, broken []error, err error) {
 	entries, err := os.ReadDir(s.dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, localError("list transfers", err)
 	}
 	for _, entry := range entries {

@@ -53,6 +53,8 @@ type Result struct {
 	Verified bool
 	Retries  int
 	Elapsed  time.Duration
+	// Would is what the outcome would be, of what was only looked at; else "".
+	Would Outcome
 	// Transfer is the id under which this transfer can be resumed, "" when
 	// nothing is kept on disk for it.
 	Transfer ID

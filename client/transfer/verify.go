@@ -14,7 +14,7 @@ import (
 // daemon calls it. While the digest is not known it is KindDigestPending.
 func (e *Engine) Verify(ctx context.Context, uid protocol.UID) (Result, error) {
 	return e.examine(ctx, uid, func(ctx context.Context, f *fetch) error {
-		if err := f.askSums(ctx); err != nil {
+		if err := f.askList(ctx); err != nil {
 			return err
 		}
 		all := make([]int, protocol.BlockCount(f.file.Size))

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/osproxy/osproxy/client/transfer"
-	"github.com/osproxy/osproxy/protocol"
 )
 
 type getOptions struct {
@@ -40,6 +39,7 @@ func newGet(s *session) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), s, args) },
 	}
 	f := cmd.Flags()
+	s.addDryRun(f)
 	f.StringVarP(&o.output, "output", "o", "", "file or folder to write to; - is standard output")
 	f.BoolVarP(&o.force, "force", "f", false, "replace an existing file: --if-exists overwrite")
 	f.IntVarP(&o.jobs, "jobs", "j", defaultGetJobs, "files at once")
@@ -96,7 +96,7 @@ func (o *getOptions) run(ctx context.Context, s *session, args []string) error {
 	if err := o.check(len(ids)); err != nil {
 		return err
 	}
-	if o.output == standardInput {
+	if o.output == standardInput && !s.dryRun {
 		return catFiles(ctx, s, opGet, ids, o.parts, transfer.CatRequest{NoVerify: o.noVerify, SHA256: strings.ToLower(o.sha256)})
 	}
 	if o.noVerify {
@@ -114,8 +114,8 @@ func (o *getOptions) run(ctx context.Context, s *session, args []string) error {
 	var items []item
 	var order transfer.Order
 	for _, uid := range ids {
-		req.Place = order.Next()
-		items = append(items, getItem(engine, req, uid))
+		req.UID, req.Place = uid, order.Next()
+		items = append(items, s.getItem(engine, req))
 	}
 	rep := s.report(opGet, getText)
 	progress.Expect(len(ids), 0)
@@ -126,10 +126,17 @@ func (o *getOptions) run(ctx context.Context, s *session, args []string) error {
 	return nil
 }
 
-func getItem(engine *transfer.Engine, req transfer.GetRequest, uid protocol.UID) item {
-	req.UID = uid
-	return item{known: transfer.Result{UID: uid}, kind: transfer.DirectionGet,
-		run: func(ctx context.Context) (transfer.Result, error) { return engine.Get(ctx, req) }}
+func (s *session) getItem(engine *transfer.Engine, req transfer.GetRequest) item {
+	it := item{known: transfer.Result{UID: req.UID}, kind: transfer.DirectionGet, run: s.instead(
+		func(ctx context.Context) (transfer.Result, error) { return engine.WouldGet(ctx, req) },
+		func(ctx context.Context) (transfer.Result, error) { return engine.Get(ctx, req) })}
+	if req.Path == standardInput { // with --dry-run only
+		it.known.Path = req.Path
+		it.run = func(ctx context.Context) (transfer.Result, error) {
+			return engine.WouldCat(ctx, transfer.CatRequest{UID: req.UID, NoVerify: req.NoVerify, SHA256: req.SHA256})
+		}
+	}
+	return it
 }
 
 // getText is the line of a file that was got: where it is.

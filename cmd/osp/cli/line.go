@@ -45,9 +45,11 @@ type resultLine struct {
 	ElapsedMS    int64            `json:"elapsed_ms"`
 	Transfer     *transfer.ID     `json:"transfer"`
 	Error        *errorLine       `json:"error"`
-	// The plain hashes are there only where they were asked for.
-	SHA256 string `json:"sha256,omitempty"`
-	MD5    string `json:"md5,omitempty"`
+	// Would is there with --dry-run only, the plain hashes only where they were
+	// asked for.
+	Would  transfer.Outcome `json:"would,omitempty"`
+	SHA256 string           `json:"sha256,omitempty"`
+	MD5    string           `json:"md5,omitempty"`
 }
 
 // errorLine is the error member of a resultLine.
@@ -81,7 +83,7 @@ func (o outcome) line() resultLine {
 	l := resultLine{V: 1, Type: "result", Op: o.op, OK: o.err == nil, Path: orNull(o.Path), UID: orNull(o.UID),
 		Name: orNull(o.Name), Digest: o.Digest, Outcome: o.Outcome, SentBytes: o.SentBytes, ResumedBytes: o.ResumedBytes,
 		Verified: o.Verified, Retries: o.Retries, ElapsedMS: o.Elapsed.Milliseconds(), Transfer: orNull(o.Transfer),
-		SHA256: o.SHA256, MD5: o.MD5}
+		Would: o.Would, SHA256: o.SHA256, MD5: o.MD5}
 	if o.sized || o.Size > 0 {
 		l.Size = &o.Size
 	}

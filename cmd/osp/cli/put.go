@@ -69,6 +69,7 @@ func newPut(s *session) *cobra.Command {
 	}
 	f := cmd.Flags()
 	o.add(f)
+	s.addDryRun(f)
 	f.StringVar(&o.name, "name", "", "name to store, instead of the file's (one FILE only)")
 	f.StringVar(&o.mediaType, "media-type", "", "media type to store, instead of the one its bytes suggest")
 	f.StringArrayVar(&o.meta, "meta", nil, "KEY=VALUE to store with each file (repeat for more)")
@@ -149,14 +150,17 @@ func putItem(s *session, engine *transfer.Engine, req transfer.PutRequest, e sel
 	case e.Err != nil:
 		it.run = func(context.Context) (transfer.Result, error) { return transfer.Result{}, e.Err }
 	case e.Stdin:
+		it.unsized = s.dryRun
 		it.run = s.putStream(engine, req)
 	default:
-		it.run = func(ctx context.Context) (transfer.Result, error) {
+		it.run = s.instead(func(ctx context.Context) (transfer.Result, error) {
+			return engine.WouldPut(ctx, req)
+		}, func(ctx context.Context) (transfer.Result, error) {
 			if req.MediaType == "" {
 				req.MediaType = sniffFile(e.Path)
 			}
 			return engine.Put(ctx, req)
-		}
+		})
 	}
 	return it
 }
@@ -166,7 +170,9 @@ func (s *session) putStream(engine *transfer.Engine, req transfer.PutRequest) fu
 	if req.Name == "" {
 		req.Name = standardInputName
 	}
-	return func(ctx context.Context) (transfer.Result, error) {
+	return s.instead(func(ctx context.Context) (transfer.Result, error) {
+		return engine.WouldPutStream(ctx, req)
+	}, func(ctx context.Context) (transfer.Result, error) {
 		in := bufio.NewReaderSize(s.in, sniffed)
 		if req.MediaType == "" {
 			media, err := sniffStream(ctx, in)
@@ -176,7 +182,7 @@ func (s *session) putStream(engine *transfer.Engine, req transfer.PutRequest) fu
 			req.MediaType = media
 		}
 		return engine.PutStream(ctx, in, req)
-	}
+	})
 }
 
 // putText is the line of a file that was put.

@@ -20,7 +20,9 @@ type report struct {
 	quiet bool
 	// verbose tells on standard error how each item was done.
 	verbose bool
-	began   time.Time
+	// dryRun: items were only looked at.
+	dryRun bool
+	began  time.Time
 	// text is the line of standard output for an item that is done, "" for
 	// none.
 	text func(outcome) string
@@ -140,7 +142,9 @@ func (r *report) sentence(took time.Duration) string {
 		}
 	}
 	text := fmt.Sprintf("%s, %s in %s", what, bytesText(s.Bytes), elapsedText(took))
-	if r.op == opRemove {
+	if r.dryRun {
+		text = fmt.Sprintf("%s, %s: nothing was done (--dry-run)", what, bytesText(s.Bytes))
+	} else if r.op == opRemove {
 		text = fmt.Sprintf("%s deleted", what)
 	}
 	if len(moved) > 0 {
@@ -149,7 +153,7 @@ func (r *report) sentence(took time.Duration) string {
 	if s.Failed > 0 {
 		return text + fmt.Sprintf("; %d failed", s.Failed)
 	}
-	if slices.Contains([]string{opPut, opGet, opResume, opVerify}, r.op) && r.unverified == 0 {
+	if slices.Contains([]string{opPut, opGet, opResume, opVerify}, r.op) && r.unverified == 0 && !r.dryRun {
 		text += ", all verified"
 	}
 	return text

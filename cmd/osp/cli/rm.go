@@ -21,6 +21,7 @@ func newRemove(s *session) *cobra.Command {
 		Args:  atLeastOne("UID"),
 		RunE:  func(cmd *cobra.Command, args []string) error { return removeRun(cmd.Context(), s, args, yes) },
 	}
+	s.addDryRun(cmd.Flags())
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd
 }
@@ -30,7 +31,7 @@ func removeRun(ctx context.Context, s *session, args []string, yes bool) error {
 	if err != nil {
 		return err
 	}
-	if !yes {
+	if !yes && !s.dryRun {
 		if err := s.confirm(ctx, fmt.Sprintf("Delete %s for good (%s)?", counted(len(ids), "file"), strings.Join(args, " "))); err != nil {
 			return err
 		}
@@ -41,8 +42,9 @@ func removeRun(ctx context.Context, s *session, args []string, yes bool) error {
 	}
 	var items []item
 	for _, uid := range ids {
-		items = append(items, item{known: transfer.Result{UID: uid},
-			run: func(ctx context.Context) (transfer.Result, error) { return engine.Remove(ctx, uid) }})
+		items = append(items, item{known: transfer.Result{UID: uid}, run: s.instead(
+			func(ctx context.Context) (transfer.Result, error) { return engine.WouldRemove(ctx, uid) },
+			func(ctx context.Context) (transfer.Result, error) { return engine.Remove(ctx, uid) })})
 	}
 	rep := s.report(opRemove, func(outcome) string { return "" })
 	s.work(ctx, rep, items, defaultJobs)

@@ -27,6 +27,8 @@ type session struct {
 	began       time.Time
 
 	opts globals
+	// dryRun: the verb is to look and to do nothing.
+	dryRun bool
 	// started says that opts are complete.
 	started bool
 	// profileFrom and serverFrom say where those options came from: what was
@@ -83,9 +85,11 @@ func (s *session) engine(parts int, progress *transfer.Progress) (*transfer.Engi
 	if err != nil {
 		return nil, err
 	}
-	state, err := transfer.OpenState("")
-	if err != nil {
-		return nil, err
+	state := transfer.PeekState("")
+	if !s.dryRun {
+		if state, err = transfer.OpenState(""); err != nil {
+			return nil, err
+		}
 	}
 	return transfer.New(transfer.Config{Client: c, State: state, Connections: s.opts.atOnce(), PartsPerFile: parts,
 		Retries: s.opts.retries, RetryMaxElapsed: s.opts.retryFor, Warn: s.warn, Progress: progress}), nil
@@ -104,13 +108,18 @@ type item struct {
 	// known is what the command line says of it: its path or uid.
 	known transfer.Result
 	kind  transfer.Direction
-	run   func(context.Context) (transfer.Result, error)
+	// unsized: how large it is will not be known.
+	unsized bool
+	run     func(context.Context) (transfer.Result, error)
 }
 
 // report begins the report of a verb; text is its line of standard output.
 func (s *session) report(op string, text func(outcome) string) *report {
+	if s.dryRun {
+		text = s.wouldText
+	}
 	return &report{con: s.con, op: op, json: s.opts.json, quiet: s.opts.quiet, verbose: s.opts.verbose > 0,
-		began: s.began, text: text, resume: s.resumeCommand}
+		dryRun: s.dryRun, began: s.began, text: text, resume: s.resumeCommand}
 }
 
 // work runs the items, at most atOnce together and in order, and reports each.
@@ -155,7 +164,7 @@ func (s *session) one(ctx context.Context, op string, it item) outcome {
 		res.Elapsed = s.now().Sub(began)
 	}
 	o.Result, o.err = res, s.advise(stopped(ctx, err))
-	o.sized = err == nil && op != opRemove
+	o.sized = err == nil && (op != opRemove || s.dryRun) && !it.unsized
 	return o
 }
 
