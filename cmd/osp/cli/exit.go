@@ -41,7 +41,7 @@ func meanings() []meaning {
 		{7, "integrity: bytes are not what they should be"},
 		{8, "the local file changed while it was read; nothing was committed"},
 		{9, "conflict: the target exists, or something else is in the way"},
-		{exitNothing, "nothing to do (only on request)"},
+		{exitNothing, "nothing to do (only with --fail-if-empty)"},
 		{11, "limits: too large, a quota, a full disk on either side"},
 		{exitTimeout, "--timeout was reached; state is saved"},
 		{exitInterrupted, "interrupted (SIGINT); state is saved"},

@@ -85,6 +85,12 @@ func (g *globals) check() error {
 	return err
 }
 
+// addFailIfEmpty adds the flag with which a verb that found nothing to work on
+// ends with exitNothing.
+func addFailIfEmpty(f *pflag.FlagSet, fail *bool) {
+	f.BoolVar(fail, "fail-if-empty", false, "exit 10, not 0, when there is nothing to do")
+}
+
 // between refuses a number outside 1 to most.
 func between(flag string, n, most int) error {
 	if n < 1 || n > most {

@@ -13,7 +13,7 @@ import (
 )
 
 func newList(s *session) *cobra.Command {
-	limit := 0
+	limit, failIfEmpty := 0, false
 	cmd := &cobra.Command{
 		Use:   "ls [PREFIX]",
 		Short: "List your files, newest first",
@@ -26,20 +26,25 @@ func newList(s *session) *cobra.Command {
 			if limit < 0 {
 				return usagef("--limit must not be negative")
 			}
-			return listRun(cmd.Context(), s, strings.Join(args, ""), limit)
+			return listRun(cmd.Context(), s, strings.Join(args, ""), limit, failIfEmpty)
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", 0, "list at most this many (0: all)")
+	addFailIfEmpty(cmd.Flags(), &failIfEmpty)
 	return cmd
 }
 
 // listRun prints each page as it comes: a list may be longer than memory.
-func listRun(ctx context.Context, s *session, prefix string, limit int) error {
+func listRun(ctx context.Context, s *session, prefix string, limit int, failIfEmpty bool) error {
 	engine, err := s.engine(transfer.DefaultPartsPerFile, nil)
 	if err != nil {
 		return err
 	}
+	if failIfEmpty {
+		s.code = exitNothing
+	}
 	err = engine.Files(ctx, client.FileQuery{Prefix: prefix}, limit, func(f protocol.File) error {
+		s.code = exitDone
 		switch {
 		case s.opts.json:
 			s.con.result(marshal(f))

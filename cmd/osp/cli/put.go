@@ -50,6 +50,7 @@ type putOptions struct {
 	expires         string
 	jobs, parts     int
 	sha256          bool
+	failIfEmpty     bool
 }
 
 func newPut(s *session) *cobra.Command {
@@ -70,6 +71,7 @@ func newPut(s *session) *cobra.Command {
 	f := cmd.Flags()
 	o.add(f)
 	s.addDryRun(f)
+	addFailIfEmpty(f, &o.failIfEmpty)
 	f.StringVar(&o.name, "name", "", "name to store, instead of the file's (one FILE only)")
 	f.StringVar(&o.mediaType, "media-type", "", "media type to store, instead of the one its bytes suggest")
 	f.StringArrayVar(&o.meta, "meta", nil, "KEY=VALUE to store with each file (repeat for more)")
@@ -129,6 +131,7 @@ func (o *putOptions) run(ctx context.Context, s *session, args []string) error {
 	}
 	scan := startScan(ctx, sel, progress)
 	rep := s.report(opPut, s.putText)
+	rep.failIfEmpty = o.failIfEmpty
 	stop := s.show(progress, slices.Contains(args, standardInput))
 	s.workThrough(ctx, rep, scan.items(ctx, func(e selection.Entry) item { return putItem(s, engine, req, e) }), o.jobs)
 	stop()

@@ -22,7 +22,9 @@ type report struct {
 	verbose bool
 	// dryRun: items were only looked at.
 	dryRun bool
-	began  time.Time
+	// failIfEmpty: a verb without items ends with exitNothing.
+	failIfEmpty bool
+	began       time.Time
 	// text is the line of standard output for an item that is done, "" for
 	// none.
 	text func(outcome) string
@@ -111,6 +113,9 @@ func (r *report) close(now time.Time) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	code := fold(r.codes)
+	if r.failIfEmpty && r.sum.Items == 0 {
+		code = exitNothing
+	}
 	if r.con.lost() != nil && code == exitDone {
 		code = exitOther
 	}

@@ -13,18 +13,21 @@ import (
 )
 
 func newResume(s *session) *cobra.Command {
-	return &cobra.Command{
+	failIfEmpty := false
+	cmd := &cobra.Command{
 		Use:   "resume [TRANSFER | UID | PATH | UID PATH]",
 		Short: "Continue what was interrupted",
 		Long: "Continue unfinished transfers: one by its id, those of a uid or of a path, or\n" +
 			"all that are remembered for this server. UID PATH continues an upload that\n" +
 			"nothing is remembered of, asking the daemon what it holds.",
 		Args: atMost(2),
-		RunE: func(cmd *cobra.Command, args []string) error { return resumeRun(cmd.Context(), s, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return resumeRun(cmd.Context(), s, args, failIfEmpty) },
 	}
+	addFailIfEmpty(cmd.Flags(), &failIfEmpty)
+	return cmd
 }
 
-func resumeRun(ctx context.Context, s *session, args []string) error {
+func resumeRun(ctx context.Context, s *session, args []string, failIfEmpty bool) error {
 	progress := &transfer.Progress{}
 	engine, err := s.engine(transfer.DefaultPartsPerFile, progress)
 	if err != nil {
@@ -52,6 +55,7 @@ func resumeRun(ctx context.Context, s *session, args []string) error {
 		progress.Expect(len(items), total)
 	}
 	rep := s.report(opResume, s.resumeText)
+	rep.failIfEmpty = failIfEmpty
 	if len(items) == 0 {
 		s.con.note("osp: nothing to resume")
 	}
