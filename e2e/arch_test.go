@@ -34,12 +34,13 @@ var rules = []rule{
 
 	{"daemon/crashpoint", nil, nil},
 	{"daemon/layout", []string{"protocol", "daemon/meta"}, nil},
+	{"daemon/recent", nil, nil},
 	{"daemon/names", []string{"protocol"}, []string{"golang.org/x/text/..."}},
 	{"daemon/metrics", []string{"protocol", "store"}, []string{"github.com/prometheus/..."}},
 	{"daemon/meta/metatest", []string{"protocol", "daemon/meta"}, []string{"pgregory.net/rapid"}},
-	{"daemon/meta", []string{"protocol", "daemon/meta/..."}, []string{"modernc.org/sqlite/...", "github.com/pressly/goose/v3/..."}},
+	{"daemon/meta", []string{"protocol", "daemon/meta/...", "daemon/recent"}, []string{"modernc.org/sqlite/...", "github.com/pressly/goose/v3/..."}},
 	{"daemon/upload", []string{"protocol", "store", "daemon/meta", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
-	{"daemon/file", []string{"protocol", "store", "daemon/meta", "daemon/layout", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/file", []string{"protocol", "store", "daemon/meta", "daemon/layout", "daemon/names", "daemon/recent", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
 	// Tokens are made and checked without HTTP: ospd token does it beside a running daemon.
 	{"daemon/token", []string{"protocol", "daemon/meta"}, nil},
 	{"daemon/sweep", []string{"protocol", "store", "daemon/meta"}, []string{"golang.org/x/sync/..."}},

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -43,8 +44,31 @@ func (c *call) serveContent(r representation) (err error) {
 	return nil
 }
 
-// answerWith sets status and header and gives the body there is to send, nil
-// for none.
+// smallBody is up to how many bytes a body is put together before the answer
+// begins: it then leaves with the header in one piece, and a failure has a
+// status of its own.
+const smallBody = 32 << 10
+
+// whole puts a small body together.
+func (c *call) whole(r representation, pieces []piece, length int64) ([]byte, error) {
+	buf := bytes.NewBuffer(make([]byte, 0, length+bytes.MinRead))
+	for _, p := range pieces {
+		buf.WriteString(p.head)
+		if p.n == 0 {
+			continue
+		}
+		if err := r.writeRange(c.ctx, buf, p.off, p.n); err != nil {
+			return nil, err
+		}
+	}
+	if int64(buf.Len()) != length {
+		return nil, errShortBody
+	}
+	return buf.Bytes(), nil
+}
+
+// answerWith sets status and header, and the body where it is small; else it
+// gives the one there is to send, nil for none.
 func (c *call) answerWith(r representation) (*stream, error) {
 	req := &c.http.Request.Header
 	switch evaluate(req, r.etag, r.modified) {
@@ -80,9 +104,22 @@ func (c *call) answerWith(r representation) (*stream, error) {
 			return nil, err
 		}
 	}
+	small := length <= smallBody && !c.http.IsHead()
+	var body []byte
+	if small {
+		var err error
+		if body, err = c.whole(r, pieces, length); err != nil {
+			return nil, err
+		}
+	}
 	c.setValidators(r)
 	c.setContentHeader(r, contentType, contentRange)
-	if c.http.IsHead() {
+	switch {
+	case small:
+		c.http.Response.SetBodyRaw(body)
+		c.sent = length
+		return nil, nil
+	case c.http.IsHead():
 		c.http.Response.Header.SetContentLength(int(length))
 		return nil, nil
 	}

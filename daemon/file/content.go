@@ -72,7 +72,7 @@ func (s *Service) Open(ctx context.Context, owner protocol.Owner, uid protocol.U
 
 // content makes the Content that reads mc for the File f.
 func (s *Service) content(ctx context.Context, f protocol.File, mc meta.Content) (*Content, error) {
-	c := &Content{s: s, file: f, id: mc.ID, gen: mc.Gen, passed: -1}
+	c := &Content{s: s, file: f, id: mc.ID, gen: mc.Gen, records: s.records.get(mc.ID), passed: -1}
 	var err error
 	c.where, err = layout.New(f.Size, mc.Extents)
 	if err != nil {

@@ -618,7 +618,7 @@ func TestSeenIsBounded(t *testing.T) {
 	for i := range int64(3 * seenMax) {
 		s.add(place{offset: i}, now)
 	}
-	if n := len(s.young) + len(s.old); n > seenMax {
+	if n := s.recent.Len(); n > seenMax {
 		t.Errorf("%d places are remembered, want at most %d", n, seenMax)
 	}
 	if !s.has(place{offset: 3*seenMax - 1}) || s.has(place{}) {

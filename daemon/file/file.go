@@ -74,6 +74,8 @@ type Config struct {
 type Service struct {
 	cfg  Config
 	seen *seen
+	// records are those of the blocks of contents that were read lately.
+	records *records
 	// buffers are what blocks are read into: *[readSize]byte.
 	buffers sync.Pool
 	// merging is held from reading a File's meta to writing what a patch made
@@ -95,7 +97,7 @@ func New(cfg Config) *Service {
 	if cfg.Corrupt == nil {
 		cfg.Corrupt = func(Corruption) {}
 	}
-	return &Service{cfg: cfg, seen: newSeen(cfg.Clock), buffers: sync.Pool{New: func() any { return new([readSize]byte) }}}
+	return &Service{cfg: cfg, seen: newSeen(cfg.Clock), records: newRecords(), buffers: sync.Pool{New: func() any { return new([readSize]byte) }}}
 }
 
 // File is the File uid of owner. KindNotFound: there is none, or it is another

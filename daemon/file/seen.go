@@ -7,6 +7,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/layout"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/recent"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -46,18 +47,15 @@ func placeOf(ps []layout.Piece, sum protocol.XXH3) place {
 	return p
 }
 
-// seen remembers the places of blocks that passed. When the younger half is
-// full it becomes the older one, and what was the older is forgotten, so that
-// the bound costs no bookkeeping on each use.
+// seen remembers the places of blocks that passed, and since when.
 type seen struct {
-	clock func() time.Time
-	mu    sync.Mutex
-	young map[place]time.Time
-	old   map[place]time.Time
+	clock  func() time.Time
+	mu     sync.Mutex
+	recent *recent.Values[place, time.Time]
 }
 
 func newSeen(clock func() time.Time) *seen {
-	return &seen{clock: clock, young: map[place]time.Time{}}
+	return &seen{clock: clock, recent: recent.New[place, time.Time](seenMax)}
 }
 
 // has reports whether p passed within the last seenFor.
@@ -65,10 +63,7 @@ func (s *seen) has(p place) bool {
 	now := s.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, ok := s.young[p]
-	if !ok {
-		at, ok = s.old[p]
-	}
+	at, ok := s.recent.Get(p)
 	// A clock that went back makes nothing last longer.
 	age := now.Sub(at)
 	return ok && age >= 0 && age < seenFor
@@ -79,8 +74,5 @@ func (s *seen) has(p place) bool {
 func (s *seen) add(p place, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.young) >= seenMax/2 {
-		s.old, s.young = s.young, make(map[place]time.Time, seenMax/2)
-	}
-	s.young[p] = at
+	s.recent.Put(p, at)
 }

@@ -86,6 +86,9 @@ func (c *Content) record(ctx context.Context, block int64) (protocol.Block, erro
 		return protocol.Block{}, err
 	}
 	c.records, c.firstRecord = records, first
+	if count == protocol.BlockCount(c.Size()) {
+		c.s.records.put(c.id, records)
+	}
 	return records[block-first], nil
 }
 

@@ -208,8 +208,48 @@ func (t *tx) doomContent(id ContentID) (blobs []BlobID, err error) {
 }
 
 // Content gives a committed file, its content and where the bytes lie, all of
-// one moment. It is KindNotFound where File is.
+// one moment. It is KindNotFound where File is. What the answer points to is
+// shared and not to be changed.
 func (db *DB) Content(ctx context.Context, owner protocol.Owner, uid protocol.UID) (f protocol.File, c Content, err error) {
+	changes := db.writer.changes.Load()
+	known, ok := db.reads.get(owner, uid)
+	if ok && known.holds(changes, ms(db.cfg.Clock())) {
+		return known.file, known.content, ctx.Err()
+	}
+	if ok {
+		f, c, err = db.readAgain(ctx, owner, uid, known.content)
+	}
+	if !ok || err == nil && c.Extents == nil {
+		f, c, err = db.readWhole(ctx, owner, uid)
+	}
+	if err == nil {
+		db.reads.put(owner, uid, reading{changes, f, c})
+	}
+	return f, c, err
+}
+
+// readAgain is Content in one statement where the extents are those of known,
+// which they are at the same gen; else it gives none.
+func (db *DB) readAgain(ctx context.Context, owner protocol.Owner, uid protocol.UID, known Content) (f protocol.File, c Content, err error) {
+	err = db.look(ctx, "read a content", func(q query) error {
+		c = Content{}
+		err := q.each(readRows+committedFile, []any{int64(uid), string(owner), q.now}, func(scan scanFunc) error {
+			f, c.ID, err = scanFile(scan, &c.State, &c.Gen)
+			return err
+		})
+		if err == nil && c.ID == 0 {
+			err = notFound(uid)
+		}
+		return err
+	})
+	c.Size, c.Digest = f.Size, f.Digest
+	if c.ID == known.ID && c.Gen == known.Gen {
+		c.Extents = known.Extents
+	}
+	return f, c, err
+}
+
+func (db *DB) readWhole(ctx context.Context, owner protocol.Owner, uid protocol.UID) (f protocol.File, c Content, err error) {
 	err = db.view(ctx, "read a content", func(q query) error {
 		var id ContentID
 		if f, id, err = q.file(owner, uid); err != nil {

@@ -43,6 +43,7 @@ type DB struct {
 	writes  *sql.DB
 	writer  *writer
 	readers *readers
+	reads   *reads
 }
 
 // Open opens the database, makes it or brings its schema up to date, and
@@ -57,7 +58,7 @@ func open(ctx context.Context, cfg Config, d dialect) (*DB, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	db := &DB{cfg: cfg, dialect: d}
+	db := &DB{cfg: cfg, dialect: d, reads: newReads()}
 	writes, reads, err := sqliteOpen(cfg.Path)
 	if err != nil {
 		return nil, db.dialect.asError("open the database", err)
@@ -109,6 +110,13 @@ func (db *DB) Ping(ctx context.Context) error {
 // update runs a write; see writer.update.
 func (db *DB) update(ctx context.Context, d durability, name string, fn func(*tx) error) error {
 	return db.writer.update(ctx, d, name, fn)
+}
+
+// look runs a read of one statement, which sees one state of the database by
+// itself. It is over too soon to be given up: a context that can end costs the
+// driver a goroutine for each statement.
+func (db *DB) look(ctx context.Context, name string, fn func(query) error) error {
+	return db.dialect.asError(name, db.readers.look(ctx, ms(db.cfg.Clock()), fn))
 }
 
 // view runs a read: all statements of fn see one state of the database.

@@ -66,17 +66,23 @@ func (t *tx) lockCommitted(owner protocol.Owner, uid protocol.UID) error {
 }
 
 const (
-	fileColumns = `SELECT f.uid, f.owner, f.name, c.size, c.digest, c.sha256, c.md5, f.etag, f.media_type, f.meta,
-	f.created_at, f.committed_at, f.expires_at, c.id `
-	fileRows = fileColumns + `FROM files f JOIN contents c ON c.id = f.content_id `
+	fileFields = `SELECT f.uid, f.owner, f.name, c.size, c.digest, c.sha256, c.md5, f.etag, f.media_type, f.meta,
+	f.created_at, f.committed_at, f.expires_at, c.id`
+	fileTables = ` FROM files f JOIN contents c ON c.id = f.content_id `
+	fileRows   = fileFields + fileTables
+	// readRows have two columns more.
+	readRows      = fileFields + `, c.state, c.gen` + fileTables
+	committedFile = `WHERE f.uid = ? AND f.owner = ? AND f.state = 'committed'` + unexpired
 )
 
-func scanFile(scan scanFunc) (f protocol.File, id ContentID, err error) {
+// scanFile reads the columns of fileFields, and into more those that follow.
+func scanFile(scan scanFunc, more ...any) (f protocol.File, id ContentID, err error) {
 	var digest, sha, md []byte
 	var labels *string
 	var created, committed int64
 	var expires *int64
-	err = scan(&f.UID, &f.Owner, &f.Name, &f.Size, &digest, &sha, &md, &f.ETag, &f.MediaType, &labels, &created, &committed, &expires, &id)
+	err = scan(append([]any{&f.UID, &f.Owner, &f.Name, &f.Size, &digest, &sha, &md, &f.ETag, &f.MediaType, &labels,
+		&created, &committed, &expires, &id}, more...)...)
 	if err != nil {
 		return f, 0, err
 	}
@@ -101,7 +107,7 @@ func hexOf(b []byte) *string {
 
 // file reads a committed file; else KindNotFound.
 func (q query) file(owner protocol.Owner, uid protocol.UID) (f protocol.File, id ContentID, err error) {
-	err = q.each(fileRows+`WHERE f.uid = ? AND f.owner = ? AND f.state = 'committed'`+unexpired,
+	err = q.each(fileRows+committedFile,
 		[]any{int64(uid), string(owner), q.now}, func(scan scanFunc) error {
 			f, id, err = scanFile(scan)
 			return err
@@ -115,7 +121,7 @@ func (q query) file(owner protocol.Owner, uid protocol.UID) (f protocol.File, id
 // File gives a committed file. One that is unknown, another owner's, not
 // committed, deleted or expired is KindNotFound.
 func (db *DB) File(ctx context.Context, owner protocol.Owner, uid protocol.UID) (f protocol.File, err error) {
-	err = db.view(ctx, "read a file", func(q query) error {
+	err = db.look(ctx, "read a file", func(q query) error {
 		f, _, err = q.file(owner, uid)
 		return err
 	})
@@ -147,7 +153,7 @@ func (fq FileQuery) statement(owner protocol.Owner, now int64) (text string, arg
 	if fq.Digest != nil {
 		from, args = `FROM contents c CROSS JOIN files f WHERE c.digest = ? AND f.content_id = c.id AND `, append(args, fq.Digest[:])
 	}
-	text = fileColumns + from + `f.owner = ? AND f.state = 'committed' AND ` + uid + ` < ?` + unexpired
+	text = fileFields + ` ` + from + `f.owner = ? AND f.state = 'committed' AND ` + uid + ` < ?` + unexpired
 	args = append(args, string(owner), beforeUID(fq.Before), now)
 	if fq.Name != "" {
 		text, args = text+`AND f.name = ? `, append(args, fq.Name)

@@ -72,18 +72,11 @@ func newReaders(d dialect, pool *sql.DB) *readers {
 // view runs fn in a transaction of its own: all its statements see the
 // database as it was at the first one.
 func (r *readers) view(ctx context.Context, now int64, fn func(query) error) (err error) {
-	var s *session
-	select {
-	case s = <-r.idle:
-	case <-ctx.Done():
-		return ctx.Err()
+	s, err := r.take(ctx)
+	if err != nil {
+		return err
 	}
 	defer func() { r.idle <- s }()
-	if s == nil {
-		if s, err = newSession(ctx, r.dialect, r.pool); err != nil {
-			return err
-		}
-	}
 	if err := s.exec("BEGIN"); err != nil {
 		err = errors.Join(err, s.close())
 		s = nil
@@ -96,6 +89,36 @@ func (r *readers) view(ctx context.Context, now int64, fn func(query) error) (er
 		}
 	}()
 	return fn(query{ctx: ctx, now: now, prepare: s.prepare})
+}
+
+// look runs fn outside of any transaction.
+func (r *readers) look(ctx context.Context, now int64, fn func(query) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s, err := r.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { r.idle <- s }()
+	return fn(query{ctx: context.WithoutCancel(ctx), now: now, prepare: s.prepare})
+}
+
+// take waits for a place of the set. The caller gives it back to idle, with the
+// session or, where that is of no use any more, nil.
+func (r *readers) take(ctx context.Context) (s *session, err error) {
+	select {
+	case s = <-r.idle:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if s == nil {
+		if s, err = newSession(ctx, r.dialect, r.pool); err != nil {
+			r.idle <- nil
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 // close waits for the reads that run and closes the sessions.

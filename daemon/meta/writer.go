@@ -72,6 +72,9 @@ type writer struct {
 	// groups counts those since the last checkpoint.
 	groups int
 
+	// changes counts the groups that ran; it is raised before what they did is
+	// acknowledged.
+	changes atomic.Uint64
 	// broken is the error after which nothing is written any more.
 	broken atomic.Pointer[protocol.Error]
 }
@@ -137,6 +140,7 @@ func (w *writer) run() {
 		_, open = <-w.wake
 		for group := w.take(); len(group) > 0; group = w.take() {
 			err := w.runGroup(group)
+			w.changes.Add(1)
 			for _, op := range group {
 				if err != nil {
 					op.err = err

@@ -1,6 +1,9 @@
 package metatest
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -25,6 +28,49 @@ var contentTests = map[string]func(*env){
 		e.same("gen", gen2, c.Gen)
 		e.same("extents again", again, want)
 		_, _, err = e.db.Extents(e.ctx, 7777)
+		e.kind(err, protocol.KindNotFound)
+	},
+	"a reading is as fresh as the last write": func(e *env) {
+		_, f := e.put("x", 1, 5)
+		read := func(owner protocol.Owner) (string, error) {
+			f, c, err := e.db.Content(e.ctx, owner, f.UID)
+			return fmt.Sprintf("%s gen %d %s %v", f.Name, c.Gen, c.State, c.Extents), err
+		}
+		last := ""
+		changed := func(what string) {
+			e.Helper()
+			now, err := read(alice)
+			e.ok(err)
+			if now == last {
+				e.Fatalf("%s: still read as %s", what, now)
+			}
+			last = now
+			again, err := read(alice)
+			e.ok(err)
+			e.same("read again", again, now)
+			_, err = read(bob)
+			e.kind(err, protocol.KindNotFound)
+		}
+		changed("put")
+		name, soon := "y", e.clock.Now().Add(time.Minute)
+		psoon := &soon
+		_, err := e.db.PatchFile(e.ctx, alice, f.UID, meta.FilePatch{Name: &name, ExpiresAt: &psoon})
+		e.ok(err)
+		changed("renamed")
+		_, c, err := e.db.Content(e.ctx, alice, f.UID)
+		e.ok(err)
+		e.ok(e.db.MarkDamaged(e.ctx, c.ID, c.Gen))
+		changed("damaged")
+		e.put("z", 1, 5)
+		changed("healed by equal bytes, which lie elsewhere")
+		e.clock.Add(time.Minute)
+		_, err = read(alice)
+		e.kind(err, protocol.KindNotFound)
+		e.clock.Add(-time.Minute)
+		_, err = read(alice)
+		e.ok(err)
+		e.ok(e.db.DeleteFile(e.ctx, alice, f.UID))
+		_, err = read(alice)
 		e.kind(err, protocol.KindNotFound)
 	},
 	"blocks over the edges of their rows": func(e *env) {

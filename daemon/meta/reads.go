@@ -1,0 +1,59 @@
+package meta
+
+import (
+	"sync"
+
+	"github.com/osproxy/osproxy/daemon/recent"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+const (
+	// readsMax bounds the readings remembered, and readExtents the extents of
+	// each, together a few MiB.
+	readsMax    = 8 << 10
+	readExtents = 16
+)
+
+// reads remembers what Content answered. A reading holds as long as nothing at
+// all is written, which is coarse, cannot be wrong, and is what a file needs
+// that many read at once; after that its extents do, while their gen is the
+// content's.
+type reads struct {
+	mu     sync.Mutex
+	recent *recent.Values[readKey, reading]
+}
+
+type readKey struct {
+	owner protocol.Owner
+	uid   protocol.UID
+}
+
+type reading struct {
+	// changes is what writer.changes was before the reading.
+	changes uint64
+	file    protocol.File
+	content Content
+}
+
+func newReads() *reads { return &reads{recent: recent.New[readKey, reading](readsMax)} }
+
+func (r *reads) get(owner protocol.Owner, uid protocol.UID) (reading, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.recent.Get(readKey{owner, uid})
+}
+
+func (r *reads) put(owner protocol.Owner, uid protocol.UID, v reading) {
+	if n := len(v.content.Extents); n == 0 || n > readExtents {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recent.Put(readKey{owner, uid}, v)
+}
+
+// holds reports whether the reading is what the database would give: nothing
+// was committed since, and the file has not expired at now.
+func (v reading) holds(changes uint64, now int64) bool {
+	return v.changes == changes && (v.file.ExpiresAt == nil || ms(v.file.ExpiresAt.Time) > now)
+}
