@@ -118,6 +118,7 @@ func (d *fakeDaemon) serve(w http.ResponseWriter, r *http.Request) {
 	mux.HandleFunc("PUT /v1/uploads/{uid}/parts/{n}", func(w http.ResponseWriter, r *http.Request) { d.putPart(w, r, body) })
 	mux.HandleFunc("POST /v1/uploads/{uid}/commit", func(w http.ResponseWriter, r *http.Request) { d.commit(w, r, body) })
 	mux.HandleFunc("POST /v1/uploads/{uid}/claim", func(w http.ResponseWriter, r *http.Request) { d.claim(w, r, body) })
+	mux.HandleFunc("GET /v1/files", d.list)
 	mux.HandleFunc("GET /v1/files/{uid}", d.getFile)
 	mux.HandleFunc("PATCH /v1/files/{uid}", func(w http.ResponseWriter, r *http.Request) { d.patch(w, r, body) })
 	mux.HandleFunc("DELETE /v1/files/{uid}", d.deleteFile)

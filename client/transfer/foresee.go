@@ -39,6 +39,7 @@ func (e *Engine) WouldPutStream(ctx context.Context, req PutRequest) (Result, er
 func (e *Engine) WouldGet(ctx context.Context, req GetRequest) (Result, error) {
 	g := e.newGet(req)
 	err := g.foresee(ctx)
+	g.target.close()
 	return foreseen(ctx, g.fetch.item, g.begun, g.res, err)
 }
 
@@ -128,7 +129,7 @@ func (g *get) foresee(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := g.e.left(caps.ServerID, DirectionGet, g.target, g.fetch.file.Name)
+	found, err := g.e.left(caps.ServerID, DirectionGet, g.target.path(), g.fetch.file.Name)
 	for _, t := range found {
 		if t.UID == g.req.UID {
 			g.res.Would, g.res.Transfer = Resumed, t.ID

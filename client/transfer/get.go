@@ -19,12 +19,16 @@ type get struct {
 	fetch fetch
 	res   Result
 
-	target string
+	// name is where the target lies below req.In, as a stored name; "" is the
+	// File's own.
+	name   string
+	target target
 	lease  *lease
 	record *Transfer
-	part   string
-	f      *os.File
-	blank  bool // the part file was made by this run
+	// part is the name of the part file, beside the target's.
+	part  string
+	f     *os.File
+	blank bool // the part file was made by this run
 }
 
 // Get downloads one File into a part file beside its target, verifies each
@@ -45,6 +49,14 @@ func (e *Engine) Get(ctx context.Context, req GetRequest) (Result, error) {
 func (e *Engine) resumeGet(ctx context.Context, l *lease, t *Transfer) (Result, error) {
 	g := e.newGet(GetRequest{UID: t.UID, Path: t.Path, IfExists: t.IfExists, NoVerify: t.NoVerify, SHA256: t.SHA256})
 	g.lease, g.record = l, t
+	if t.Below != "" {
+		in, err := OpenTree(t.Below)
+		if err != nil {
+			return g.conclude(ctx, err)
+		}
+		defer in.Close()
+		g.req.In, g.name = in, t.Name
+	}
 	return g.conclude(ctx, g.run(ctx, func(ctx context.Context) error {
 		caps, err := e.capabilities(ctx, &g.fetch.tries)
 		if err != nil {
@@ -65,7 +77,7 @@ func (g *get) run(ctx context.Context, attach func(context.Context) error) error
 	if err := g.locate(ctx); err != nil {
 		return err
 	}
-	if err := g.req.Place.wait(ctx, g.target); err != nil {
+	if err := g.req.Place.wait(ctx, g.target.path()); err != nil {
 		return err
 	}
 	if err := attach(ctx); err != nil {
@@ -84,7 +96,7 @@ func (g *get) run(ctx context.Context, attach func(context.Context) error) error
 
 // locate asks for the File and finds out where it goes.
 func (g *get) locate(ctx context.Context) (err error) {
-	f, err := g.e.file(ctx, &g.fetch.tries, g.req.UID)
+	f, err := g.ask(ctx)
 	if err != nil {
 		return err
 	}
@@ -93,18 +105,39 @@ func (g *get) locate(ctx context.Context) (err error) {
 	if err := g.fetch.knownOther(g.req.SHA256); err != nil {
 		return err
 	}
-	if g.target, err = targetPath(g.req.Path, f.Name); err != nil {
+	if err := g.aim(f); err != nil {
 		return err
 	}
-	g.res.Path = g.target
+	g.res.Path = g.target.path()
 	g.fetch.item.called(f.Name)
 	g.fetch.item.grow(f.Size)
 	return nil
 }
 
+// ask is what is known of the File: what the caller knows, or the daemon.
+func (g *get) ask(ctx context.Context) (protocol.File, error) {
+	if g.req.File != nil {
+		return *g.req.File, protocol.CheckSize(g.req.File.Size)
+	}
+	return g.e.file(ctx, &g.fetch.tries, g.req.UID)
+}
+
+// aim finds the target.
+func (g *get) aim(f protocol.File) (err error) {
+	if g.req.In == nil {
+		g.target, err = openTarget(g.req.Path, f.Name)
+		return err
+	}
+	if g.name == "" {
+		g.name = f.Name
+	}
+	g.target, err = g.req.In.target(g.name)
+	return err
+}
+
 // decide is the outcome when what lies at the target decides it, else "".
 func (g *get) decide(ctx context.Context) (Outcome, error) {
-	found, err := lookAt(ctx, g.target, g.fetch.file)
+	found, err := g.target.look(ctx, g.fetch.file)
 	switch {
 	case err != nil || found == existsNot:
 		return "", err
@@ -120,7 +153,7 @@ func (g *get) decide(ctx context.Context) (Outcome, error) {
 	case g.req.IfExists == ExistsOverwrite:
 		return "", nil
 	}
-	return "", alreadyThere(g.target)
+	return "", alreadyThere(g.target.path())
 }
 
 // checkExisting holds a target that is complete to the SHA-256 that the caller
@@ -129,12 +162,12 @@ func (g *get) checkExisting(ctx context.Context) error {
 	if g.req.SHA256 == "" {
 		return nil
 	}
-	f, err := os.Open(g.target)
+	f, err := g.target.root.Open(g.target.name)
 	if err != nil {
-		return localError("open "+g.target, err)
+		return g.target.failed("open "+g.target.path(), err)
 	}
 	defer f.Close()
-	return g.checkSum(ctx, f, g.target+" has the content of the file, and", "it was left as it is")
+	return g.checkSum(ctx, f, g.target.path()+" has the content of the file, and", "it was left as it is")
 }
 
 // attach looks for an earlier run of the same get on this machine.
@@ -150,7 +183,7 @@ func (g *get) attach(ctx context.Context) error {
 	if g.oneBlock() {
 		find = g.e.left
 	}
-	found, err := find(caps.ServerID, DirectionGet, g.target, g.fetch.file.Name)
+	found, err := find(caps.ServerID, DirectionGet, g.target.path(), g.fetch.file.Name)
 	if err != nil {
 		return err
 	}
@@ -179,11 +212,12 @@ func (g *get) remember(ctx context.Context) (err error) {
 	if g.lease != nil {
 		g.record.Attempts++
 		g.record.IfExists, g.record.NoVerify, g.record.SHA256 = g.req.IfExists, g.req.NoVerify, g.req.SHA256
-		g.part = g.record.Target
+		g.part = partPath(g.target.name, g.record.ID)
+		g.record.Target = g.target.pathOf(g.part)
 		return g.lease.save(g.record)
 	}
 	id := newID()
-	g.part = partPath(g.target, id)
+	g.part = partPath(g.target.name, id)
 	if g.e.cfg.State == nil {
 		return nil
 	}
@@ -192,14 +226,17 @@ func (g *get) remember(ctx context.Context) (err error) {
 		return err
 	}
 	g.record = &Transfer{ID: id, Kind: DirectionGet, ServerID: caps.ServerID, Server: g.e.cfg.Client.Server(), UID: g.req.UID,
-		Path: g.target, Name: g.fetch.file.Name, Size: g.fetch.file.Size, Target: g.part,
-		IfExists: g.req.IfExists, NoVerify: g.req.NoVerify, SHA256: g.req.SHA256, Attempts: 1}
+		Path: g.target.path(), Name: g.fetch.file.Name, Size: g.fetch.file.Size, Target: g.target.pathOf(g.part),
+		Below: g.req.In.path(), IfExists: g.req.IfExists, NoVerify: g.req.NoVerify, SHA256: g.req.SHA256, Attempts: 1}
 	g.lease, err = g.e.cfg.State.create(g.record, !g.oneBlock())
 	return err
 }
 
 // download fills the part file and makes it the target.
 func (g *get) download(ctx context.Context) error {
+	if err := g.target.prepare(); err != nil {
+		return err
+	}
 	if err := g.remember(ctx); err != nil {
 		return err
 	}
@@ -225,14 +262,15 @@ func (g *get) download(ctx context.Context) error {
 // open makes the part file, or opens the one of an earlier run, and gives it
 // its full length.
 func (g *get) open() (err error) {
-	_, err = os.Lstat(g.part)
+	path := g.target.pathOf(g.part)
+	_, err = g.target.root.Lstat(g.part)
 	g.blank = errors.Is(err, fs.ErrNotExist)
-	if g.f, err = os.OpenFile(g.part, os.O_RDWR|os.O_CREATE, 0o666); err != nil {
-		return localError("make "+g.part, err)
+	if g.f, err = g.target.root.OpenFile(g.part, os.O_RDWR|os.O_CREATE, 0o666); err != nil {
+		return g.target.failed("make "+path, err)
 	}
 	if err := g.f.Truncate(g.fetch.file.Size); err != nil {
 		g.f.Close()
-		return localError("make room for "+g.target, err)
+		return localError("make room for "+g.target.path(), err)
 	}
 	return nil
 }
@@ -253,7 +291,7 @@ func (g *get) missing(ctx context.Context) ([]int, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, localError("check "+g.part, err)
+		return nil, localError("check "+g.target.pathOf(g.part), err)
 	}
 	held := size
 	for _, i := range missing {
@@ -270,7 +308,7 @@ func (g *get) fetchAll(ctx context.Context, missing []int) error {
 	return parallel(ctx, g.e.cfg.PartsPerFile, len(runs), func(ctx context.Context, buf []byte, i int) error {
 		return g.fetch.run(ctx, runs[i], buf, func(p []byte, off int64) error {
 			if _, err := g.f.WriteAt(p, off); err != nil {
-				return localError("write "+g.part, err)
+				return localError("write "+g.target.pathOf(g.part), err)
 			}
 			return nil
 		})
@@ -283,9 +321,9 @@ func (g *get) finish(ctx context.Context) error {
 		return err
 	}
 	if err := g.f.Close(); err != nil {
-		return localError("write "+g.part, err)
+		return localError("write "+g.target.pathOf(g.part), err)
 	}
-	if err := g.e.folders.publish(g.part, g.target, g.req.IfExists == ExistsOverwrite); err != nil {
+	if err := g.e.folders.publish(g.target, g.part, g.req.IfExists == ExistsOverwrite); err != nil {
 		return err
 	}
 	g.res.Outcome, g.res.Verified = Downloaded, g.fetch.verify
@@ -298,19 +336,26 @@ func (g *get) finish(ctx context.Context) error {
 
 // drop removes the part file and the transfer.
 func (g *get) drop() error {
-	part := g.part
-	if part == "" && g.record != nil {
-		part = g.record.Target
-	}
-	if part != "" {
-		if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return localError("remove "+part, err)
-		}
+	if err := g.dropPart(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return localError("remove what was received", err)
 	}
 	if g.lease == nil {
 		return nil
 	}
 	return g.lease.forget()
+}
+
+// dropPart removes the part file of this run, or of an earlier one.
+func (g *get) dropPart() error {
+	switch {
+	case g.part != "":
+		return g.target.root.Remove(g.part)
+	case g.record == nil:
+		return nil
+	case g.target.root != nil:
+		return g.target.root.Remove(partPath(g.target.name, g.record.ID))
+	}
+	return os.Remove(g.record.Target)
 }
 
 // hopeless are the kinds that running again cannot mend: what was received
@@ -322,6 +367,7 @@ func hopeless(err error) bool {
 
 // conclude turns the run's end into its result.
 func (g *get) conclude(ctx context.Context, err error) (Result, error) {
+	defer g.target.close()
 	g.fetch.item.end(err == nil)
 	g.res.SentBytes = g.fetch.received.Load()
 	g.res.Retries = g.fetch.tries.count()

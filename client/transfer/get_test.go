@@ -320,6 +320,11 @@ func TestGetOfAnotherContent(t *testing.T) {
 // stopGet cancels a get after so many ranges.
 func stopGet(t *testing.T, r *rig, uid protocol.UID, after int64) Result {
 	t.Helper()
+	return stopGetOf(t, r, GetRequest{UID: uid, Path: r.dir}, after)
+}
+
+func stopGetOf(t *testing.T, r *rig, req GetRequest, after int64) Result {
+	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	stop := errors.New("stop")
@@ -333,7 +338,7 @@ func stopGet(t *testing.T, r *rig, uid protocol.UID, after int64) Result {
 	})
 	e := r.engine(t)
 	e.cfg.PartsPerFile = 1
-	res, err := e.Get(ctx, GetRequest{UID: uid, Path: r.dir})
+	res, err := e.Get(ctx, req)
 	r.d.on(nil)
 	e2 := wantKind(t, err, protocol.KindInterrupted)
 	if res.Transfer == "" || !errors.Is(err, stop) || e2.Hint != resumeCommand(res.Transfer) {

@@ -94,7 +94,7 @@ func (g *get) checkSum(ctx context.Context, r io.ReaderAt, who, so string) error
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return localError("check what is to be "+g.target, err)
+		return localError("check what is to be "+g.target.path(), err)
 	}
 	if sum := hexOf(h); sum != g.req.SHA256 {
 		return g.fetch.otherSum(who, sum, g.req.SHA256, so)
@@ -109,7 +109,7 @@ func (g *get) settlePart(ctx context.Context) error {
 	both.Go(func() error { return g.checkSum(ctx, g.f, "what was received has", "nothing was written") })
 	both.Go(func() error {
 		if err := g.f.Sync(); err != nil {
-			return localError("write "+g.part, err)
+			return localError("write "+g.target.pathOf(g.part), err)
 		}
 		return nil
 	})

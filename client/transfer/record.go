@@ -59,6 +59,9 @@ type Transfer struct {
 	Stamp *Stamp `json:"stamp"`
 	// Target is the file a get writes into until it is complete.
 	Target string `json:"target,omitempty"`
+	// Below is the folder that Path must not lead out of, whatever has become
+	// of what lies between, "" without one.
+	Below string `json:"below,omitempty"`
 	// What a put gives the File, should it have to begin anew.
 	MediaType string            `json:"media_type,omitempty"`
 	Meta      map[string]string `json:"meta,omitempty"`

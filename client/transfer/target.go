@@ -8,11 +8,60 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/osproxy/osproxy/protocol"
 )
+
+// target is the file that a get makes: a name below a folder, out of which
+// neither the name nor a link on the way leads.
+type target struct {
+	// root is the folder, open; nil while it is not there.
+	root *os.Root
+	dir  string // its absolute path
+	// name is relative to dir. Where a whole tree is got it has folders.
+	name string
+	// tree is what root belongs to, nil where it is the target's own.
+	tree *Tree
+}
+
+// openTarget is the target of a get of one file. Its folder is there.
+func openTarget(path, stored string) (target, error) {
+	path, err := targetPath(path, stored)
+	if err != nil {
+		return target{}, err
+	}
+	dir, name := filepath.Split(path)
+	dir = filepath.Clean(dir)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return target{}, localError("open "+dir, err)
+	}
+	return target{root: root, dir: dir, name: name}, nil
+}
+
+// close gives the folder back. The zero target has none.
+func (t target) close() {
+	if t.root != nil && t.tree == nil {
+		t.root.Close()
+	}
+}
+
+// path is the absolute path of the target, pathOf that of what lies beside it.
+func (t target) path() string { return t.pathOf(t.name) }
+
+func (t target) pathOf(name string) string { return filepath.Join(t.dir, name) }
+
+// prepare makes the folders that the target lies in.
+func (t *target) prepare() (err error) {
+	if t.tree != nil {
+		t.root, err = t.tree.prepare(filepath.Dir(t.name))
+	}
+	return err
+}
 
 // targetPath is the absolute path of the file a get makes: path itself, or,
 // where that is a folder (or "", the current one), the last segment of the
@@ -53,13 +102,31 @@ func endsInSeparator(path string) bool {
 // the file: it must not lead out of the folder.
 func localName(stored string) (string, error) {
 	name := protocol.LastSegment(stored)
-	if protocol.CheckName(name) != nil || !filepath.IsLocal(name) || strings.ContainsRune(name, os.PathSeparator) ||
-		runtime.GOOS == "windows" && windowsRefuses(name) {
-		return "", &protocol.Error{Kind: protocol.KindBadName,
-			Message: fmt.Sprintf("the stored name %q cannot be a file's name here; nothing was written", stored),
-			Hint:    "Choose a name: osp get UID -o PATH"}
+	if refusedName(name) {
+		return "", cannotBeNamed(stored)
 	}
 	return name, nil
+}
+
+// localPath is a whole stored name as a path below some folder, as far as it
+// can be one: each of its segments must be possible as a file's name here.
+func localPath(stored string) (string, error) {
+	if protocol.CheckName(stored) != nil || slices.ContainsFunc(strings.Split(stored, "/"), refusedName) {
+		return "", cannotBeNamed(stored)
+	}
+	return filepath.FromSlash(stored), nil
+}
+
+// refusedName reports whether a segment of a stored name cannot be a name here.
+func refusedName(name string) bool {
+	return protocol.CheckName(name) != nil || !filepath.IsLocal(name) || strings.ContainsRune(name, os.PathSeparator) ||
+		runtime.GOOS == "windows" && windowsRefuses(name)
+}
+
+func cannotBeNamed(stored string) error {
+	return &protocol.Error{Kind: protocol.KindBadName,
+		Message: fmt.Sprintf("the stored name %q cannot be a file's name here; nothing was written", stored),
+		Hint:    "Choose a name: osp get UID -o PATH"}
 }
 
 // windowsRefuses reports whether Windows would refuse a name, change it, or
@@ -108,22 +175,27 @@ const (
 	existsOther
 )
 
-// lookAt compares what lies at the target with the File, by size and then by
+// look compares what lies at the target with the File, by size and then by
 // digest, hashed on all cores.
-func lookAt(ctx context.Context, target string, f protocol.File) (existing, error) {
-	info, err := os.Lstat(target)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+func (t target) look(ctx context.Context, f protocol.File) (existing, error) {
+	if t.root == nil {
 		return existsNot, nil
+	}
+	info, err := t.root.Lstat(t.name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
+		return existsNot, nil // where it cannot be, prepare says so
 	case err != nil:
-		return 0, localError("look at "+target, err)
+		return 0, t.failed("look at "+t.path(), err)
+	case info.IsDir():
+		return 0, &protocol.Error{Kind: protocol.KindUsage, Message: t.path() + " is a folder, and so cannot be a file"}
 	case !info.Mode().IsRegular():
-		return 0, &protocol.Error{Kind: protocol.KindUsage, Message: target + " is not a regular file",
-			Hint: "To write into a pipe or a device use: osp cat UID > " + target}
+		return 0, &protocol.Error{Kind: protocol.KindUsage, Message: t.path() + " is not a regular file",
+			Hint: "To write into a pipe or a device use: osp cat UID > " + t.path()}
 	case info.Size() != f.Size || f.Digest == nil:
 		return existsOther, nil
 	}
-	r, err := os.Open(target)
+	r, err := t.root.Open(t.name)
 	if err != nil {
 		return existsOther, nil // it cannot be read, so it is not known to be the same
 	}
@@ -145,30 +217,46 @@ func alreadyThere(target string) error {
 
 // publish makes the complete part file the target, durably. Unless it may
 // replace, it never lands on a file that came meanwhile.
-func (f *folders) publish(part, target string, replace bool) error {
+func (f *folders) publish(t target, part string, replace bool) error {
 	if !replace {
-		err := os.Link(part, target)
+		err := t.root.Link(part, t.name)
 		switch {
 		case err == nil:
-			os.Remove(part) // a second name of a complete file; nothing is lost if it stays
-			return f.published(target, nil)
+			_ = t.root.Remove(part) // a second name of a complete file; nothing is lost if it stays
+			return f.published(t, nil)
 		case errors.Is(err, fs.ErrExist):
-			return alreadyThere(target)
+			return alreadyThere(t.path())
 		}
 		// A file system without hard links: look, then rename.
-		if _, err := os.Lstat(target); !errors.Is(err, fs.ErrNotExist) {
-			return alreadyThere(target)
+		if _, err := t.root.Lstat(t.name); !errors.Is(err, fs.ErrNotExist) {
+			return alreadyThere(t.path())
 		}
 	}
-	return f.published(target, os.Rename(part, target))
+	return f.published(t, t.root.Rename(part, t.name))
 }
 
-func (f *folders) published(target string, err error) error {
+func (f *folders) published(t target, err error) error {
 	if err == nil {
-		err = f.sync(filepath.Dir(target))
+		err = f.sync(filepath.Dir(t.path()))
 	}
 	if err != nil {
-		return localError("put "+target+" in place", err)
+		return t.failed("put "+t.path()+" in place", err)
 	}
 	return nil
+}
+
+// failed words an error of the target's folder. Where a link leads out of it,
+// that is what is wrong.
+func (t target) failed(op string, err error) error {
+	for dir := t.name; dir != "."; dir = filepath.Dir(dir) {
+		info, lerr := t.root.Lstat(dir)
+		if lerr != nil || info.Mode()&fs.ModeSymlink == 0 {
+			continue
+		}
+		if _, serr := t.root.Stat(dir); serr != nil && !errors.Is(serr, fs.ErrNotExist) {
+			return &protocol.Error{Kind: protocol.KindUsage, Op: op, Err: err,
+				Message: t.pathOf(dir) + " is a symbolic link that leads out of " + t.dir + "; nothing was written"}
+		}
+	}
+	return localError(op, err)
 }

@@ -88,7 +88,13 @@ type GetRequest struct {
 	UID protocol.UID
 	// Path is the target file, or a folder to put it in under its stored
 	// name; "" is the current folder.
-	Path     string
+	Path string
+	// In is where the File goes instead, under its whole stored name; Path is
+	// then not looked at.
+	In *Tree
+	// File is what a list said of it, where there is one: it is then not asked
+	// for.
+	File     *protocol.File
 	IfExists IfExists
 	// NoVerify leaves blocks unchecked (Result.Verified is then false).
 	NoVerify bool

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"iter"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,13 +15,14 @@ import (
 )
 
 type getOptions struct {
-	output   string
-	force    bool
-	ifExists string
-	jobs     int
-	parts    int
-	noVerify bool
-	sha256   string
+	recursive bool
+	output    string
+	force     bool
+	ifExists  string
+	jobs      int
+	parts     int
+	noVerify  bool
+	sha256    string
 }
 
 // defaultGetJobs is enough for many small files; large ones share the budget
@@ -29,16 +32,27 @@ const defaultGetJobs = 16
 func newGet(s *session) *cobra.Command {
 	o := &getOptions{}
 	cmd := &cobra.Command{
-		Use:   "get UID...",
+		Use:   "get UID... | -r PREFIX...",
 		Short: "Download files, each block verified; print the path of each",
 		Long: "Download files. Without -o a file is written to the current folder, under the last\n" +
 			"segment of its stored name. The path that was written is printed, one a line.\n" +
 			"A file appears under its name when it is complete and verified. What was\n" +
-			"interrupted goes on when the same command is run again.",
-		Args: atLeastOne("UID"),
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), s, args) },
+			"interrupted goes on when the same command is run again.\n\n" +
+			"With -r all files are got whose stored names are PREFIX or go on with a slash behind\n" +
+			"it (/ alone: all you have), each under its whole name below the folder of -o, which is\n" +
+			"made where it is missing. Of files with one name the newest is got. Nothing is written\n" +
+			"outside that folder, whatever names and links say.",
+		Example: "  osp get $uid -o copy.iso\n  osp get -r photos -o backup     # backup/photos/2026/a.jpg",
+		Args:    atLeastOne("UID or PREFIX"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.recursive {
+				return o.runTree(cmd.Context(), s, args)
+			}
+			return o.run(cmd.Context(), s, args)
+		},
 	}
 	f := cmd.Flags()
+	f.BoolVarP(&o.recursive, "recursive", "r", false, "get all files below name prefixes, instead of uids")
 	s.addDryRun(f)
 	f.StringVarP(&o.output, "output", "o", "", "file or folder to write to; - is standard output")
 	f.BoolVarP(&o.force, "force", "f", false, "replace an existing file: --if-exists overwrite")
@@ -56,8 +70,8 @@ func newGet(s *session) *cobra.Command {
 	return cmd
 }
 
-// check refuses options that mean nothing.
-func (o *getOptions) check(files int) error {
+// checkValues refuses values that parse but mean nothing.
+func (o *getOptions) checkValues() error {
 	switch transfer.IfExists(o.ifExists) {
 	case transfer.ExistsFail, transfer.ExistsSkip, transfer.ExistsOverwrite:
 	default:
@@ -66,7 +80,12 @@ func (o *getOptions) check(files int) error {
 	if err := between("--jobs", o.jobs, maxJobs); err != nil {
 		return err
 	}
-	if err := between("--parts", o.parts, maxPartsPerFile); err != nil {
+	return between("--parts", o.parts, maxPartsPerFile)
+}
+
+// check refuses options that do not fit so many files.
+func (o *getOptions) check(files int) error {
+	if err := o.checkValues(); err != nil {
 		return err
 	}
 	if o.sha256 != "" && files > 1 {
@@ -99,13 +118,7 @@ func (o *getOptions) run(ctx context.Context, s *session, args []string) error {
 	if o.output == standardInput && !s.dryRun {
 		return catFiles(ctx, s, opGet, ids, o.parts, transfer.CatRequest{NoVerify: o.noVerify, SHA256: strings.ToLower(o.sha256)})
 	}
-	if o.noVerify {
-		s.warn("--no-verify: what is written is not checked")
-	}
-	req := transfer.GetRequest{Path: o.output, IfExists: transfer.IfExists(o.ifExists), NoVerify: o.noVerify, SHA256: strings.ToLower(o.sha256)}
-	if o.force {
-		req.IfExists = transfer.ExistsOverwrite
-	}
+	req := o.request(s)
 	progress := &transfer.Progress{}
 	engine, err := s.engine(o.parts, progress)
 	if err != nil {
@@ -117,13 +130,30 @@ func (o *getOptions) run(ctx context.Context, s *session, args []string) error {
 		req.UID, req.Place = uid, order.Next()
 		items = append(items, s.getItem(engine, req))
 	}
-	rep := s.report(opGet, getText)
 	progress.Expect(len(ids), 0)
+	s.getAll(ctx, progress, slices.Values(items), o.jobs)
+	return nil
+}
+
+// request is what all files have in common. What it leaves out is said.
+func (o *getOptions) request(s *session) transfer.GetRequest {
+	if o.noVerify {
+		s.warn("--no-verify: what is written is not checked")
+	}
+	req := transfer.GetRequest{Path: o.output, IfExists: transfer.IfExists(o.ifExists), NoVerify: o.noVerify, SHA256: strings.ToLower(o.sha256)}
+	if o.force {
+		req.IfExists = transfer.ExistsOverwrite
+	}
+	return req
+}
+
+// getAll runs downloads and reports them.
+func (s *session) getAll(ctx context.Context, progress *transfer.Progress, items iter.Seq[item], jobs int) {
+	rep := s.report(opGet, getText)
 	stop := s.show(progress, false)
-	s.work(ctx, rep, items, o.jobs)
+	s.workThrough(ctx, rep, items, jobs)
 	stop()
 	s.code = rep.close(s.now())
-	return nil
 }
 
 func (s *session) getItem(engine *transfer.Engine, req transfer.GetRequest) item {

@@ -151,7 +151,7 @@ func putItem(s *session, engine *transfer.Engine, req transfer.PutRequest, e sel
 	it := item{known: transfer.Result{Path: e.Path, Name: e.Name}, kind: transfer.DirectionPut}
 	switch {
 	case e.Err != nil:
-		it.run = func(context.Context) (transfer.Result, error) { return transfer.Result{}, e.Err }
+		return failedItem(it.known, e.Err)
 	case e.Stdin:
 		it.unsized = s.dryRun
 		it.run = s.putStream(engine, req)

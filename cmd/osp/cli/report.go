@@ -133,7 +133,7 @@ func (r *report) close(now time.Time) int {
 // sentence is the summary for people.
 func (r *report) sentence(took time.Duration) string {
 	s := r.sum
-	what := counted(s.Items, "file")
+	what := counted(s.Items)
 	if s.Failed > 0 {
 		what = fmt.Sprintf("%d of %s", s.Done, what)
 	}
@@ -189,12 +189,13 @@ func (r *report) instantText() string {
 	if r.instant == r.sum.Items {
 		return "instant"
 	}
-	return "instant: " + counted(r.instant, "file")
+	return "instant: " + counted(r.instant)
 }
 
-func counted(n int, noun string) string {
+// counted is a number of files in words.
+func counted(n int) string {
 	if n == 1 {
-		return "1 " + noun
+		return "1 file"
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return fmt.Sprintf("%d files", n)
 }

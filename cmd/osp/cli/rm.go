@@ -32,7 +32,7 @@ func removeRun(ctx context.Context, s *session, args []string, yes bool) error {
 		return err
 	}
 	if !yes && !s.dryRun {
-		if err := s.confirm(ctx, fmt.Sprintf("Delete %s for good (%s)?", counted(len(ids), "file"), strings.Join(args, " "))); err != nil {
+		if err := s.confirm(ctx, fmt.Sprintf("Delete %s for good (%s)?", counted(len(ids)), strings.Join(args, " "))); err != nil {
 			return err
 		}
 	}
