@@ -21,6 +21,9 @@ const (
 		"&_pragma=cell_size_check(1)&_pragma=mmap_size(0)&_dqs=0&_defensive=1"
 	sqliteWriter = sqliteCommon + "&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
 		"&_pragma=journal_size_limit(67108864)" +
+		// What undoes a savepoint is kept in memory: each operation's is small
+		// and ends with it, while a file of it would grow until the group ends.
+		"&_pragma=temp_store(2)" +
 		// SQLite ignores the error of a checkpoint that it begins by itself, and
 		// with it a failed sync of the log: the writer begins them (writer.go).
 		"&_pragma=wal_autocheckpoint(0)"
