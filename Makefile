@@ -71,7 +71,8 @@ cover: ## test coverage of the whole module, in coverage.out
 bench: build ## measure beside nginx + curl and other peers (BENCH=put-1g,get-4k ROUNDS=5 PEERS=nginx LARGE=1)
 	@GO='$(GO)' OSP_BIN='$(BIN)' BENCH='$(BENCH)' ROUNDS='$(ROUNDS)' PEERS='$(PEERS)' LARGE='$(LARGE)' sh scripts/bench.sh
 
-soak: ## put, kill, resume and get 10 GiB by hand (needs 25 GB of disk)
+soak: ## by hand: 200 kills in each direction; put, kill, resume and get 10 GiB (needs 25 GB of disk)
+	OSP_E2E_KILLS=200 $(GO) test -count=1 -timeout 1h -v -run '^TestKilled' ./e2e/process
 	OSP_E2E_LARGE_MIB=10240 $(GO) test -tags servers -count=1 -timeout 3h -v -run '^TestLargeFile' ./e2e/process
 
 release-snapshot: ## build release archives in dist/ (needs goreleaser v2)

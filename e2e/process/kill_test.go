@@ -13,7 +13,6 @@ import (
 )
 
 const (
-	kills = 20
 	// killSize is nine parts, the last one short.
 	killSize  = 64<<20 + 12_345
 	killConns = 3
@@ -23,17 +22,34 @@ const (
 	getRange = 4 * protocol.BlockSize
 )
 
+// killCount is how many runs are killed in each direction: OSP_E2E_KILLS, 20
+// where it is not set. `make soak` kills 200.
+func killCount(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("OSP_E2E_KILLS")
+	if text == "" {
+		return 20
+	}
+	kills, err := strconv.Atoi(text)
+	if err != nil || kills < 1 {
+		t.Fatalf("OSP_E2E_KILLS=%q is not a number of kills", text)
+	}
+	return kills
+}
+
 // killPoint is where run i of the killed runs ends: uniform in bytes.
-func killPoint(i int) int64 { return killSize * int64(2*i+1) / (2 * kills) }
+func killPoint(i, kills int) int64 { return killSize * int64(2*i+1) / int64(2*kills) }
 
 func TestKilledPutSendsAgainWhatWasInFlight(t *testing.T) {
+	kills := killCount(t)
 	d := harness.StartDaemon(t, bin, t.TempDir())
 	api := d.API()
+	dir := t.TempDir()
 	for i := range kills {
-		path := filepath.Join(t.TempDir(), fmt.Sprintf("killed-%d", i))
+		path := filepath.Join(dir, fmt.Sprintf("killed-%d", i))
 		sum := harness.WriteContent(t, path, uint64(i), killSize)
 		osp := harness.NewOSP(t, bin, d.URL)
-		sent := killAt(t, osp, d.URL, harness.Up, killPoint(i), "put", path)
+		sent := killAt(t, osp, d.URL, harness.Up, killPoint(i, kills), "put", path)
 
 		osp.Server = d.URL
 		r := resumed(t, osp, i, "put", path)
@@ -46,6 +62,9 @@ func TestKilledPutSendsAgainWhatWasInFlight(t *testing.T) {
 		if ans := api.Content(r.UID); ans.Status != http.StatusOK || ans.Err != nil || sumOf(ans.Body) != sum {
 			t.Errorf("run %d: what came back differs (status %d, %v)", i, ans.Status, ans.Err)
 		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if files := api.Files(); len(files) != kills {
 		t.Errorf("%d puts made %d files", kills, len(files))
@@ -54,14 +73,16 @@ func TestKilledPutSendsAgainWhatWasInFlight(t *testing.T) {
 }
 
 func TestKilledGetFetchesAgainWhatWasInFlight(t *testing.T) {
+	kills := killCount(t)
 	d := harness.StartDaemon(t, bin, t.TempDir())
+	dir := t.TempDir()
 	source := filepath.Join(t.TempDir(), "source")
 	sum := harness.WriteContent(t, source, 99, killSize)
 	uid := harness.NewOSP(t, bin, d.URL).Put(source).UID
 	for i := range kills {
-		target := filepath.Join(t.TempDir(), "target")
+		target := filepath.Join(dir, "target")
 		osp := harness.NewOSP(t, bin, d.URL)
-		received := killAt(t, osp, d.URL, harness.Down, killPoint(i), "get", uid.String(), "-o", target)
+		received := killAt(t, osp, d.URL, harness.Down, killPoint(i, kills), "get", uid.String(), "-o", target)
 		if _, err := os.Stat(target); err == nil {
 			t.Errorf("run %d: a killed get left its target", i)
 		}
@@ -78,6 +99,9 @@ func TestKilledGetFetchesAgainWhatWasInFlight(t *testing.T) {
 			t.Errorf("run %d: what came back differs", i)
 		}
 		onlyFile(t, target)
+		if err := os.Remove(target); err != nil {
+			t.Fatal(err)
+		}
 	}
 	stopClean(t, d)
 }
