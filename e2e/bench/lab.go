@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
 	"syscall"
-	"time"
 )
 
 // lab is where the works are done: a folder, and who runs the servers.
@@ -78,22 +76,18 @@ func (l *lab) perform(ctx context.Context, w work, out io.Writer) (err error) {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
-	var running []system
+	peers := l.peers
+	if w.oursAlone {
+		peers = nil
+	}
+	running, err := b.start(ctx, peers)
 	defer func() {
 		for _, s := range running {
 			err = errors.Join(err, s.server().stop())
 		}
 	}()
-	started := []peer{{name: "ospd", start: startOSP}}
-	if !w.oursAlone {
-		started = append(started, l.peers...)
-	}
-	for _, p := range started {
-		s, err := p.start(ctx, l, filepath.Join(b.dir, p.name))
-		if err != nil {
-			return fmt.Errorf("start %s: %w", p.name, err)
-		}
-		running = append(running, s)
+	if err != nil {
+		return err
 	}
 	b.systems = running
 	t, err := w.measure(ctx, b)
@@ -102,57 +96,4 @@ func (l *lab) perform(ctx context.Context, w work, out io.Writer) (err error) {
 	}
 	fmt.Fprint(out, t.markdown())
 	return nil
-}
-
-// measure runs a job of s once and notes under row what it took.
-func (b *bench) measure(ctx context.Context, row string, s system, j job) error {
-	one, err := b.once(ctx, s, j)
-	if err != nil {
-		return err
-	}
-	b.table.add(row, s == b.systems[0], one)
-	return nil
-}
-
-// once runs a job of s and returns what it took. Nothing is waiting for the
-// disk when it begins.
-func (b *bench) once(ctx context.Context, s system, j job) (sample, error) {
-	if err := settle(ctx, b.dir); err != nil {
-		return sample{}, err
-	}
-	return b.observe(ctx, s, j)
-}
-
-// observe is once on a disk that is as it is.
-func (b *bench) observe(ctx context.Context, s system, j job) (sample, error) {
-	if err := s.server().forgetPeak(); err != nil {
-		return sample{}, err
-	}
-	before, err := s.server().used()
-	if err != nil {
-		return sample{}, err
-	}
-	began := time.Now()
-	cpu, err := j(ctx)
-	one := sample{wall: time.Since(began), clientCPU: cpu}
-	if err != nil {
-		return sample{}, err
-	}
-	after, err := s.server().used()
-	if err != nil {
-		return sample{}, err
-	}
-	one.serverCPU, one.peak = after.cpu-before.cpu, after.peak
-	if b.table.withSync != nil && !s.durable() {
-		began = time.Now()
-		err = settle(ctx, b.dir)
-		one.sync = time.Since(began)
-	}
-	return one, err
-}
-
-// settle waits until what was written to the file system of dir is on the disk.
-func settle(ctx context.Context, dir string) error {
-	_, err := command(exec.CommandContext(ctx, "sync", "-f", dir))(ctx)
-	return err
 }

@@ -26,8 +26,9 @@ type load struct {
 
 // loadResult is what a load showed.
 type loadResult struct {
-	rate float64
-	p99  time.Duration
+	requests int
+	rate     float64
+	p99      time.Duration
 }
 
 // run sends the load. Every answer has to be a 200 with a body.
@@ -48,7 +49,7 @@ func (l load) run(ctx context.Context) (loadResult, error) {
 	}
 	elapsed := time.Since(began)
 	all := slices.Concat(took...)
-	return loadResult{rate: float64(len(all)) / elapsed.Seconds(), p99: quantile(all, 0.99)}, nil
+	return loadResult{requests: len(all), rate: float64(len(all)) / elapsed.Seconds(), p99: quantile(all, 0.99)}, nil
 }
 
 // requests sends one after the other until end, one at least, and returns

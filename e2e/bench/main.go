@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -19,7 +20,11 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if ctx.Err() != nil {
+		err = errors.New("interrupted; the servers are stopped and their folders removed")
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
@@ -47,6 +52,9 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	flags.StringVar(&o.works, "work", "", "what to measure, by commas: "+strings.Join(workNames(), ", ")+" (default all)")
 	flags.StringVar(&o.peers, "peers", "", "which peers to measure beside, by commas: "+strings.Join(peerNames(), ", ")+" (default all that are on the PATH)")
 	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
 		return err
 	}
 	if o.rounds < 1 || flags.NArg() > 0 {
@@ -65,6 +73,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		return err
 	}
 	defer l.close()
+	fmt.Fprint(out, l.describe(ctx))
 	for _, w := range works {
 		if err := l.perform(ctx, w, out); err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)

@@ -54,7 +54,6 @@ func startNginx(ctx context.Context, l *lab, dir string) (system, error) {
 
 func (s *nginxSystem) name() string    { return curlNginx }
 func (s *nginxSystem) server() *server { return s.srv }
-func (s *nginxSystem) durable() bool   { return false }
 
 func (s *nginxSystem) put(files []string, atOnce int) job {
 	if len(files) == 1 {
@@ -81,7 +80,7 @@ func (s *nginxSystem) get(names []string, dir string) job {
 
 func (s *nginxSystem) discard(name string) job { return curl(s.base + name) }
 
-func (s *nginxSystem) url(_ context.Context, name string) (string, error) { return s.base + name, nil }
+func (s *nginxSystem) url(name string) string { return s.base + name }
 
 func (s *nginxSystem) remove(_ context.Context, names []string) error {
 	var err error

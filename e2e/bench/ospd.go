@@ -63,7 +63,6 @@ func (s *ospSystem) renew(ctx context.Context) error {
 
 func (s *ospSystem) name() string    { return "osp + ospd" }
 func (s *ospSystem) server() *server { return s.srv }
-func (s *ospSystem) durable() bool   { return true }
 
 func (s *ospSystem) osp(ctx context.Context, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, s.lab.osp, args...)
@@ -111,8 +110,8 @@ func (s *ospSystem) discard(name string) job {
 	}
 }
 
-func (s *ospSystem) url(_ context.Context, name string) (string, error) {
-	return s.base + "/v1/files/" + s.uids[name] + "/content", nil
+func (s *ospSystem) url(name string) string {
+	return s.base + "/v1/files/" + s.uids[name] + "/content"
 }
 
 func (s *ospSystem) remove(ctx context.Context, names []string) error {

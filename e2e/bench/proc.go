@@ -34,7 +34,7 @@ func (s *server) used() (usage, error) {
 		if err != nil {
 			return usage{}, err
 		}
-		peak, err := parsePeak(string(text))
+		peak, err := parseKiB(string(text), "VmHWM:")
 		if err != nil {
 			return usage{}, err
 		}
@@ -119,11 +119,12 @@ func parseStat(text string) (parent int, cpu time.Duration, err error) {
 	return parent, cpu, err
 }
 
-// parsePeak reads the peak of the resident memory out of /proc/PID/status. A
-// process that has ended and was not waited for has none.
-func parsePeak(text string) (int64, error) {
+// parseKiB reads the bytes of a line such as "VmHWM:  12 kB" out of a file of
+// /proc; 0 if there is none. A process that has ended and was not waited for
+// has no memory.
+func parseKiB(text, name string) (int64, error) {
 	for line := range strings.Lines(text) {
-		value, ok := strings.CutPrefix(line, "VmHWM:")
+		value, ok := strings.CutPrefix(line, name)
 		if !ok {
 			continue
 		}

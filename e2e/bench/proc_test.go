@@ -21,16 +21,16 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
-func TestParsePeak(t *testing.T) {
+func TestParseKiB(t *testing.T) {
 	for text, want := range map[string]int64{
 		"Name:\tospd\nVmPeak:\t 9999 kB\nVmHWM:\t   26624 kB\nVmRSS:\t 1 kB\n": 26624 << 10,
 		"Name:\tospd\nState:\tZ (zombie)\n":                                    0,
 	} {
-		if got, err := parsePeak(text); err != nil || got != want {
+		if got, err := parseKiB(text, "VmHWM:"); err != nil || got != want {
 			t.Errorf("%q: %d, %v, want %d", text, got, err, want)
 		}
 	}
-	if _, err := parsePeak("VmHWM:\tmuch\n"); err == nil {
+	if _, err := parseKiB("VmHWM:\tmuch\n", "VmHWM:"); err == nil {
 		t.Error("a peak that is no number is read")
 	}
 }

@@ -35,7 +35,6 @@ type s3System struct {
 	host   string
 	home   string
 	client s3Client
-	syncs  bool
 }
 
 // s3Client says how a client's command line is written.
@@ -72,9 +71,8 @@ func versitygw(dir, address string) *exec.Cmd {
 	return c
 }
 
-// startS3 starts a server for one client; syncs says that it syncs what it
-// answers for.
-func startS3(title string, run s3Server, client s3Client, syncs bool) func(context.Context, *lab, string) (system, error) {
+// startS3 starts a server for one client.
+func startS3(title string, run s3Server, client s3Client) func(context.Context, *lab, string) (system, error) {
 	return func(ctx context.Context, l *lab, dir string) (system, error) {
 		address, err := freeAddress()
 		if err != nil {
@@ -87,7 +85,7 @@ func startS3(title string, run s3Server, client s3Client, syncs bool) func(conte
 		if err != nil {
 			return nil, err
 		}
-		s := &s3System{title: title, srv: srv, host: address, home: filepath.Join(l.dir, "s3-client"), client: client, syncs: syncs}
+		s := &s3System{title: title, srv: srv, host: address, home: filepath.Join(l.dir, "s3-client"), client: client}
 		// A server may listen before it is ready for its first bucket.
 		var failed error
 		err = until(ctx, func() bool {
@@ -103,7 +101,6 @@ func startS3(title string, run s3Server, client s3Client, syncs bool) func(conte
 
 func (s *s3System) name() string    { return s.title }
 func (s *s3System) server() *server { return s.srv }
-func (s *s3System) durable() bool   { return s.syncs }
 
 func (s *s3System) run(i invocation) job {
 	return func(ctx context.Context) (cpuTime, error) {
@@ -120,9 +117,9 @@ func (s *s3System) get(names []string, dir string) job { return s.run(s.client.g
 
 func (s *s3System) discard(name string) job { return s.run(s.client.cat(name)) }
 
-func (s *s3System) url(_ context.Context, name string) (string, error) {
+func (s *s3System) url(name string) string {
 	plain := url.URL{Scheme: "http", Host: s.host, Path: "/" + s3Bucket + "/" + name}
-	return presign(plain, s3Key, s3Secret, s3Region, time.Now(), time.Hour), nil
+	return presign(plain, s3Key, s3Secret, s3Region, time.Now(), time.Hour)
 }
 
 func (s *s3System) remove(ctx context.Context, names []string) error {

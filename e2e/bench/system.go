@@ -13,8 +13,6 @@ type system interface {
 	name() string
 	// server is the running server.
 	server() *server
-	// durable reports whether what was put is on the disk when the client ends.
-	durable() bool
 	// put stores files under their base names, several of them up to so many
 	// at once.
 	put(files []string, atOnce int) job
@@ -23,7 +21,7 @@ type system interface {
 	// discard reads one file to nowhere.
 	discard(name string) job
 	// url is where a plain GET finds a file that was put.
-	url(ctx context.Context, name string) (string, error)
+	url(name string) string
 	// remove forgets files that were put.
 	remove(ctx context.Context, names []string) error
 }
@@ -43,10 +41,10 @@ func allPeers() []peer {
 	return []peer{
 		{name: "nginx", needs: []string{"nginx", "curl"}, start: startNginx},
 		{name: "tusd", needs: []string{"tusd"}, start: startTusd},
-		{name: "minio-mc", needs: []string{"minio", "mc"}, start: startS3(mcMinIO, minio, mc{}, true)},
-		{name: "minio-s5cmd", needs: []string{"minio", "s5cmd"}, start: startS3(s5cmdMinIO, minio, s5cmd{}, true)},
-		{name: "versitygw-mc", needs: []string{"versitygw", "mc"}, start: startS3(mcVersitygw, versitygw, mc{}, false)},
-		{name: "versitygw-s5cmd", needs: []string{"versitygw", "s5cmd"}, start: startS3(s5cmdVersitygw, versitygw, s5cmd{}, false)},
+		{name: "minio-mc", needs: []string{"minio", "mc"}, start: startS3(mcMinIO, minio, mc{})},
+		{name: "minio-s5cmd", needs: []string{"minio", "s5cmd"}, start: startS3(s5cmdMinIO, minio, s5cmd{})},
+		{name: "versitygw-mc", needs: []string{"versitygw", "mc"}, start: startS3(mcVersitygw, versitygw, mc{})},
+		{name: "versitygw-s5cmd", needs: []string{"versitygw", "s5cmd"}, start: startS3(s5cmdVersitygw, versitygw, s5cmd{})},
 	}
 }
 

@@ -10,13 +10,14 @@ import (
 // sample is what one run showed.
 type sample struct {
 	wall time.Duration
-	// sync is how long what the server did not sync took to reach the disk.
+	// sync is how long a sync took after that.
 	sync                 time.Duration
 	clientCPU, serverCPU time.Duration
 	peak                 int64
-	// rate is requests a second, of works that are measured by it.
-	rate float64
-	p99  time.Duration
+	// requests, and how many a second, of works that are measured by them.
+	requests int
+	rate     float64
+	p99      time.Duration
 }
 
 // row are the samples of one system, or of one way to use it, in the order of
@@ -46,8 +47,8 @@ type table struct {
 	// ratios says above the ratios what is divided by what.
 	ratios string
 	// compare is the figure of which ratios are printed, and withSync the same
-	// with the sync included that a peer leaves out; it is nil, and no sync is
-	// measured, where nothing is left to sync.
+	// with a sync after it; it is nil, and no sync is measured, where nothing is
+	// written.
 	compare, withSync func(sample) float64
 	// targets are what ours has to reach.
 	targets []target
@@ -157,23 +158,23 @@ func (c column) cell(r *row) string {
 	return cell
 }
 
-// writeRatios prints a line for each row of ours, with a column for each rival.
+// writeRatios prints a line for each rival, with a column for each row of ours.
 func (t *table) writeRatios(out *strings.Builder) {
-	rivals := t.rivals()
+	rivals, ours := t.rivals(), t.ours()
 	if len(rivals) == 0 {
 		return
 	}
 	head := []string{t.ratios}
-	for _, r := range rivals {
+	for _, r := range ours {
 		head = append(head, r.name)
 	}
 	fmt.Fprintln(out)
 	writeRow(out, head)
 	writeRule(out, len(head))
-	for _, r := range t.ours() {
-		cells, ours := []string{r.name}, figures(r.samples, t.compare)
-		for _, other := range rivals {
-			cells = append(cells, ratio(ours, other.values))
+	for _, other := range rivals {
+		cells := []string{other.name}
+		for _, r := range ours {
+			cells = append(cells, ratio(figures(r.samples, t.compare), other.values))
 		}
 		writeRow(out, cells)
 	}
@@ -189,8 +190,8 @@ type rival struct {
 	values []float64
 }
 
-// rivals are the rows of peers, and where a peer syncs nothing itself another
-// with its sync.
+// rivals are the rows of peers, and where syncs are measured each once more
+// with its sync: most peers sync nothing themselves.
 func (t *table) rivals() []rival {
 	var all []rival
 	for _, r := range t.rows {
@@ -198,7 +199,7 @@ func (t *table) rivals() []rival {
 			continue
 		}
 		all = append(all, rival{r.name, figures(r.samples, t.compare)})
-		if slices.ContainsFunc(r.samples, func(s sample) bool { return s.sync > 0 }) {
+		if t.withSync != nil {
 			all = append(all, rival{r.name + synced, figures(r.samples, t.withSync)})
 		}
 	}

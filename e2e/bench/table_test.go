@@ -44,9 +44,10 @@ What is compared.
 | ours | 3.00 (3.00 – 3.00) | – | 1.00 | 2.00 | 30 |
 | theirs | 2.00 (2.00 – 2.00) | 2.00 | 1.00 | 1.00 | 5 |
 
-| ours / theirs | theirs | theirs + sync |
-|---|---|---|
-| ours | 1.50 (1.50 – 1.50) | 0.75 (0.75 – 0.75) |
+| ours / theirs | ours |
+|---|---|
+| theirs | 1.50 (1.50 – 1.50) |
+| theirs + sync | 0.75 (0.75 – 0.75) |
 
 `
 	if got := table.markdown(); got != want {

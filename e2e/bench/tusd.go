@@ -52,7 +52,6 @@ func startTusd(ctx context.Context, l *lab, dir string) (system, error) {
 
 func (s *tusSystem) name() string    { return tusTusd }
 func (s *tusSystem) server() *server { return s.srv }
-func (s *tusSystem) durable() bool   { return false }
 
 // put sends each file in one request, which creates the upload and carries
 // the bytes.
@@ -209,7 +208,7 @@ func (s *tusSystem) piece(ctx context.Context, name, to string, from, end int64)
 	return err
 }
 
-func (s *tusSystem) url(_ context.Context, name string) (string, error) { return s.urls[name], nil }
+func (s *tusSystem) url(name string) string { return s.urls[name] }
 
 func (s *tusSystem) remove(ctx context.Context, names []string) error {
 	return each(ctx, len(names), 16, func(ctx context.Context, i int) error {

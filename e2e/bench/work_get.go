@@ -32,7 +32,7 @@ func getSmallWork() work {
 func (b *bench) gets(ctx context.Context, title string, names []string, size int64, toFiles bool, targets ...target) (*table, error) {
 	b.table = &table{
 		title: title,
-		notes: "`osp` verifies every block as it arrives, and a file that it wrote is on the disk when it ends; curl checks and syncs nothing. Cold: the " +
+		notes: "`osp` verifies every block as it arrives, and a file that it wrote is on the disk when it ends; the others check and sync nothing. Cold: the " +
 			"daemon has just started and verifies each block before it leaves; hot: it did so a moment ago. The page cache holds the bytes for all.",
 		columns: wallColumns(),
 		ratios:  oursByTheirs,
@@ -103,10 +103,6 @@ func (g *gets) toNowhere(ctx context.Context, s system) error {
 		return err
 	}
 	return g.coldAndHot(ctx, s, "curl + ospd", func(row string) error {
-		url, err := s.url(ctx, name)
-		if err != nil {
-			return err
-		}
-		return g.measure(ctx, row, s, curl(url))
+		return g.measure(ctx, row, s, curl(s.url(name)))
 	})
 }

@@ -33,7 +33,7 @@ func putAtOnceWork() work {
 func (b *bench) puts(ctx context.Context, title string, names []string, size int64, atOnce int, targets ...target) (*table, error) {
 	b.table = &table{
 		title:    title,
-		notes:    "Fresh random bytes in each round. Ours is on the disk, hashed and verified when `osp` ends; what others leave to a sync, \"then sync\" is.",
+		notes:    "Fresh random bytes in each round. Ours is on the disk, hashed and verified when `osp` ends; then sync: what a sync takes after that.",
 		columns:  wallColumns(),
 		ratios:   oursByTheirs,
 		compare:  wall,

@@ -31,15 +31,8 @@ func slowWork() work {
 
 func (b *bench) slow(ctx context.Context, s system, names []string) error {
 	readers := slowly{piece: 32 << 10, pause: 100 * time.Millisecond}
-	urls := make([]string, len(names))
-	for i, n := range names {
-		var err error
-		if urls[i], err = s.url(ctx, n); err != nil {
-			return err
-		}
-	}
 	for i := range 1000 {
-		readers.urls = append(readers.urls, urls[i%len(urls)])
+		readers.urls = append(readers.urls, s.url(names[i%len(names)]))
 	}
 	return b.measure(ctx, s.name(), s, inside(readers.run))
 }

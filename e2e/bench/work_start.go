@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"os/exec"
-	"slices"
 	"time"
 )
 
@@ -18,7 +16,7 @@ func startWork() work {
 			ratios:  oursByTheirs,
 			compare: wall,
 		}
-		programs := b.programs()
+		programs := b.lab.programs()
 		return b.table, b.rounds(ctx, nil, func(_ system, round int) error {
 			for i := range programs {
 				p := programs[(i+round)%len(programs)]
@@ -33,34 +31,12 @@ func startWork() work {
 	}}
 }
 
-// program is one that can say its version.
-type program struct {
-	name string
-	ours bool
-	args []string
-}
-
-// programs are ours and those of others that are on the PATH.
-func (b *bench) programs() []program {
-	all := []program{
-		{"osp version", true, []string{b.lab.osp, "version"}},
-		{"ospd version", true, []string{b.lab.ospd, "version"}},
-		{"curl --version", false, []string{"curl", "--version"}},
-		{"s5cmd version", false, []string{"s5cmd", "version"}},
-		{"mc --version", false, []string{"mc", "--version"}},
-		{"tusd -version", false, []string{"tusd", "-version"}},
-		{"minio --version", false, []string{"minio", "--version"}},
-		{"versitygw --version", false, []string{"versitygw", "--version"}},
-	}
-	return slices.DeleteFunc(all, func(p program) bool { return len(missing(p.args[:1])) > 0 })
-}
-
 // start is the median of some starts.
 func (p program) start(ctx context.Context) (sample, error) {
 	var all []sample
 	for range 20 {
 		began := time.Now()
-		cpu, err := command(exec.CommandContext(ctx, p.args[0], p.args[1:]...))(ctx)
+		cpu, err := command(p.command(ctx))(ctx)
 		if err != nil {
 			return sample{}, err
 		}
