@@ -61,7 +61,7 @@ var rules = []rule{
 	{"cmd/osp/profile", []string{"protocol"}, []string{"github.com/adrg/xdg", "github.com/gofrs/flock", "go.yaml.in/yaml/v3"}},
 	// Which files are meant is found without a daemon.
 	{"cmd/osp/selection", []string{"protocol"}, []string{"github.com/bmatcuk/doublestar/v4"}},
-	{"cmd/osp/cli", []string{"protocol", "client", "client/transfer", "cmd/osp/profile", "cmd/osp/selection"}, []string{
+	{"cmd/osp/cli", []string{"protocol", "client", "client/transfer", "docs/schema", "cmd/osp/profile", "cmd/osp/selection"}, []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "github.com/dustin/go-humanize",
 		"github.com/gabriel-vasile/mimetype", "github.com/mattn/go-isatty", "github.com/rivo/uniseg", "golang.org/x/term", "golang.org/x/text/...",
 	}},

@@ -14,10 +14,11 @@ func newCat(s *session) *cobra.Command {
 	var noVerify bool
 	cmd := &cobra.Command{
 		Use:   "cat UID...",
-		Short: "Write files to standard output, each block verified before it is written",
+		Short: "Write files to standard output, each block verified",
 		Long: "Write files to standard output, one after the other. Every block is verified before\n" +
 			"it is written; when one cannot be had, output ends there and osp does not exit 0.",
-		Args: atLeastOne("UID"),
+		Example: "  osp cat 381270594817523712 | tar t",
+		Args:    atLeastOne("UID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ids, err := uids(args)
 			if err != nil {

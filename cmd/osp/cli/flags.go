@@ -46,18 +46,18 @@ const (
 )
 
 func (g *globals) add(f *pflag.FlagSet) {
-	f.StringVarP(&g.profile, "profile", "p", "", "profile to take server and token from (see osp profile)")
-	f.StringVar(&g.server, "server", client.DefaultServer, "URL of the daemon")
+	f.StringVarP(&g.profile, "profile", "p", "", "`NAME` of the profile to take server and token from (see osp profile)")
+	f.StringVar(&g.server, "server", client.DefaultServer, "`URL` of the daemon")
 	f.BoolVar(&g.json, "json", false, "print results as JSON, one object a line")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "print only what a script needs: uids, paths, errors")
 	f.CountVarP(&g.verbose, "verbose", "v", "say on standard error how each file was done; -vv: every request too")
-	f.StringVar(&g.progress, "progress", progressAuto, "how to show progress: auto, bar, plain or none")
-	f.DurationVar(&g.interval, "progress-interval", 10*time.Second, "least time between two plain progress lines")
-	f.DurationVar(&g.timeout, "timeout", 0, "give up after this long, keeping state (0: never)")
+	f.StringVar(&g.progress, "progress", progressAuto, "`HOW` to show progress: auto, bar, plain or none")
+	f.DurationVar(&g.interval, "progress-interval", 10*time.Second, "least `TIME` between two plain progress lines")
+	f.DurationVar(&g.timeout, "timeout", 0, "`TIME` after which to give up, keeping state (0: never)")
 	f.IntVar(&g.retries, "retries", 8, "how often one request is tried again")
-	f.DurationVar(&g.retryFor, "retry-max-elapsed", transfer.DefaultRetryMaxElapsed, "how long one request is tried again")
+	f.DurationVar(&g.retryFor, "retry-max-elapsed", transfer.DefaultRetryMaxElapsed, "`TIME` for which one request is tried again")
 	f.IntVar(&g.connections, "connections", 16, "requests in flight at once, over all files")
-	f.StringVar(&g.bwlimit, "bwlimit", rateOff, "most bytes a second, over all connections: 20M, 1.5MiB, UP:DOWN or off")
+	f.StringVar(&g.bwlimit, "bwlimit", rateOff, "`RATE` in bytes a second, over all connections: 20M, 1.5MiB, UP:DOWN or off")
 }
 
 // check refuses values that parse but mean nothing.

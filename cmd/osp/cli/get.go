@@ -42,8 +42,9 @@ func newGet(s *session) *cobra.Command {
 			"it (/ alone: all you have), each under its whole name below the folder of -o, which is\n" +
 			"made where it is missing. Of files with one name the newest is got. Nothing is written\n" +
 			"outside that folder, whatever names and links say.",
-		Example: "  osp get $uid -o copy.iso\n  osp get -r photos -o backup     # backup/photos/2026/a.jpg",
-		Args:    atLeastOne("UID or PREFIX"),
+		Example: "  osp get 381270594817523712 -o copy.iso\n  osp get 381270594817523712 -o - | tar t\n" +
+			"  osp get -r photos -o backup     # backup/photos/2026/a.jpg",
+		Args: atLeastOne("UID or PREFIX"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.recursive {
 				return o.runTree(cmd.Context(), s, args)
@@ -54,13 +55,13 @@ func newGet(s *session) *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVarP(&o.recursive, "recursive", "r", false, "get all files below name prefixes, instead of uids")
 	s.addDryRun(f)
-	f.StringVarP(&o.output, "output", "o", "", "file or folder to write to; - is standard output")
+	f.StringVarP(&o.output, "output", "o", "", "`PATH` of the file or folder to write to; - is standard output")
 	f.BoolVarP(&o.force, "force", "f", false, "replace an existing file: --if-exists overwrite")
 	f.IntVarP(&o.jobs, "jobs", "j", defaultGetJobs, "files at once")
 	f.IntVarP(&o.parts, "parts", "c", transfer.DefaultPartsPerFile, "ranges at once")
-	f.StringVar(&o.ifExists, "if-exists", string(transfer.ExistsFail), "what to do about a different existing file: fail, skip or overwrite")
+	f.StringVar(&o.ifExists, "if-exists", string(transfer.ExistsFail), "`WHAT` to do about a different existing file: fail, skip or overwrite")
 	f.BoolVar(&o.noVerify, "no-verify", false, "do not verify blocks")
-	f.StringVar(&o.sha256, "sha256", "", "HEX: the plain SHA-256 the file must have, else nothing is written (one UID only)")
+	f.StringVar(&o.sha256, "sha256", "", "plain SHA-256 in `HEX` that the file must have, else nothing is written (one UID only)")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if o.force && cmd.Flags().Changed("if-exists") && o.ifExists != string(transfer.ExistsOverwrite) {
 			return usagef("-f and --if-exists %s contradict each other", o.ifExists)

@@ -29,7 +29,7 @@ func newHash(s *session) *cobra.Command {
 		Args:    atLeastOne("FILE"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), s, args) },
 	}
-	cmd.Flags().StringVar(&o.algorithm, "algo", string(transfer.AlgorithmDigest), "what to compute: content_hash, sha256 or md5")
+	cmd.Flags().StringVar(&o.algorithm, "algo", string(transfer.AlgorithmDigest), "`HASH` to compute: content_hash, sha256 or md5")
 	cmd.Flags().IntVarP(&o.jobs, "jobs", "j", defaultJobs, "files at once")
 	return cmd
 }

@@ -13,6 +13,8 @@ func newHelp(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:         "help [VERB | TOPIC]",
 		Short:       "Print the help of a verb, or a topic",
+		Long:        "Print what a verb does and the flags it has, or a topic: exit-codes, environment, formats.",
+		Example:     "  osp help put\n  osp help transfers list\n  osp help exit-codes",
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
@@ -27,26 +29,30 @@ func newHelp(root *cobra.Command) *cobra.Command {
 	}
 }
 
-// newExitCodesTopic is `osp help exit-codes`.
-func newExitCodesTopic() *cobra.Command {
-	return &cobra.Command{Use: "exit-codes", Short: "Exit codes of osp, for scripts", Long: exitCodesText()}
-}
-
-// newEnvironmentTopic is `osp help environment`, made from the flags of all
-// verbs when it is asked for.
-func newEnvironmentTopic(root *cobra.Command) *cobra.Command {
-	topic := &cobra.Command{Use: "environment", Short: "Environment variables osp reads"}
-	topic.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
-		fmt.Fprint(cmd.OutOrStdout(), environmentText(root))
-	})
-	return topic
+// topics are what `osp help` knows besides verbs. Each is made from the tables
+// that hold, when it is asked for.
+func topics(root *cobra.Command) []*cobra.Command {
+	var all []*cobra.Command
+	for _, topic := range []struct {
+		name, short string
+		text        func() string
+	}{
+		{"exit-codes", "Exit codes of osp, for scripts", exitCodesText},
+		{"environment", "Environment variables osp reads", func() string { return environmentText(root) }},
+		{"formats", "What osp prints with --json", formatsText},
+	} {
+		cmd := &cobra.Command{Use: topic.name, Short: topic.short}
+		cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(cmd.OutOrStdout(), topic.text()) })
+		all = append(all, cmd)
+	}
+	return all
 }
 
 func environmentText(root *cobra.Command) string {
 	var b strings.Builder
-	b.WriteString("Every flag can be given as a variable. A flag on the command line wins; an empty\n" +
-		"variable counts as not set. Flags that may be repeated take one value a line.\n" +
-		"A variable wins over the profile (osp profile show --effective says what holds).\n\n")
+	b.WriteString(reflow("Every flag can be given as a variable. A flag on the command line wins; an empty "+
+		"variable counts as not set. Flags that may be repeated take one value a line. "+
+		"A variable wins over the profile (osp profile show --effective says what holds).\n", textWidth))
 	list := func(flags *pflag.FlagSet) {
 		flags.VisitAll(func(f *pflag.Flag) {
 			if !notVariable(f.Name) {
@@ -58,9 +64,6 @@ func environmentText(root *cobra.Command) string {
 	list(root.PersistentFlags())
 	var walk func(*cobra.Command)
 	walk = func(cmd *cobra.Command) {
-		if cmd.Name() == "completion" {
-			return
-		}
 		if cmd != root && flagCount(cmd) > 0 {
 			fmt.Fprintf(&b, "\n%s\n", cmd.CommandPath())
 			list(cmd.LocalNonPersistentFlags())
@@ -70,14 +73,21 @@ func environmentText(root *cobra.Command) string {
 		}
 	}
 	walk(root)
-	b.WriteString("\nAlso read\n" +
-		"  OSP_TOKEN                token to send; there is no flag for it, as command lines can be read by others\n" +
-		"  OSP_TOKEN_FILE           file with the token, readable by its owner only\n" +
-		"  OSP_HOME                 folder of osp's own files, instead of the system's places\n" +
-		"  CI, TERM=dumb            no bar is drawn\n" +
-		"  HTTPS_PROXY, HTTP_PROXY, NO_PROXY\n" +
-		"                           proxy to reach the daemon through\n" +
-		"osp prints no colours, whatever NO_COLOR says.\n")
+	b.WriteString("\nAlso read\n")
+	for _, v := range [][2]string{
+		{"OSP_TOKEN", "token to send; there is no flag for it, as command lines can be read by others"},
+		{"OSP_TOKEN_FILE", "file with the token, readable by its owner only"},
+		{"OSP_HOME", "folder of osp's own files, instead of the system's places"},
+		{"CI, TERM=dumb", "no bar is drawn"},
+		{"HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "proxy to reach the daemon through"},
+	} {
+		text := strings.TrimLeft(wrap(v[1], 27, textWidth), " ")
+		if len(v[0]) > 24 {
+			text = "\n" + strings.Repeat(" ", 27) + text
+		}
+		fmt.Fprintf(&b, "  %-25s%s", v[0], text)
+	}
+	b.WriteString("\nosp prints no colours, whatever NO_COLOR says.\n")
 	return b.String()
 }
 

@@ -140,6 +140,7 @@ func newLogout(s *session) *cobra.Command {
 		Short: "Forget the stored token of a profile",
 		Long: "Forget the stored token of a profile: that of --profile, else the current one. Its\n" +
 			"server is kept. The token itself stays good until it is revoked: ospd token revoke",
+		Example:     "  osp logout\n  osp logout -p ci",
 		Args:        atMost(0),
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE:        func(*cobra.Command, []string) error { return logoutRun(s) },

@@ -20,6 +20,7 @@ func newList(s *session) *cobra.Command {
 		Long: "List your files, newest first; with PREFIX those whose names begin with it. For each\n" +
 			"one line is printed: uid, size in bytes, when it was committed, and name, with tabs\n" +
 			"between; with -q the uid alone; with --json its File object.",
+		Example:     "  osp ls\n  osp ls photos/2026/\n  osp rm -y $(osp ls -q tmp/)",
 		Args:        atMost(1),
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -9,6 +9,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -133,11 +134,23 @@ func newRoot(s *session) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &protocol.Error{Kind: protocol.KindUsage, Message: err.Error(), Hint: cmd.CommandPath() + " --help"}
 	})
-	root.AddCommand(newPut(s), newGet(s), newCat(s), newStat(s), newList(s), newRemove(s), newHash(s), newVerify(s), newResume(s), newTransfers(s))
-	root.AddCommand(newLogin(s), newLogout(s), newProfile(s), newVersion(s))
-	root.AddCommand(newExitCodesTopic(), newEnvironmentTopic(root))
+	addVerbs(root, "Move files:", newPut(s), newGet(s), newCat(s), newResume(s), newTransfers(s))
+	addVerbs(root, "Look after files:", newList(s), newStat(s), newRemove(s), newVerify(s), newHash(s))
+	addVerbs(root, "Reach a daemon:", newLogin(s), newLogout(s), newProfile(s))
+	root.AddCommand(newVersion(s))
+	root.AddCommand(topics(root)...)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(cmd.OutOrStdout(), helpText(cmd)) })
 	root.SetHelpCommand(newHelp(root))
 	return root
+}
+
+// addVerbs adds verbs that help shows together.
+func addVerbs(root *cobra.Command, title string, verbs ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, verb := range verbs {
+		verb.GroupID = title
+	}
+	root.AddCommand(verbs...)
 }
 
 // needsVerb is what a command does that is only the parent of verbs.

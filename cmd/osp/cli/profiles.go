@@ -18,13 +18,16 @@ func newProfile(s *session) *cobra.Command {
 		Short: "Look at profiles, and choose the current one",
 		Long: "Look at profiles: which server, and where its token comes from. osp login makes one.\n" +
 			"They are in config.yaml, which may be edited; its form is\n\n" +
-			"  current: work\n" +
-			"  profiles:\n" +
-			"    work: {server: \"https://files.example.com\", token_command: \"pass show osp\"}\n\n" +
+			"    current: work\n" +
+			"    profiles:\n" +
+			"      work:\n" +
+			"        server: https://files.example.com\n" +
+			"        token_command: pass show osp\n\n" +
 			"token_command is run by sh when a token is needed, and prints it. A token, stored or\n" +
 			"printed, is sent to the profile's server only. Tokens are never shown, only their ids.",
-		Args: noVerb,
-		RunE: needsVerb,
+		Example: "  osp profile list\n  osp profile show --effective",
+		Args:    noVerb,
+		RunE:    needsVerb,
 	}
 	cmd.AddCommand(newProfileList(s), newProfileUse(), newProfileShow(s))
 	return cmd
@@ -67,6 +70,8 @@ func newProfileList(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use:         "list",
 		Short:       "List profiles; the current one has a *",
+		Long:        "List profiles, each with its server and where its token comes from. The current one has\na *; with -q the names alone.",
+		Example:     "  osp profile list",
 		Args:        atMost(0),
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE: func(*cobra.Command, []string) error {
@@ -115,6 +120,8 @@ func newProfileUse() *cobra.Command {
 	return &cobra.Command{
 		Use:         "use NAME",
 		Short:       "Make a profile the current one",
+		Long:        "Make a profile the one that holds where neither -p nor OSP_PROFILE names another.",
+		Example:     "  osp profile use work",
 		Args:        oneName,
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -139,6 +146,7 @@ func newProfileShow(s *session) *cobra.Command {
 		Short: "Print a profile, or with --effective what holds and why",
 		Long: "Print a profile: NAME, else the one that holds. With --effective print what a verb would\n" +
 			"work with now, and where each value comes from: flag, variable, profile or default.",
+		Example:     "  osp profile show\n  osp profile show --effective --server http://127.0.0.1:9999",
 		Args:        atMost(1),
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE: func(_ *cobra.Command, args []string) error {

@@ -20,8 +20,9 @@ func newResume(s *session) *cobra.Command {
 		Long: "Continue unfinished transfers: one by its id, those of a uid or of a path, or\n" +
 			"all that are remembered for this server. UID PATH continues an upload that\n" +
 			"nothing is remembered of, asking the daemon what it holds.",
-		Args: atMost(2),
-		RunE: func(cmd *cobra.Command, args []string) error { return resumeRun(cmd.Context(), s, args, failIfEmpty) },
+		Example: "  osp resume\n  osp resume 01JD7Q6Z0000000000000000AB\n  osp resume 381270594817523712 big.iso",
+		Args:    atMost(2),
+		RunE:    func(cmd *cobra.Command, args []string) error { return resumeRun(cmd.Context(), s, args, failIfEmpty) },
 	}
 	addFailIfEmpty(cmd.Flags(), &failIfEmpty)
 	return cmd

@@ -17,9 +17,11 @@ func newRemove(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rm UID...",
 		Short: "Delete files",
-		Long:  "Delete files for good. On a terminal osp asks first; elsewhere -y is needed.",
-		Args:  atLeastOne("UID"),
-		RunE:  func(cmd *cobra.Command, args []string) error { return removeRun(cmd.Context(), s, args, yes) },
+		Long: "Delete files for good. On a terminal osp asks first; elsewhere -y is needed. The bytes\n" +
+			"are freed later, unless another file has the same.",
+		Example: "  osp rm 381270594817523712\n  osp rm -n $(osp ls -q tmp/)",
+		Args:    atLeastOne("UID"),
+		RunE:    func(cmd *cobra.Command, args []string) error { return removeRun(cmd.Context(), s, args, yes) },
 	}
 	s.addDryRun(cmd.Flags())
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"encoding"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -42,14 +40,14 @@ func TestSchemasAgreeWithTheStructs(t *testing.T) {
 	for _, tt := range tests {
 		seen[tt.schema] = true
 		t.Run(fmt.Sprint(tt.schema, tt.below), func(t *testing.T) {
-			s := read(t, tt.schema)
+			s := schema.Read(tt.schema)
 			for _, name := range tt.below {
-				s = s.resolve(t).Properties[name]
+				s = s.Resolve().Properties[name]
 				if s.Items != nil {
 					s = s.Items
 				}
 			}
-			s.resolve(t).compare(t, reflect.TypeOf(tt.value))
+			compare(t, s.Resolve(), reflect.TypeOf(tt.value))
 		})
 	}
 	for _, name := range schema.Names() {
@@ -59,60 +57,8 @@ func TestSchemasAgreeWithTheStructs(t *testing.T) {
 	}
 }
 
-// object is what this test reads of a schema.
-type object struct {
-	Ref        string             `json:"$ref"`
-	Type       any                `json:"type"`
-	Const      any                `json:"const"`
-	Enum       []any              `json:"enum"`
-	AnyOf      []*object          `json:"anyOf"`
-	Properties map[string]*object `json:"properties"`
-	Required   []string           `json:"required"`
-	Items      *object            `json:"items"`
-	Defs       map[string]*object `json:"$defs"`
-
-	file string
-}
-
-func read(t *testing.T, name string) *object {
-	t.Helper()
-	var s object
-	if err := json.Unmarshal(schema.Text(name), &s); err != nil {
-		t.Fatal(err)
-	}
-	s.placed(name)
-	return &s
-}
-
-// placed tells all that is in the schema where it is.
-func (s *object) placed(file string) {
-	if s == nil {
-		return
-	}
-	s.file = file
-	for _, below := range slices.Concat(slices.Collect(maps.Values(s.Properties)), slices.Collect(maps.Values(s.Defs)), s.AnyOf, []*object{s.Items}) {
-		below.placed(file)
-	}
-}
-
-// resolve follows a $ref, which is to the $defs of a file.
-func (s *object) resolve(t *testing.T) *object {
-	t.Helper()
-	if s.Ref == "" {
-		return s
-	}
-	file, name, ok := strings.Cut(s.Ref, "#/$defs/")
-	if file == "" {
-		file = s.file
-	}
-	if below := read(t, file).Defs[name]; ok && below != nil {
-		return below
-	}
-	t.Fatalf("%s leads nowhere", s.Ref)
-	return nil
-}
-
-func (s *object) compare(t *testing.T, typ reflect.Type) {
+// compare holds a schema and the struct that is printed to each other.
+func compare(t *testing.T, s *schema.Object, typ reflect.Type) {
 	t.Helper()
 	var names, required []string
 	for _, f := range reflect.VisibleFields(typ) {
@@ -134,7 +80,7 @@ func (s *object) compare(t *testing.T, typ reflect.Type) {
 		if optional {
 			want = slices.DeleteFunc(want, func(kind string) bool { return kind == "null" })
 		}
-		if got := described.kinds(t); !slices.Equal(got, want) {
+		if got := described.Kinds(); !slices.Equal(got, want) {
 			t.Errorf("%s is described as %v and printed as %v", name, got, want)
 		}
 	}
@@ -147,34 +93,6 @@ func (s *object) compare(t *testing.T, typ reflect.Type) {
 	if got := slices.Sorted(slices.Values(s.Required)); !slices.Equal(got, required) {
 		t.Errorf("required are %v, always printed are %v", got, required)
 	}
-}
-
-// kinds are the JSON types that a schema allows, in order.
-func (s *object) kinds(t *testing.T) []string {
-	t.Helper()
-	s = s.resolve(t)
-	var found []string
-	switch named := s.Type.(type) {
-	case string:
-		found = []string{named}
-	case []any:
-		for _, kind := range named {
-			found = append(found, kind.(string))
-		}
-	}
-	for _, v := range append(s.Enum, s.Const) {
-		switch v.(type) {
-		case string:
-			found = append(found, "string")
-		case float64:
-			found = append(found, "integer")
-		}
-	}
-	for _, one := range s.AnyOf {
-		found = append(found, one.kinds(t)...)
-	}
-	slices.Sort(found)
-	return slices.Compact(found)
 }
 
 // kinds are the JSON types that a value of a Go type is printed as, in order.

@@ -17,7 +17,8 @@ func newStat(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use:         "stat UID...",
 		Short:       "Print what is known of files",
-		Long:        "Print what is known of files; with --json their File objects, one a line.",
+		Long:        "Print what is known of files: name, size, digest, times. With --json their File objects,\none a line.",
+		Example:     "  osp stat 381270594817523712\n  osp stat --json 381270594817523712 | jq -r .name",
 		Args:        atLeastOne("UID"),
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE:        func(cmd *cobra.Command, args []string) error { return statRun(cmd.Context(), s, args) },

@@ -13,11 +13,12 @@ import (
 
 func newTransfers(s *session) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "transfers",
-		Short: "Look at the transfers that can be resumed",
-		Long:  "Look at the transfers that this machine remembers, of every server, and forget old ones.",
-		Args:  noVerb,
-		RunE:  needsVerb,
+		Use:     "transfers",
+		Short:   "Look at the transfers that can be resumed",
+		Long:    "Look at the transfers that this machine remembers, of every server, and forget old ones.",
+		Example: "  osp transfers list\n  osp transfers prune --older-than 24h",
+		Args:    noVerb,
+		RunE:    needsVerb,
 	}
 	cmd.AddCommand(newTransfersList(s), newTransfersShow(s), newTransfersPrune(s))
 	return cmd
@@ -27,7 +28,8 @@ func newTransfersList(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use:         "list",
 		Short:       "List unfinished transfers, newest first",
-		Long:        "List unfinished transfers, newest first; with --json one object a line.",
+		Long:        "List unfinished transfers, newest first; with -q their ids alone, with --json one\nobject a line.",
+		Example:     "  osp transfers list",
 		Args:        atMost(0),
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE: func(*cobra.Command, []string) error {
@@ -70,6 +72,8 @@ func newTransfersShow(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use:         "show TRANSFER...",
 		Short:       "Print all that is remembered of transfers",
+		Long:        "Print all that is remembered of transfers: the upload or the part file, when it was last\nworked on, how that ended, and the command that continues it.",
+		Example:     "  osp transfers show 01JD7Q6Z0000000000000000AB",
 		Args:        atLeastOne("TRANSFER"),
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -131,7 +135,8 @@ func newTransfersPrune(s *session) *cobra.Command {
 		Long: "Forget transfers that no run has touched for a week, and delete what unfinished\n" +
 			"downloads had received. Uploads stay on the daemon until it gives them up.\n" +
 			"The ids that were forgotten are printed.",
-		Args: atMost(0),
+		Example: "  osp transfers prune\n  osp transfers prune --older-than 0s",
+		Args:    atMost(0),
 		RunE: func(*cobra.Command, []string) error {
 			if olderThan < 0 {
 				return usagef("--older-than must not be negative")
@@ -154,6 +159,6 @@ func newTransfersPrune(s *session) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().DurationVar(&olderThan, "older-than", transfer.PruneAge, "forget what was not touched for this long")
+	cmd.Flags().DurationVar(&olderThan, "older-than", transfer.PruneAge, "`TIME` for which what is forgotten was not touched")
 	return cmd
 }

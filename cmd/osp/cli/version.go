@@ -48,6 +48,8 @@ func newVersion(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use:         "version",
 		Short:       "Print the version of this osp",
+		Long:        "Print the version of this osp, the commit it was built from, and for what machine.",
+		Example:     "  osp version --json",
 		Args:        atMost(0),
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE: func(*cobra.Command, []string) error {
