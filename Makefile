@@ -12,7 +12,7 @@ osp_cli  := github.com/osproxy/osproxy/cmd/osp/cli
 ospd_cli := github.com/osproxy/osproxy/cmd/ospd/cli
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-race test-model test-servers test-all check lint fuzz cover bench soak release-snapshot clean
+.PHONY: help build demo test test-race test-model test-servers test-all check lint fuzz cover bench soak packaged release-snapshot clean
 
 help: ## print this list
 	@echo "usage: make TARGET"
@@ -75,10 +75,13 @@ soak: ## by hand: 200 kills in each direction; put, kill, resume and get 10 GiB 
 	OSP_E2E_KILLS=200 $(GO) test -count=1 -timeout 1h -v -run '^TestKilled' ./e2e/process
 	OSP_E2E_LARGE_MIB=10240 $(GO) test -tags servers -count=1 -timeout 3h -v -run '^TestLargeFile' ./e2e/process
 
+packaged: ## write completions/ and manpages/, as packages have them
+	@GO='$(GO)' sh scripts/packaged.sh . '$(VERSION)' '$(DATE)'
+
 release-snapshot: ## build release archives in dist/ (needs goreleaser v2)
 	@command -v goreleaser >/dev/null 2>&1 || { \
 		echo "release-snapshot needs goreleaser: $(GO) install github.com/goreleaser/goreleaser/v2@v2.16.0" >&2; exit 1; }
 	goreleaser release --snapshot --clean
 
 clean: ## remove what the other targets made
-	rm -rf $(BIN) dist coverage.out
+	rm -rf $(BIN) dist completions manpages coverage.out

@@ -16,6 +16,9 @@ func newHelp(root *cobra.Command) *cobra.Command {
 		Long:        "Print what a verb does and the flags it has, or a topic: exit-codes, environment, formats.",
 		Example:     "  osp help put\n  osp help transfers list\n  osp help exit-codes",
 		Annotations: map[string]string{printsObjects: "yes"},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return completeHelp(root, args), cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
@@ -27,6 +30,21 @@ func newHelp(root *cobra.Command) *cobra.Command {
 			return cmd.Help()
 		},
 	}
+}
+
+// completeHelp are the verbs, and topics, that help can be had about.
+func completeHelp(root *cobra.Command, args []string) []cobra.Completion {
+	cmd, rest, err := root.Find(args)
+	if err != nil || len(rest) > 0 {
+		return nil
+	}
+	var found []cobra.Completion
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() || sub.IsAdditionalHelpTopicCommand() {
+			found = append(found, cobra.CompletionWithDesc(sub.Name(), sub.Short))
+		}
+	}
+	return found
 }
 
 // topics are what `osp help` knows besides verbs. Each is made from the tables

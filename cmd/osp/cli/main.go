@@ -137,10 +137,11 @@ func newRoot(s *session) *cobra.Command {
 	addVerbs(root, "Move files:", newPut(s), newGet(s), newCat(s), newResume(s), newTransfers(s))
 	addVerbs(root, "Look after files:", newList(s), newStat(s), newRemove(s), newVerify(s), newHash(s))
 	addVerbs(root, "Reach a daemon:", newLogin(s), newLogout(s), newProfile(s))
-	root.AddCommand(newVersion(s))
+	root.AddCommand(newCompletion(root), newMan(root), newVersion(s))
 	root.AddCommand(topics(root)...)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(cmd.OutOrStdout(), helpText(cmd)) })
 	root.SetHelpCommand(newHelp(root))
+	addCompletions(root)
 	return root
 }
 

@@ -22,6 +22,7 @@ func Objects() map[string]string {
 		"login":          "",
 		"logout":         "",
 		"version":        "version.json",
+		"man":            "",
 	}
 }
 
