@@ -15,9 +15,9 @@ import (
 const (
 	// headerBuffer bounds the header of a request, request line included.
 	headerBuffer = 16 << 10
-	// writeBuffer holds the header of an answer, and most answers that are JSON.
-	// Content goes past it; but each connection keeps it, however slow.
-	writeBuffer = 4 << 10
+	// writeBuffer holds the header of an answer with a small body. Other content
+	// goes past it; but each connection keeps it, however slow.
+	writeBuffer = 8 << 10
 	// closeWait bounds how long Close waits for handlers whose context ended
 	// and whose connections are closed.
 	closeWait = 10 * time.Second

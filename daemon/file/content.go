@@ -3,6 +3,7 @@ package file
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -147,6 +148,13 @@ func (c *Content) writeSome(ctx context.Context, w io.Writer, off, end int64) (i
 	}
 	if err := c.verify(ctx, block); err != nil {
 		return 0, err
+	}
+	if b := c.kept(); b != nil {
+		n, err := w.Write(b[off:end])
+		if err != nil {
+			err = fmt.Errorf("send content: %w", err)
+		}
+		return int64(n), err
 	}
 	stop := min(end, blockEnd(block, c.Size()))
 	for stop < end && stop-off < maxRun {

@@ -76,6 +76,7 @@ type Service struct {
 	seen *seen
 	// records are those of the blocks of contents that were read lately.
 	records *records
+	smalls  *smalls
 	// buffers are what blocks are read into: *[readSize]byte.
 	buffers sync.Pool
 	// merging is held from reading a File's meta to writing what a patch made
@@ -97,7 +98,7 @@ func New(cfg Config) *Service {
 	if cfg.Corrupt == nil {
 		cfg.Corrupt = func(Corruption) {}
 	}
-	return &Service{cfg: cfg, seen: newSeen(cfg.Clock), records: newRecords(), buffers: sync.Pool{New: func() any { return new([readSize]byte) }}}
+	return &Service{cfg: cfg, seen: newSeen(cfg.Clock), records: newRecords(), smalls: newSmalls(), buffers: sync.Pool{New: func() any { return new([readSize]byte) }}}
 }
 
 // File is the File uid of owner. KindNotFound: there is none, or it is another

@@ -23,9 +23,17 @@ func (c *Content) verify(ctx context.Context, block int64) error {
 		return err
 	}
 	at := c.s.cfg.Clock()
-	lies, err := c.compare(ctx, block, func([]byte) {})
+	var kept []byte
+	lies, err := c.compare(ctx, block, func(b []byte) {
+		if c.small() {
+			kept = append(kept, b...)
+		}
+	})
 	if err != nil {
 		return err
+	}
+	if c.small() {
+		c.s.smalls.put(lies, kept)
 	}
 	if c.s.cfg.Verify == VerifyFirst {
 		c.s.seen.add(lies, at)
