@@ -21,20 +21,7 @@ import (
 // On an error what v points to is not to be used. An empty body is an error
 // here; where a route allows one its caller looks first.
 func DecodeRequest(data []byte, v any) error {
-	if !utf8.Valid(data) {
-		return Errorf(KindBadRequest, "the body is not UTF-8")
-	}
-	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
-		return badJSON(err)
-	}
-	if halfSurrogate(data) {
-		return Errorf(KindBadRequest, "the body has half a surrogate pair, which is no character")
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
-		return Errorf(KindBadRequest, "the body is not a JSON object")
-	}
-	names, err := memberNames(dec)
+	names, err := CheckObject(data, "the body")
 	if err != nil {
 		return err
 	}
@@ -46,14 +33,34 @@ func DecodeRequest(data []byte, v any) error {
 		}
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return badJSON(err)
+		return badJSON(err, "the body")
 	}
 	return nil
 }
 
+// CheckObject accepts the text of one JSON object, as strictly as DecodeRequest
+// does, and gives the names of its members in order. Anything else is
+// KindBadRequest; what is how the message calls the text.
+func CheckObject(data []byte, what string) ([]string, error) {
+	if !utf8.Valid(data) {
+		return nil, Errorf(KindBadRequest, "%s is not UTF-8", what)
+	}
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
+		return nil, badJSON(err, what)
+	}
+	if halfSurrogate(data) {
+		return nil, Errorf(KindBadRequest, "%s has half a surrogate pair, which is no character", what)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
+		return nil, Errorf(KindBadRequest, "%s is not a JSON object", what)
+	}
+	return memberNames(dec, what)
+}
+
 // badJSON words an error of encoding/json for the reader, and leaves one of
 // ours as it is.
-func badJSON(err error) error {
+func badJSON(err error, what string) error {
 	if own, ok := errors.AsType[*Error](err); ok {
 		return own
 	}
@@ -65,21 +72,21 @@ func badJSON(err error) error {
 		return Errorf(KindBadRequest, "the field %q has a value of the wrong type: %s", t.Field, t.Value)
 	}
 	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return Errorf(KindBadRequest, "the body is not JSON, at byte %d: %s", s.Offset, s.Error())
+		return Errorf(KindBadRequest, "%s is not JSON, at byte %d: %s", what, s.Offset, s.Error())
 	}
-	return Errorf(KindBadRequest, "the body is not JSON: %s", err.Error())
+	return Errorf(KindBadRequest, "%s is not JSON: %s", what, err.Error())
 }
 
 // memberNames reads the members of an object whose brace has been read, and
 // gives their names in order. A name that comes twice, in this object or in
 // one inside it, is KindBadRequest.
-func memberNames(dec *json.Decoder) ([]string, error) {
+func memberNames(dec *json.Decoder, what string) ([]string, error) {
 	var names []string
 	seen := map[string]bool{}
 	for dec.More() {
 		name, err := dec.Token()
 		if err != nil {
-			return nil, badJSON(err)
+			return nil, badJSON(err, what)
 		}
 		s, _ := name.(string)
 		if seen[s] {
@@ -87,7 +94,7 @@ func memberNames(dec *json.Decoder) ([]string, error) {
 		}
 		seen[s] = true
 		names = append(names, s)
-		if err := checkValue(dec); err != nil {
+		if err := checkValue(dec, what); err != nil {
 			return nil, err
 		}
 	}
@@ -96,18 +103,18 @@ func memberNames(dec *json.Decoder) ([]string, error) {
 }
 
 // checkValue reads one value and applies memberNames to each object in it.
-func checkValue(dec *json.Decoder) error {
+func checkValue(dec *json.Decoder, what string) error {
 	t, err := dec.Token()
 	if err != nil {
-		return badJSON(err)
+		return badJSON(err, what)
 	}
 	switch t {
 	case json.Delim('{'):
-		_, err = memberNames(dec)
+		_, err = memberNames(dec, what)
 		return err
 	case json.Delim('['):
 		for dec.More() {
-			if err := checkValue(dec); err != nil {
+			if err := checkValue(dec, what); err != nil {
 				return err
 			}
 		}
