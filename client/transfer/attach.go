@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -9,6 +10,9 @@ import (
 
 // attach looks for an earlier run of the same put on this machine.
 func (p *put) attach(ctx context.Context) error {
+	if p.req.Once != nil {
+		return p.attachOnce(ctx)
+	}
 	if p.e.cfg.State == nil {
 		return nil
 	}
@@ -47,15 +51,13 @@ func (p *put) continueRecord(ctx context.Context) error {
 		return err
 	}
 	if p.record.Size != p.size {
-		p.e.cfg.Warn(fmt.Sprintf("%s had %d bytes when its put began and has %d now; it is sent from the beginning",
-			p.req.Path, p.record.Size, p.size))
-		return p.abandon(ctx)
+		p.outgrown(p.record.Size)
+		return p.abandon(ctx, p.record.UID)
 	}
 	up, err := p.getUpload(ctx, p.record.UID)
 	switch {
 	case isKind(err, protocol.KindNotFound):
-		p.e.cfg.Warn(fmt.Sprintf("the daemon no longer has upload %s of %s; it is sent from the beginning", p.record.UID, p.req.Path))
-		p.beginAnew(Restarted)
+		p.gone(p.record.UID)
 		return nil
 	case err != nil:
 		return err
@@ -64,22 +66,83 @@ func (p *put) continueRecord(ctx context.Context) error {
 	return p.adopt(up)
 }
 
+// attachOnce goes on with the upload that the request names, and with no other.
+func (p *put) attachOnce(ctx context.Context) error {
+	p.fresh, p.key = true, p.req.Once.Key
+	uid := p.req.Once.UID
+	if uid == 0 {
+		return nil
+	}
+	if err := p.leaseUID(uid); err != nil {
+		return err
+	}
+	up, err := p.getUpload(ctx, uid)
+	switch {
+	case isKind(err, protocol.KindNotFound):
+		p.gone(uid)
+		return nil
+	case err != nil:
+		return err
+	case up.Size != nil && *up.Size != p.size && up.State == protocol.UploadOpen:
+		p.outgrown(*up.Size)
+		return p.abandon(ctx, uid)
+	case up.Size != nil && *up.Size != p.size:
+		return p.storedBefore(uid)
+	}
+	if err := p.adopt(up); err != nil {
+		return err
+	}
+	p.taken, p.fixed = true, true
+	if up.State == protocol.UploadCommitted {
+		return nil
+	}
+	return p.remember()
+}
+
+// storedBefore is the end of a put whose earlier try stored what the file was
+// then.
+func (p *put) storedBefore(uid protocol.UID) error {
+	stored := "an earlier try may have stored"
+	if uid != 0 {
+		stored = "an earlier try stored, as " + uid.String() + ","
+	}
+	return &protocol.Error{Kind: protocol.KindConflict, UID: uid,
+		Message: fmt.Sprintf("%s what %s was then, and it has changed since; nothing was sent", stored, p.req.Path),
+		Hint:    "Run it once more to store the file as it is now, as another one."}
+}
+
 // abandon gives up an upload that the file has outgrown. One that was
 // committed is a File, and is left alone.
-func (p *put) abandon(ctx context.Context) error {
+func (p *put) abandon(ctx context.Context, uid protocol.UID) error {
 	err := p.e.retry(ctx, &p.tries, func(ctx context.Context) error {
-		return p.e.cfg.Client.AbortUpload(ctx, p.record.UID)
+		return p.e.cfg.Client.AbortUpload(ctx, uid)
 	})
 	if err != nil && !isKind(err, protocol.KindNotFound, protocol.KindCommitted) {
 		return err
 	}
-	p.beginAnew(Restarted)
+	p.beginAnew(uid, Restarted)
 	return nil
 }
 
-// beginAnew forgets the upload in hand, but not the transfer: its id goes on
-// to name this put.
-func (p *put) beginAnew(outcome Outcome) {
+// outgrown and gone say why the file is sent from the beginning; the latter has
+// that done.
+func (p *put) outgrown(size int64) {
+	p.e.cfg.Warn(fmt.Sprintf("%s had %d bytes when its put began and has %d now; it is sent from the beginning", p.req.Path, size, p.size))
+}
+
+func (p *put) gone(uid protocol.UID) {
+	p.e.cfg.Warn(fmt.Sprintf("the daemon no longer has upload %s of %s; it is sent from the beginning", uid, p.req.Path))
+	p.beginAnew(uid, Restarted)
+}
+
+// beginAnew forgets the upload uid, but not the transfer: its id goes on to
+// name this put.
+func (p *put) beginAnew(uid protocol.UID, outcome Outcome) {
+	if p.req.Once != nil {
+		// The old key would give the old upload. A new one that every try would
+		// come to gives them all the same next one.
+		p.key = p.req.Once.Key + "-" + uid.String()
+	}
 	p.up, p.taken, p.sums, p.fresh, p.warned = protocol.Upload{}, false, nil, true, false
 	p.useful.Store(0)
 	p.item.restart()
@@ -129,26 +192,42 @@ func (p *put) begin(ctx context.Context) error {
 	if p.req.MediaType != "" {
 		b.MediaType = &p.req.MediaType
 	}
-	up, found, err := p.e.begin(ctx, &p.tries, b)
+	up, found, err := p.e.begin(ctx, &p.tries, b, p.newKey())
 	if err == nil && found && up.State == protocol.UploadOpen && len(up.Parts) == 0 {
 		// Nothing to gain, and it may be of a run that began this moment,
 		// with which this one would end up sharing a File.
 		b.Resume = false
-		up, found, err = p.e.begin(ctx, &p.tries, b)
+		up, found, err = p.e.begin(ctx, &p.tries, b, p.newKey())
 	}
 	if err != nil {
-		return err
+		return p.keyUsed(err)
 	}
 	p.taken = found
 	if err := p.adopt(up); err != nil {
 		return err
 	}
+	if p.req.Once != nil {
+		if err := p.req.Once.Begun(up.UID); err != nil {
+			return err
+		}
+	}
 	return p.remember()
 }
 
+// newKey is the idempotency key of the request that makes the File or begins
+// the upload.
+func (p *put) newKey() string { return cmp.Or(p.key, string(newID())) }
+
+// keyUsed words that the key was used for other bytes.
+func (p *put) keyUsed(err error) error {
+	if p.req.Once != nil && isKind(err, protocol.KindIdempotencyMismatch) {
+		return p.storedBefore(0)
+	}
+	return err
+}
+
 // begin is POST /v1/uploads, with one idempotency key for all tries.
-func (e *Engine) begin(ctx context.Context, t *tries, b protocol.BeginUpload) (up protocol.Upload, found bool, err error) {
-	key := string(newID())
+func (e *Engine) begin(ctx context.Context, t *tries, b protocol.BeginUpload, key string) (up protocol.Upload, found bool, err error) {
 	err = e.retry(ctx, t, func(ctx context.Context) (err error) {
 		up, found, err = e.cfg.Client.BeginUpload(ctx, b, key)
 		return err

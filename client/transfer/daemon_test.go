@@ -33,7 +33,7 @@ type fakeDaemon struct {
 	nextUID  protocol.UID
 	uploads  map[protocol.UID]*fakeUpload
 	files    map[protocol.UID]*fakeFile
-	answers  map[string]*httptest.ResponseRecorder
+	answers  map[string]*fakeAnswer
 	requests []string
 	hook     func(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc)
 	// instant lets begin say maybe (claim_test.go).
@@ -48,6 +48,12 @@ type fakeUpload struct {
 	claim fakeClaim
 }
 
+// fakeAnswer is what is kept under an idempotency key.
+type fakeAnswer struct {
+	*httptest.ResponseRecorder
+	request string
+}
+
 type fakeFile struct {
 	file protocol.File
 	data []byte
@@ -59,7 +65,7 @@ func newFakeDaemon(t *testing.T) *fakeDaemon {
 	d := &fakeDaemon{t: t, partSize: testPart, nextUID: 1_000_000_000_000_000,
 		caps: protocol.Capabilities{ServerID: strings.Repeat("ab", 16), API: []string{"v1"}, BlockSize: protocol.BlockSize,
 			OneShotMax: protocol.OneShotMax, MaxParts: protocol.MaxParts, MaxSize: protocol.MaxSize},
-		uploads: map[protocol.UID]*fakeUpload{}, files: map[protocol.UID]*fakeFile{}, answers: map[string]*httptest.ResponseRecorder{}}
+		uploads: map[protocol.UID]*fakeUpload{}, files: map[protocol.UID]*fakeFile{}, answers: map[string]*fakeAnswer{}}
 	d.srv = httptest.NewServer(http.HandlerFunc(d.serveHTTP))
 	t.Cleanup(d.srv.Close)
 	return d
@@ -111,8 +117,8 @@ func (d *fakeDaemon) serve(w http.ResponseWriter, r *http.Request) {
 	defer d.mu.Unlock()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/capabilities", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, 200, d.caps) })
-	mux.HandleFunc("POST /v1/uploads", d.once(func(w http.ResponseWriter, r *http.Request) { d.begin(w, body) }))
-	mux.HandleFunc("POST /v1/files", d.once(func(w http.ResponseWriter, r *http.Request) { d.putFile(w, r, body) }))
+	mux.HandleFunc("POST /v1/uploads", d.once(body, func(w http.ResponseWriter, r *http.Request) { d.begin(w, body) }))
+	mux.HandleFunc("POST /v1/files", d.once(body, func(w http.ResponseWriter, r *http.Request) { d.putFile(w, r, body) }))
 	mux.HandleFunc("GET /v1/uploads/{uid}", d.getUpload)
 	mux.HandleFunc("DELETE /v1/uploads/{uid}", d.abort)
 	mux.HandleFunc("PUT /v1/uploads/{uid}/parts/{n}", func(w http.ResponseWriter, r *http.Request) { d.putPart(w, r, body) })
@@ -127,18 +133,25 @@ func (d *fakeDaemon) serve(w http.ResponseWriter, r *http.Request) {
 	mux.ServeHTTP(w, r)
 }
 
-// once gives a repeated POST its first answer.
-func (d *fakeDaemon) once(serve http.HandlerFunc) http.HandlerFunc {
+// once gives a repeated POST its first answer. Errors are not kept.
+func (d *fakeDaemon) once(body []byte, serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		key := r.Header.Get(protocol.HeaderIdempotencyKey)
 		if protocol.CheckIdempotencyKey(key) != nil {
 			d.t.Errorf("POST %s with idempotency key %q", r.URL.Path, key)
 		}
+		request := fmt.Sprintf("%s %s %x", r.URL, r.Header.Get("Content-Type"), protocol.SumXXH3(body))
 		answer := d.answers[key]
-		if answer == nil {
-			answer = httptest.NewRecorder()
+		switch {
+		case answer == nil:
+			answer = &fakeAnswer{httptest.NewRecorder(), request}
 			serve(answer, r)
-			d.answers[key] = answer
+			if answer.Code < 400 {
+				d.answers[key] = answer
+			}
+		case answer.request != request:
+			writeProblem(w, protocol.KindIdempotencyMismatch, nil)
+			return
 		}
 		w.Header().Set("Content-Type", answer.Header().Get("Content-Type"))
 		w.WriteHeader(answer.Code)

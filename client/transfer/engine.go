@@ -102,6 +102,15 @@ func (e *Engine) left(serverID string, kind Direction, path, name string) ([]Tra
 	return about(all, serverID, kind, path, name), err
 }
 
+// Capabilities are the daemon's, which is asked once.
+func (e *Engine) Capabilities(ctx context.Context) (protocol.Capabilities, error) {
+	caps, err := e.capabilities(ctx, new(tries))
+	if err != nil {
+		return caps, own(ctx, err)
+	}
+	return caps, nil
+}
+
 // capabilities asks the daemon once.
 func (e *Engine) capabilities(ctx context.Context, tries *tries) (protocol.Capabilities, error) {
 	if err := e.asking.Acquire(ctx, 1); err != nil {

@@ -85,6 +85,9 @@ func (p *put) foresee(ctx context.Context) (err error) {
 		return protocol.Errorf(protocol.KindTooLarge, "%d bytes are more than the %d the daemon takes", p.size, p.caps.MaxSize)
 	}
 	p.res.Would = Uploaded
+	if p.req.Once != nil {
+		return p.foreseeOnce(ctx)
+	}
 	path, err := absolute(p.req.Path)
 	if err != nil || p.e.cfg.State == nil {
 		return err
@@ -103,6 +106,25 @@ func (p *put) foresee(ctx context.Context) (err error) {
 		return nil
 	}
 	p.res.Would, p.res.UID = Resumed, t.UID
+	return err
+}
+
+// foreseeOnce is foresee of a put that knows which upload an earlier try began.
+func (p *put) foreseeOnce(ctx context.Context) error {
+	uid := p.req.Once.UID
+	if uid == 0 {
+		return nil
+	}
+	up, err := p.getUpload(ctx, uid)
+	other := up.Size != nil && *up.Size != p.size
+	switch {
+	case isKind(err, protocol.KindNotFound), err == nil && other && up.State == protocol.UploadOpen:
+		p.res.Would = Restarted
+		return nil
+	case err == nil && other:
+		return p.storedBefore(uid)
+	}
+	p.res.Would, p.res.UID = Resumed, uid
 	return err
 }
 

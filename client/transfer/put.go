@@ -35,6 +35,8 @@ type put struct {
 	// lease and record are nil while nothing is on disk.
 	lease  *lease
 	record *Transfer
+	// key is the idempotency key to use, "" for one of this run.
+	key string
 	// fresh says that no other upload is to be found by begin, fixed that
 	// there is to be no other upload: the caller named this one.
 	fresh, fixed bool
@@ -126,7 +128,7 @@ func (p *put) oneShot(ctx context.Context) error {
 
 // putBytes is POST /v1/files, with one idempotency key for all tries.
 func (p *put) putBytes(ctx context.Context, data []byte) (f protocol.File, err error) {
-	sum, key := protocol.SumXXH3(data), string(newID())
+	sum, key := protocol.SumXXH3(data), p.newKey()
 	file := client.NewFile{Name: p.req.Name, MediaType: p.req.MediaType, Meta: p.req.Meta, ExpiresAt: p.req.ExpiresAt}
 	err = p.e.retry(ctx, &p.tries, func(ctx context.Context) (err error) {
 		b := newMemBody(data)
@@ -137,7 +139,10 @@ func (p *put) putBytes(ctx context.Context, data []byte) (f protocol.File, err e
 		end(n, err == nil)
 		return err
 	})
-	if err == nil && f.Size != int64(len(data)) {
+	if err != nil {
+		return f, p.keyUsed(err)
+	}
+	if f.Size != int64(len(data)) {
 		err = protocol.Errorf(protocol.KindIntegrity, "the daemon stored %d bytes of %d", f.Size, len(data))
 	}
 	return f, err

@@ -77,7 +77,7 @@ func (p *put) streamParts(ctx context.Context, s *source) (err error) {
 	if p.req.MediaType != "" {
 		b.MediaType = &p.req.MediaType
 	}
-	if p.up, _, err = p.e.begin(ctx, &p.tries, b); err != nil {
+	if p.up, _, err = p.e.begin(ctx, &p.tries, b, p.newKey()); err != nil {
 		return err
 	}
 	all := &streamed{}

@@ -71,6 +71,25 @@ type PutRequest struct {
 	// SHA256 asks for the plain SHA-256 of what is put, for the Result. It is
 	// hashed in order on one core, beside the parts.
 	SHA256 bool
+	// Once makes this a put of which all tries together make one File; nil
+	// looks for an earlier try by path and name only.
+	Once *Once
+}
+
+// Once is what a caller keeps of a put from one try to the next, so that a try
+// whose end nobody saw is not made a second time. It is for a caller that
+// remembers more than the path: two puts of one path are told apart by it.
+type Once struct {
+	// Key is the Idempotency-Key of the request that makes the File, or begins
+	// the upload; it is good for 24 h. Where it was used for other bytes before,
+	// since the file changed between two tries, the put is KindConflict.
+	Key string
+	// UID is the upload that an earlier try began, 0 for none. Where it became
+	// a File with other content than the file has now, the put is KindConflict.
+	UID protocol.UID
+	// Begun is told of the upload before the first byte of it is sent. Its
+	// error ends the put.
+	Begun func(protocol.UID) error
 }
 
 // IfExists says what Get does about an existing target that differs.

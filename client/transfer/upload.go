@@ -39,13 +39,13 @@ func (p *put) upload(ctx context.Context) error {
 		switch {
 		case isKind(err, protocol.KindNotFound):
 			p.e.cfg.Warn(fmt.Sprintf("the daemon no longer has upload %s of %s; it is sent from the beginning", p.up.UID, p.req.Path))
-			p.beginAnew(Restarted)
+			p.beginAnew(p.up.UID, Restarted)
 		case errors.Is(err, errForeign):
 			p.e.cfg.Warn(fmt.Sprintf("%s was committed by another writer with other content; %s is sent as a file of its own", p.up.UID, p.req.Path))
-			p.beginAnew(Uploaded)
+			p.beginAnew(p.up.UID, Uploaded)
 		case errors.Is(err, errContended) && !p.fresh:
 			p.e.cfg.Warn(fmt.Sprintf("another writer sends other content to upload %s; %s is sent as a file of its own", p.up.UID, p.req.Path))
-			p.beginAnew(Uploaded)
+			p.beginAnew(p.up.UID, Uploaded)
 		default:
 			return err
 		}
@@ -57,6 +57,9 @@ func (p *put) upload(ctx context.Context) error {
 func (p *put) fixedEnd(err error) error {
 	if !errors.Is(err, errForeign) {
 		return err
+	}
+	if p.req.Once != nil {
+		return p.storedBefore(p.up.UID)
 	}
 	return &protocol.Error{Kind: protocol.KindConflict, UID: p.up.UID,
 		Message: fmt.Sprintf("%s is committed already, with other content than %s; nothing was changed", p.up.UID, p.req.Path),
