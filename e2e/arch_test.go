@@ -59,9 +59,13 @@ var rules = []rule{
 
 	{"cmd/osp", []string{"cmd/osp/cli"}, nil},
 	{"cmd/osp/profile", []string{"protocol"}, []string{"github.com/adrg/xdg", "github.com/gofrs/flock", "go.yaml.in/yaml/v3"}},
+	// Reading what may never come is the same for all that read standard input.
+	{"cmd/osp/input", nil, nil},
+	// What a batch asks for and which lines are done is told without moving anything.
+	{"cmd/osp/batch", []string{"protocol", "cmd/osp/input"}, []string{"github.com/gofrs/flock"}},
 	// Which files are meant is found without a daemon.
-	{"cmd/osp/selection", []string{"protocol"}, []string{"github.com/bmatcuk/doublestar/v4"}},
-	{"cmd/osp/cli", []string{"protocol", "client", "client/transfer", "docs/schema", "cmd/osp/profile", "cmd/osp/selection"}, []string{
+	{"cmd/osp/selection", []string{"protocol", "cmd/osp/input"}, []string{"github.com/bmatcuk/doublestar/v4"}},
+	{"cmd/osp/cli", []string{"protocol", "client", "client/transfer", "docs/schema", "cmd/osp/profile", "cmd/osp/selection", "cmd/osp/batch"}, []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "github.com/dustin/go-humanize",
 		"github.com/gabriel-vasile/mimetype", "github.com/mattn/go-isatty", "github.com/rivo/uniseg", "golang.org/x/term", "golang.org/x/text/...",
 	}},

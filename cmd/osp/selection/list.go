@@ -3,22 +3,21 @@ package selection
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/osproxy/osproxy/cmd/osp/input"
 	"github.com/osproxy/osproxy/protocol"
 )
 
 // list gives the files of the list.
 func (sc *scan) list() bool {
 	sc.from, sc.over = sc.ListName, false
-	entries := bufio.NewScanner(untilDone{sc.ctx, sc.List})
+	entries := bufio.NewScanner(input.UntilDone(sc.ctx, sc.List))
 	entries.Buffer(nil, maxLine)
 	entries.Split(splitAt('\n'))
 	if sc.Null {
@@ -71,33 +70,5 @@ func splitAt(end byte) bufio.SplitFunc {
 			return len(data), data, nil
 		}
 		return 0, nil, nil
-	}
-}
-
-// untilDone is a reader whose Read ends with ctx. A Read of standard input
-// cannot be given up: the one in hand is left behind then, with a buffer of its
-// own, and the reader is not to be used again.
-type untilDone struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-// Read is io.Reader.
-func (u untilDone) Read(p []byte) (int, error) {
-	type answer struct {
-		n   int
-		err error
-	}
-	buf := make([]byte, len(p))
-	answers := make(chan answer, 1)
-	go func() {
-		n, err := u.r.Read(buf)
-		answers <- answer{n, err}
-	}()
-	select {
-	case a := <-answers:
-		return copy(p, buf[:a.n]), a.err
-	case <-u.ctx.Done():
-		return 0, context.Cause(u.ctx)
 	}
 }
