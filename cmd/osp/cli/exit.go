@@ -60,11 +60,14 @@ func exitOf(err error) int {
 	return exitOther
 }
 
+// stops are the codes of what ends all items at once.
+func stops() []int { return []int{exitInterrupted, exitTerminated, exitTimeout} }
+
 // fold makes one exit code of those of all items: 0 when all are done, the
 // reason of a stop when there was one, the common code when all failed alike,
 // else partial.
 func fold(codes []int) int {
-	for _, stop := range []int{exitInterrupted, exitTerminated, exitTimeout} {
+	for _, stop := range stops() {
 		if slices.Contains(codes, stop) {
 			return stop
 		}

@@ -174,13 +174,14 @@ func wantsJSON(args []string, env environment) bool {
 	return want
 }
 
-// expiry reads --expires: a time in RFC 3339, or how long from now on as a Go
-// duration or a number of days ("30d"). "" is never.
-func expiry(s string, now time.Time) (*protocol.Time, error) {
+// expiryOf reads when something expires: a time in RFC 3339, or how long from
+// now on as a Go duration or a number of days ("30d"). "" is never. what is how
+// messages call it.
+func expiryOf(what, s string, now time.Time) (*protocol.Time, error) {
 	if s == "" {
 		return nil, nil
 	}
-	bad := usagef("--expires is a time like 2026-11-22T10:00:00Z or a duration like 24h or 30d, not %q", s)
+	bad := usagef("%s is a time like 2026-11-22T10:00:00Z or a duration like 24h or 30d, not %q", what, s)
 	at, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
 		d, err := time.ParseDuration(s)
@@ -198,7 +199,7 @@ func expiry(s string, now time.Time) (*protocol.Time, error) {
 		at = now.Add(d)
 	}
 	if !at.After(now) {
-		return nil, usagef("--expires %s is in the past", s)
+		return nil, usagef("%s %s is in the past", what, s)
 	}
 	t := protocol.TimeOf(at)
 	return &t, nil

@@ -30,15 +30,15 @@ func TestExpiry(t *testing.T) {
 		{"2026-11-22T10:00:00Z", ""},
 	}
 	for _, tt := range tests {
-		got, err := expiry(tt.in, now)
+		got, err := expiryOf("--expires", tt.in, now)
 		if (err != nil) != (tt.want == "") {
-			t.Errorf("expiry(%q): error %v", tt.in, err)
+			t.Errorf("expiryOf(%q): error %v", tt.in, err)
 		} else if err == nil && got.String() != tt.want {
-			t.Errorf("expiry(%q) = %s, want %s", tt.in, got, tt.want)
+			t.Errorf("expiryOf(%q) = %s, want %s", tt.in, got, tt.want)
 		}
 	}
-	if got, err := expiry("", now); got != nil || err != nil {
-		t.Errorf(`expiry("") = %v, %v, want never`, got, err)
+	if got, err := expiryOf("--expires", "", now); got != nil || err != nil {
+		t.Errorf(`expiryOf("") = %v, %v, want never`, got, err)
 	}
 }
 

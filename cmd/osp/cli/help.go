@@ -13,7 +13,7 @@ func newHelp(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:         "help [VERB | TOPIC]",
 		Short:       "Print the help of a verb, or a topic",
-		Long:        "Print what a verb does and the flags it has, or a topic: exit-codes, environment, formats.",
+		Long:        "Print what a verb does and the flags it has, or a topic: exit-codes, environment, formats, batch.",
 		Example:     "  osp help put\n  osp help transfers list\n  osp help exit-codes",
 		Annotations: map[string]string{printsObjects: "yes"},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -58,6 +58,7 @@ func topics(root *cobra.Command) []*cobra.Command {
 		{"exit-codes", "Exit codes of osp, for scripts", exitCodesText},
 		{"environment", "Environment variables osp reads", func() string { return environmentText(root) }},
 		{"formats", "What osp prints with --json", formatsText},
+		{"batch", "The lines of a batch for osp run, and its journal", batchText},
 	} {
 		cmd := &cobra.Command{Use: topic.name, Short: topic.short}
 		cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(cmd.OutOrStdout(), topic.text()) })

@@ -20,10 +20,18 @@ import (
 type outcome struct {
 	op   string
 	kind transfer.Direction
+	place
 	transfer.Result
 	// sized says that Size means something although the item failed.
 	sized bool
 	err   error
+}
+
+// place is where a batch asks for an item: the number of the line, 0 outside of
+// a batch, and the line's id, "" for none.
+type place struct {
+	number int
+	id     string
 }
 
 // resultLine is one line of --json (WIRE 12). What is not known is null.
@@ -46,10 +54,12 @@ type resultLine struct {
 	Transfer     *transfer.ID     `json:"transfer"`
 	Error        *errorLine       `json:"error"`
 	// Would is there with --dry-run only, the plain hashes only where they were
-	// asked for.
+	// asked for, the place only for a line of a batch.
 	Would  transfer.Outcome `json:"would,omitempty"`
 	SHA256 string           `json:"sha256,omitempty"`
 	MD5    string           `json:"md5,omitempty"`
+	Line   int              `json:"line,omitempty"`
+	ID     string           `json:"id,omitempty"`
 }
 
 // errorLine is the error member of a resultLine.
@@ -76,6 +86,19 @@ type summaryLine struct {
 	ResumedBytes int64  `json:"resumed_bytes"`
 	InstantBytes int64  `json:"instant_bytes"`
 	ElapsedMS    int64  `json:"elapsed_ms"`
+	// What follows is of a batch only: of the items that are done those that
+	// an earlier run did or that were to be left as they were, and the lines
+	// that were not begun, which are no items.
+	Skipped  *int `json:"skipped,omitempty"`
+	NotBegun *int `json:"not_begun,omitempty"`
+}
+
+// task is how messages call what was to be done.
+func (o outcome) task() string {
+	if o.number == 0 {
+		return o.op
+	}
+	return fmt.Sprintf("line %d: %s", o.number, o.op)
 }
 
 // line is the JSON form of an outcome.
@@ -83,7 +106,7 @@ func (o outcome) line() resultLine {
 	l := resultLine{V: 1, Type: "result", Op: o.op, OK: o.err == nil, Path: orNull(o.Path), UID: orNull(o.UID),
 		Name: orNull(o.Name), Digest: o.Digest, Outcome: o.Outcome, SentBytes: o.SentBytes, ResumedBytes: o.ResumedBytes,
 		Verified: o.Verified, Retries: o.Retries, ElapsedMS: o.Elapsed.Milliseconds(), Transfer: orNull(o.Transfer),
-		Would: o.Would, SHA256: o.SHA256, MD5: o.MD5}
+		Would: o.Would, SHA256: o.SHA256, MD5: o.MD5, Line: o.number, ID: o.id}
 	if o.sized || o.Size > 0 {
 		l.Size = &o.Size
 	}
@@ -177,7 +200,7 @@ func stopped(ctx context.Context, err error) error {
 // advised adds to the error of an item the command that continues: for all that
 // a stop ended, and for what another try can mend. How far the item was is not
 // said: what of the requests cut short counts, only the next run finds out.
-func (o outcome) advised(resume func(transfer.ID) string) error {
+func (o outcome) advised(resume func(transfer.ID) string, again string) error {
 	e, ok := errors.AsType[*protocol.Error](o.err)
 	if !ok || !e.Kind.Row().Retryable {
 		return o.err
@@ -188,7 +211,7 @@ func (o outcome) advised(resume func(transfer.ID) string) error {
 	case o.Transfer != "":
 		advised.Hint = resume(o.Transfer)
 	case e.Kind == protocol.KindInterrupted, e.Kind == protocol.KindTerminated, e.Kind == protocol.KindTimeout:
-		advised.Hint = "Run the same command again."
+		advised.Hint = again
 	}
 	return &advised
 }
@@ -217,7 +240,7 @@ func (o outcome) detail() string {
 	if o.Retries > 0 {
 		parts = append(parts, fmt.Sprintf("requests tried again: %d", o.Retries))
 	}
-	return fmt.Sprintf("osp: %s %s: %s", o.op, clean(o.subject()), strings.Join(parts, ", "))
+	return fmt.Sprintf("osp: %s %s: %s", o.task(), clean(o.subject()), strings.Join(parts, ", "))
 }
 
 // bytesText prints a number of bytes for people: 3.1 GiB.

@@ -134,7 +134,7 @@ func newRoot(s *session) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &protocol.Error{Kind: protocol.KindUsage, Message: err.Error(), Hint: cmd.CommandPath() + " --help"}
 	})
-	addVerbs(root, "Move files:", newPut(s), newGet(s), newCat(s), newResume(s), newTransfers(s))
+	addVerbs(root, "Move files:", newPut(s), newGet(s), newCat(s), newRun(s), newResume(s), newTransfers(s))
 	addVerbs(root, "Look after files:", newList(s), newStat(s), newRemove(s), newVerify(s), newHash(s))
 	addVerbs(root, "Reach a daemon:", newLogin(s), newLogout(s), newProfile(s))
 	root.AddCommand(newCompletion(root), newMan(root), newVersion(s))

@@ -25,6 +25,7 @@ const (
 	opPrune  = "prune"
 	opHash   = "hash"
 	opVerify = "verify"
+	opRun    = "run"
 )
 
 // standardInput is the argument that means it, and its name when none is given.
@@ -101,7 +102,7 @@ func (o *putOptions) request(s *session, args []string) (transfer.PutRequest, er
 	if req.Meta, err = metadata(o.meta); err != nil {
 		return req, err
 	}
-	req.ExpiresAt, err = expiry(o.expires, s.now())
+	req.ExpiresAt, err = expiryOf("--expires", o.expires, s.now())
 	return req, err
 }
 
@@ -245,7 +246,7 @@ func sniffStream(ctx context.Context, in *bufio.Reader) (string, error) {
 	}
 }
 
-// atLeastOne and atMost refuse wrong numbers of arguments in words.
+// atLeastOne, exactlyOne and atMost refuse wrong numbers of arguments in words.
 func atLeastOne(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -254,6 +255,15 @@ func atLeastOne(what string) cobra.PositionalArgs {
 			return err
 		}
 		return nil
+	}
+}
+
+func exactlyOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := atLeastOne(what)(cmd, args); err != nil {
+			return err
+		}
+		return atMost(1)(cmd, args)
 	}
 }
 

@@ -28,8 +28,10 @@ type report struct {
 	// text is the line of standard output for an item that is done, "" for
 	// none.
 	text func(outcome) string
-	// resume is the command that continues a kept transfer.
+	// resume is the command that continues a kept transfer, again what is said
+	// of an item that a stop ended and that left none.
 	resume func(transfer.ID) string
+	again  string
 
 	mu sync.Mutex
 	// next is the first item whose text is not printed yet; held are the
@@ -42,13 +44,16 @@ type report struct {
 	unverified int
 	// instant counts the files whose bytes did not travel.
 	instant int
+	// skipped counts what was done or in place before, left the lines of a
+	// batch that were not begun.
+	skipped, left int
 }
 
 // add takes the outcome of the item at index (in argument order, from 0; each
 // once). JSON lines are printed as they come, text in argument order, errors
 // at once.
 func (r *report) add(index int, o outcome) {
-	o.err = o.advised(r.resume)
+	o.err = o.advised(r.resume, r.again)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.count(o)
@@ -63,7 +68,7 @@ func (r *report) add(index int, o outcome) {
 	if o.err == nil {
 		text = r.text(o)
 	} else {
-		r.con.note(explain(r.op, o.subject(), o.err))
+		r.con.note(explain(o.task(), o.subject(), o.err))
 	}
 	r.release(index, text)
 }
@@ -80,8 +85,11 @@ func (r *report) count(o outcome) {
 	r.sum.Done++
 	r.sum.Bytes += o.Size
 	r.sum.InstantBytes += o.InstantBytes
-	if o.Outcome == transfer.Instant {
+	switch o.Outcome {
+	case transfer.Instant:
 		r.instant++
+	case transfer.Skipped:
+		r.skipped++
 	}
 	if !o.Verified {
 		r.unverified++
@@ -108,6 +116,18 @@ func (r *report) release(index int, text string) {
 	}
 }
 
+// leave says that lines of a batch were not begun, or that the batch did not end
+// well for a reason that is no line's: code is that reason's, or 3. It counts
+// where all that was begun is done, and where it is that of a stop.
+func (r *report) leave(left, code int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left = left
+	if slices.Contains(stops(), code) || fold(r.codes) == exitDone {
+		r.codes = []int{code}
+	}
+}
+
 // close prints the summary and returns the exit code.
 func (r *report) close(now time.Time) int {
 	r.mu.Lock()
@@ -122,9 +142,12 @@ func (r *report) close(now time.Time) int {
 	r.sum.V, r.sum.Type = 1, "summary"
 	r.sum.OK, r.sum.Exit = code == exitDone, code
 	r.sum.ElapsedMS = now.Sub(r.began).Milliseconds()
+	if r.op == opRun {
+		r.sum.Skipped, r.sum.NotBegun = &r.skipped, &r.left
+	}
 	if r.json {
 		r.con.result(marshal(r.sum))
-	} else if !r.quiet && r.sum.Items > 0 {
+	} else if !r.quiet && r.sum.Items+r.left > 0 {
 		r.con.note(r.sentence(now.Sub(r.began)))
 	}
 	return code
@@ -134,6 +157,9 @@ func (r *report) close(now time.Time) int {
 func (r *report) sentence(took time.Duration) string {
 	s := r.sum
 	what := counted(s.Items)
+	if r.op == opRun {
+		what = countedAs("line", s.Items)
+	}
 	if s.Failed > 0 {
 		what = fmt.Sprintf("%d of %s", s.Done, what)
 	}
@@ -156,7 +182,13 @@ func (r *report) sentence(took time.Duration) string {
 		text += " (" + strings.Join(moved, ", ") + ")"
 	}
 	if s.Failed > 0 {
-		return text + fmt.Sprintf("; %d failed", s.Failed)
+		text += fmt.Sprintf("; %d failed", s.Failed)
+	}
+	if r.left > 0 {
+		text += fmt.Sprintf("; %d not begun", r.left)
+	}
+	if s.Failed > 0 || r.left > 0 {
+		return text
 	}
 	if slices.Contains([]string{opPut, opGet, opResume, opVerify}, r.op) && r.unverified == 0 && !r.dryRun {
 		text += ", all verified"
@@ -177,7 +209,7 @@ func (r *report) direction() string {
 	switch r.op {
 	case opGet, opCat, opVerify:
 		return "received"
-	case opResume:
+	case opResume, opRun:
 		return "moved"
 	}
 	return "sent"
@@ -193,9 +225,12 @@ func (r *report) instantText() string {
 }
 
 // counted is a number of files in words.
-func counted(n int) string {
+func counted(n int) string { return countedAs("file", n) }
+
+// countedAs is a number of things in words.
+func countedAs(noun string, n int) string {
 	if n == 1 {
-		return "1 file"
+		return "1 " + noun
 	}
-	return fmt.Sprintf("%d files", n)
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"iter"
@@ -111,7 +112,16 @@ type item struct {
 	// unsized: how large it is will not be known.
 	unsized bool
 	run     func(context.Context) (transfer.Result, error)
+	// done says that known is all there is to it: nothing is to be run.
+	done bool
+	// op is what is done to it, "" for the verb itself.
+	op string
+	// place is where a batch asks for it.
+	place
 }
+
+// againSame is the advice where the same command continues.
+const againSame = "Run the same command again."
 
 // report begins the report of a verb; text is its line of standard output.
 func (s *session) report(op string, text func(outcome) string) *report {
@@ -119,7 +129,7 @@ func (s *session) report(op string, text func(outcome) string) *report {
 		text = s.wouldText
 	}
 	return &report{con: s.con, op: op, json: s.opts.json, quiet: s.opts.quiet, verbose: s.opts.verbose > 0,
-		dryRun: s.dryRun, began: s.began, text: text, resume: s.resumeCommand}
+		dryRun: s.dryRun, began: s.began, text: text, resume: s.resumeCommand, again: againSame}
 }
 
 // work runs the items, at most atOnce together and in order, and reports each.
@@ -128,26 +138,35 @@ func (s *session) work(ctx context.Context, rep *report, items []item, atOnce in
 	s.workThrough(ctx, rep, slices.Values(items), atOnce)
 }
 
-// workThrough is work on items that are found on the way.
+// workThrough is work on items that are found on the way: each is asked for
+// when it can begin.
 func (s *session) workThrough(ctx context.Context, rep *report, items iter.Seq[item], atOnce int) {
+	next, end := iter.Pull(items)
+	defer end()
 	var running sync.WaitGroup
+	defer running.Wait()
 	slots := make(chan struct{}, atOnce)
-	i := 0
-	for it := range items {
-		index := i
-		i++
+	for i := 0; ; i++ {
 		slots <- struct{}{}
+		it, ok := next()
+		if !ok {
+			return
+		}
 		running.Go(func() {
 			defer func() { <-slots }()
-			rep.add(index, s.one(ctx, rep.op, it))
+			rep.add(i, s.one(ctx, rep.op, it))
 		})
 	}
-	running.Wait()
 }
 
 // one runs an item, unless the verb is being stopped.
 func (s *session) one(ctx context.Context, op string, it item) outcome {
-	o := outcome{op: op, kind: it.kind, Result: it.known}
+	op = cmp.Or(it.op, op)
+	o := outcome{op: op, kind: it.kind, place: it.place, Result: it.known}
+	if it.done {
+		o.sized = op != opRemove
+		return o
+	}
 	if ctx.Err() != nil {
 		o.err = stopped(ctx, context.Cause(ctx))
 		return o
