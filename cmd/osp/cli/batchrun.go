@@ -197,15 +197,25 @@ func (r *batchRun) do(ctx context.Context, l batch.Line, past batch.Past, begun 
 		return r.engine.WouldGet(ctx, get)
 	case l.Op == batch.Get:
 		return r.engine.Get(ctx, get)
-	case r.s.dryRun:
-		return r.engine.WouldRemove(ctx, l.UID)
 	}
-	res, err := r.engine.Remove(ctx, l.UID)
-	if past.Open && protocol.KindOf(err) == protocol.KindNotFound {
-		// An earlier run was about to delete it, and nobody saw its answer.
-		res.Outcome, err = transfer.Deleted, nil
+	return r.remove(ctx, l, past)
+}
+
+func (r *batchRun) remove(ctx context.Context, l batch.Line, past batch.Past) (res transfer.Result, err error) {
+	if r.s.dryRun {
+		res, err = r.engine.WouldRemove(ctx, l.UID)
+	} else {
+		res, err = r.engine.Remove(ctx, l.UID)
 	}
-	return res, err
+	if !past.Open || protocol.KindOf(err) != protocol.KindNotFound {
+		return res, err
+	}
+	// An earlier run was about to delete it, and nobody saw its answer.
+	res.Outcome = transfer.Deleted
+	if r.s.dryRun {
+		res.Outcome, res.Would = transfer.Skipped, transfer.Deleted
+	}
+	return res, nil
 }
 
 func (r *batchRun) put(ctx context.Context, l batch.Line, past batch.Past, begun protocol.Time) (transfer.Result, error) {
