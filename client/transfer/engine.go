@@ -37,7 +37,9 @@ type Config struct {
 	PartsPerFile int
 	// Retries is how often one request is repeated; 0 is never.
 	Retries int
-	// RetryMaxElapsed bounds the time spent on one request and its retries.
+	// RetryMaxElapsed bounds the time for which one request is tried again, from
+	// its first failure on. How long it took to fail does not count: over a slow
+	// line a part may be on its way for longer than this.
 	RetryMaxElapsed time.Duration
 	// Warn is told of what a reader should know though it is no failure. It
 	// may be called from several goroutines; nil drops it.

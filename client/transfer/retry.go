@@ -22,17 +22,20 @@ func (t *tries) count() int { return int(t.n.Load()) }
 // longer each time and by chance, and at least as long as the daemon asked.
 func (e *Engine) retry(ctx context.Context, t *tries, op func(context.Context) error) error {
 	b := newBackOff()
-	begun := time.Now()
+	var failed time.Time // first
 	for try := 0; ; try++ {
 		err := e.slot(ctx, op)
 		if err == nil || ctx.Err() != nil || !retryable(err) || try >= e.cfg.Retries {
 			return err
 		}
+		if failed.IsZero() {
+			failed = time.Now()
+		}
 		wait := b.NextBackOff()
 		if own, ok := errors.AsType[*protocol.Error](err); ok {
 			wait = max(wait, own.RetryAfter)
 		}
-		if time.Since(begun)+wait > e.cfg.RetryMaxElapsed {
+		if time.Since(failed)+wait > e.cfg.RetryMaxElapsed {
 			return err
 		}
 		if try > 0 {

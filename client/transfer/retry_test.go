@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -66,6 +67,26 @@ func TestRetryWaits(t *testing.T) {
 	if len(r.pauses) != 0 {
 		t.Errorf("waited %v though it would take too long", r.pauses)
 	}
+}
+
+// A request that was on its way for an hour before it failed is tried again all
+// the same; one that keeps failing is not tried for longer than was asked for.
+func TestRetryCountsFromTheFirstFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := New(Config{Retries: 1000, RetryMaxElapsed: time.Minute})
+		calls := 0
+		begun := time.Now()
+		err := e.retry(t.Context(), new(tries), func(context.Context) error {
+			if calls++; calls == 1 {
+				time.Sleep(time.Hour)
+			}
+			return protocol.Errorf(protocol.KindNetwork, "x")
+		})
+		wantKind(t, err, protocol.KindNetwork)
+		if took := time.Since(begun); calls < 3 || took > time.Hour+time.Minute {
+			t.Errorf("%d calls in %s", calls, took)
+		}
+	})
 }
 
 func TestRetryHoldsAConnectionOnlyWhileItIsUsed(t *testing.T) {
