@@ -2,7 +2,6 @@ package meta_test
 
 import (
 	"flag"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -48,15 +47,9 @@ func TestModelFindsAMissingCheck(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := &edited{edits: edits, empty: empty, texts: map[string]bool{}, made: map[edit]bool{}}
-			found := &verdict{TB: t}
-			ended := make(chan struct{})
-			go func() {
-				defer close(ended)
-				metatest.Model(t, found, x.open)
-			}()
-			<-ended
+			noticed := metatest.Noticed(t, func(found rapid.TB) { metatest.Model(t, found, x.open) })
 			x.check(t)
-			if !found.failed {
+			if noticed == "" {
 				t.Error("the model did not notice")
 			}
 		})
@@ -124,24 +117,4 @@ func setFlag(t *testing.T, name, value string) {
 			t.Error(err)
 		}
 	})
-}
-
-// verdict takes a failure without failing the test.
-type verdict struct {
-	rapid.TB
-	failed bool
-}
-
-func (v *verdict) Logf(string, ...any)   {}
-func (v *verdict) Log(...any)            {}
-func (v *verdict) Errorf(string, ...any) { v.failed = true }
-func (v *verdict) Error(...any)          { v.failed = true }
-func (v *verdict) Fail()                 { v.failed = true }
-func (v *verdict) Failed() bool          { return v.failed }
-func (v *verdict) Fatalf(string, ...any) { v.FailNow() }
-func (v *verdict) Fatal(...any)          { v.FailNow() }
-
-func (v *verdict) FailNow() {
-	v.failed = true
-	runtime.Goexit()
 }

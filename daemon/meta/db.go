@@ -44,6 +44,9 @@ type DB struct {
 	writer  *writer
 	readers *readers
 	reads   *reads
+	// watch is nil but in tests, which run each operation's fn by it, to stop
+	// it between its statements. ctx is the caller's.
+	watch func(ctx context.Context, q query, fn func(query) error) error
 }
 
 // Open opens the database, makes it or brings its schema up to date, and
@@ -109,6 +112,12 @@ func (db *DB) Ping(ctx context.Context) error {
 
 // update runs a write; see writer.update.
 func (db *DB) update(ctx context.Context, d durability, name string, fn func(*tx) error) error {
+	if db.watch != nil {
+		unwatched := fn
+		fn = func(t *tx) error {
+			return db.watch(ctx, t.query, func(q query) error { return unwatched(&tx{q}) })
+		}
+	}
 	return db.writer.update(ctx, d, name, fn)
 }
 
@@ -116,10 +125,18 @@ func (db *DB) update(ctx context.Context, d durability, name string, fn func(*tx
 // itself. It is over too soon to be given up: a context that can end costs the
 // driver a goroutine for each statement.
 func (db *DB) look(ctx context.Context, name string, fn func(query) error) error {
-	return db.dialect.asError(name, db.readers.look(ctx, ms(db.cfg.Clock()), fn))
+	return db.dialect.asError(name, db.readers.look(ctx, ms(db.cfg.Clock()), db.watched(ctx, fn)))
 }
 
 // view runs a read: all statements of fn see one state of the database.
 func (db *DB) view(ctx context.Context, name string, fn func(query) error) error {
-	return db.dialect.asError(name, db.readers.view(ctx, ms(db.cfg.Clock()), fn))
+	return db.dialect.asError(name, db.readers.view(ctx, ms(db.cfg.Clock()), db.watched(ctx, fn)))
+}
+
+// watched is fn, run by watch where there is one.
+func (db *DB) watched(ctx context.Context, fn func(query) error) func(query) error {
+	if db.watch == nil {
+		return fn
+	}
+	return func(q query) error { return db.watch(ctx, q, fn) }
 }

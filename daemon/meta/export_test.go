@@ -50,6 +50,32 @@ func OpenEdited(ctx context.Context, cfg Config, edit func(text string) string) 
 	return db, err
 }
 
+// OpenWatched is Open; at is called before every statement of an operation,
+// and after the last, with the context of the operation's caller.
+func OpenWatched(ctx context.Context, cfg Config, at func(ctx context.Context)) (*DB, error) {
+	db, err := OpenEdited(ctx, cfg, func(text string) string { return text })
+	if err != nil {
+		return nil, err
+	}
+	db.watch = func(ctx context.Context, q query, fn func(query) error) error {
+		prepare := q.prepare
+		q.prepare = func(text string) (*sql.Stmt, error) {
+			at(ctx)
+			return prepare(text)
+		}
+		defer at(ctx)
+		return fn(q)
+	}
+	return db, nil
+}
+
+// Queued is how many writes wait for the writer.
+func (db *DB) Queued() int {
+	db.writer.mu.Lock()
+	defer db.writer.mu.Unlock()
+	return len(db.writer.queue)
+}
+
 // Explain gives the steps of a statement's plan.
 func (db *DB) Explain(ctx context.Context, text string) (plan []string, err error) {
 	err = db.view(ctx, "explain", func(q query) error {

@@ -1,6 +1,7 @@
 package meta_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,6 +37,18 @@ func TestSQLite(t *testing.T) {
 		return db
 	})
 	t.Run("plans", func(t *testing.T) { checkPlans(t, texts.All()) })
+}
+
+// SQLite has one writer: what another operation is held in, waits.
+func TestSQLiteInterleaved(t *testing.T) {
+	empty := emptyDatabase(t)
+	metatest.Interleave(t, func(t testing.TB, clock func() time.Time, at func(context.Context)) metatest.Watched {
+		db, err := meta.OpenWatched(t.Context(), meta.Config{Path: copyOf(t, empty), Clock: clock}, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return metatest.Watched{DB: db, Waiting: db.Queued, InTurn: true}
+	})
 }
 
 // emptyDatabase is the file of a new database. Copies of it spare the suite

@@ -73,13 +73,7 @@ func together(t *testing.T, db *DB, d []durability, fns ...func(*tx) error) []er
 }
 
 func waitQueued(db *DB, n int) {
-	for {
-		db.writer.mu.Lock()
-		queued := len(db.writer.queue)
-		db.writer.mu.Unlock()
-		if queued >= n {
-			return
-		}
+	for db.Queued() < n {
 		time.Sleep(100 * time.Microsecond)
 	}
 }

@@ -10,14 +10,13 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// checkBlobs holds promise 4: a live blob is referred to, or the sweep knows
-// it; a writing one has a writer, or the sweep knows it; to a doomed one
-// nothing refers, and nobody writes it who did not give it up.
+// checkBlobs checks every blob, and that none was doomed whose writer did not
+// give it up.
 func (m *model) checkBlobs() {
 	clear(m.blobs)
 	m.ok(m.db.EachBlob(m.ctx, func(b meta.BlobRefs) error {
 		m.blobs[b.ID] = b
-		m.checkBlob(b)
+		m.soundBlob(b, slices.ContainsFunc(m.named, func(n namedBlob) bool { return n.id == b.ID }))
 		return nil
 	}))
 	for uid, u := range m.open {
@@ -31,24 +30,6 @@ func (m *model) checkBlobs() {
 		if m.blobs[b.id].State != meta.BlobWriting && !m.released[b.id] && b.at.After(m.clock.Now().Add(-requestLife)) {
 			m.Fatalf("blob %d was doomed while a request wrote it", b.id)
 		}
-	}
-}
-
-func (m *model) checkBlob(b meta.BlobRefs) {
-	requested := slices.ContainsFunc(m.named, func(n namedBlob) bool { return n.id == b.ID })
-	referred := b.Extents > 0 || b.Parts > 0 || b.OpenUpload != 0
-	switch b.State {
-	case meta.BlobLive, meta.BlobWriting:
-		if !referred && !b.Offered && !requested {
-			m.Fatalf("nothing refers to blob %+v and the sweep does not know it", b)
-		}
-	case meta.BlobDoomed, meta.BlobGone:
-		if referred || b.Offered {
-			m.Fatalf("doomed, and referred to: %+v", b)
-		}
-	}
-	if b.State == meta.BlobWriting && (b.Extents > 0 || b.Parts > 0) {
-		m.Fatalf("referred to before it was written: %+v", b)
 	}
 }
 

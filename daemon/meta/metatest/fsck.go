@@ -70,3 +70,23 @@ var fsckTests = map[string]func(*env){
 		}
 	},
 }
+
+// soundBlob holds promise 4: a live blob is referred to, or the sweep knows it;
+// a writing one has an upload or a request that writes it, or the sweep knows
+// it; to a doomed one nothing refers.
+func (e *env) soundBlob(b meta.BlobRefs, requested bool) {
+	referred := b.Extents > 0 || b.Parts > 0 || b.OpenUpload != 0
+	switch b.State {
+	case meta.BlobLive, meta.BlobWriting:
+		if !referred && !b.Offered && !requested {
+			e.Fatalf("nothing refers to blob %+v and the sweep does not know it", b)
+		}
+	case meta.BlobDoomed, meta.BlobGone:
+		if referred || b.Offered {
+			e.Fatalf("doomed, and referred to: %+v", b)
+		}
+	}
+	if b.State == meta.BlobWriting && (b.Extents > 0 || b.Parts > 0) {
+		e.Fatalf("referred to before it was written: %+v", b)
+	}
+}

@@ -11,18 +11,24 @@ import (
 // loop does with a grace of 0.
 func (e *env) sweepAll() {
 	e.Helper()
+	e.sweepBy(3)
+}
+
+// sweepBy is sweepAll with as many at a time.
+func (e *env) sweepBy(limit int) {
+	e.Helper()
 	for _, doom := range []func() (int, error){
-		func() (int, error) { return e.db.DoomOffered(e.ctx, 3) },
-		func() (int, error) { return e.db.DoomOrphans(e.ctx, 3) },
+		func() (int, error) { return e.db.DoomOffered(e.ctx, limit) },
+		func() (int, error) { return e.db.DoomOrphans(e.ctx, limit) },
 	} {
-		for n := 3; n == 3; {
+		for n := limit; n == limit; {
 			var err error
 			n, err = doom()
 			e.ok(err)
 		}
 	}
 	for {
-		list, err := e.db.Doomed(e.ctx, e.clock.Now(), nil, 3)
+		list, err := e.db.Doomed(e.ctx, e.clock.Now(), nil, limit)
 		e.ok(err)
 		if len(list) == 0 {
 			return

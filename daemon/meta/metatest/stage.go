@@ -1,0 +1,184 @@
+package metatest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// stage is a database with all that the actions are about: a file, and an open
+// upload of the same bytes, which could be committed as well as claimed. Its
+// part lies in a blob that is offered to the sweep.
+type stage struct {
+	*env
+	watched Watched
+	actors  []*actor
+	wg      sync.WaitGroup
+
+	file    protocol.File
+	content meta.Content
+	upload  meta.Upload
+	gen     int64
+	// own holds the upload's part, spare is being written for it.
+	own, spare meta.BlobID
+	// shot is a file that is not put yet.
+	shot meta.NewFile
+}
+
+func newStage(t testing.TB, found rapid.TB, open OpenWatched) *stage {
+	s := &stage{env: &env{TB: found, ctx: t.Context(), clock: NewClock(), uids: 1000}}
+	s.watched = open(t, s.clock.Now, atPoint)
+	s.db = s.watched.DB
+	return s
+}
+
+// end lets everybody go, and closes the database.
+func (s *stage) end() {
+	for _, a := range s.actors {
+		a.release()
+	}
+	s.wg.Wait()
+	s.ok(s.db.Close())
+}
+
+// clear ends all there is, which must leave nothing, so that the next story
+// begins as the one before did.
+func (s *stage) clear() {
+	s.clock.Add(2 * time.Hour)
+	_, err := s.db.AbandonUploads(s.ctx, s.clock.Now(), 100)
+	s.ok(err)
+	_, err = s.db.ExpireFiles(s.ctx, s.clock.Now(), 100)
+	s.ok(err)
+	for _, owner := range []protocol.Owner{alice, bob} {
+		files, err := s.db.Files(s.ctx, owner, meta.FileQuery{Limit: 100})
+		s.ok(err)
+		for _, f := range files {
+			s.ok(s.db.DeleteFile(s.ctx, owner, f.UID))
+		}
+	}
+	s.sweepBy(100)
+	list, err := s.db.Tombstones(s.ctx, s.clock.Now(), nil, 100)
+	s.ok(err)
+	s.ok(s.db.RemoveTombstones(s.ctx, idsOf(list)))
+	_, err = s.db.Prune(s.ctx, s.clock.Now(), 100)
+	s.ok(err)
+	s.same("blobs that are left", s.blobCount(), 0)
+	s.clock.Add(-2*time.Hour - time.Second)
+	s.uids, s.keys, s.actors = 1000, 0, nil
+}
+
+// play runs a story on a stage that is set anew. Where it fails the stage stays
+// as it is, with whoever is held.
+func (s *stage) play(story func()) {
+	s.set()
+	story()
+	s.clear()
+}
+
+// set makes what the actions are about.
+func (s *stage) set() {
+	put := func(name string) protocol.File {
+		f, err := s.db.PutFile(s.ctx, s.oneShot(name, 1, claimSize), nil)
+		s.ok(err)
+		return f
+	}
+	gone := put("gone")
+	s.file = put("file") // offers the blob of the first
+	s.ok(s.db.DeleteFile(s.ctx, alice, gone.UID))
+	// Content would remember what it read.
+	s.ok(s.db.EachContent(s.ctx, func(c meta.ContentRefs) error { s.content = c.Content; return nil }))
+
+	n := s.newUpload("upload")
+	size, fp, expires := int64(claimSize), protocol.Fingerprint{1}, s.clock.Now().Add(time.Hour)
+	n.Size, n.Fingerprint, n.Maybe, n.ExpiresAt = &size, &fp, true, &expires
+	s.upload = s.begin(n)
+	s.own, s.spare = s.newBlobOf(s.upload), s.newBlobOf(s.upload)
+	gen := s.record(s.upload.UID, part(1, s.own, 0, claimSize))
+	s.ok(s.db.DropPart(s.ctx, s.upload.UID, 1, gen))
+	s.gen = s.record(s.upload.UID, part(1, s.own, 0, claimSize))
+	s.shot = s.oneShot("shot", 1, claimSize)
+	s.clock.Add(time.Second)
+}
+
+func (s *stage) newBlobOf(u meta.Upload) meta.BlobID {
+	id, err := s.db.AddBlob(s.ctx, s.newBlob(claimSize), u.UID)
+	s.ok(err)
+	return id
+}
+
+// start begins an action, which is held at a point, 0 for none.
+func (s *stage) start(a action, holdAt int) *actor {
+	x := &actor{action: a, holdAt: holdAt, held: make(chan struct{}), released: make(chan struct{}), ended: make(chan struct{})}
+	s.actors = append(s.actors, x)
+	s.wg.Go(func() {
+		defer close(x.ended)
+		x.answer = answerOf(a.run(context.WithValue(s.ctx, actorKey{}, x), s))
+	})
+	return x
+}
+
+// await returns when the actor has ended, is held, or waits for another.
+func (s *stage) await(x *actor) {
+	for !happened(x.ended) && !happened(x.held) && s.watched.Waiting() == 0 {
+		time.Sleep(20 * time.Microsecond)
+	}
+}
+
+// whole runs an action from its beginning to its end.
+func (s *stage) whole(a action) string {
+	x := s.start(a, 0)
+	<-x.ended
+	return x.answer
+}
+
+// snapshot is all that the database shows, without numbers of rows.
+func (s *stage) snapshot() string {
+	var text strings.Builder
+	say := func(f string, args ...any) { fmt.Fprintf(&text, f+"\n", args...) }
+	s.ok(s.db.EachBlob(s.ctx, func(b meta.BlobRefs) error {
+		say("blob %s: %s size=%d extents=%d parts=%d upload=%d offered=%v doomed=%v uids=%v", b.Key, b.State, b.Size, b.Extents, b.Parts,
+			b.OpenUpload, b.Offered, b.DoomedAt, b.UIDs)
+		return nil
+	}))
+	s.ok(s.db.EachContent(s.ctx, func(c meta.ContentRefs) error {
+		say("content %x: %s size=%d gen=%d files=%v blocks=%d extents=%s", c.Digest[:1], c.State, c.Size, c.Gen, c.Files, c.BlockRows, extentsText(c.Extents))
+		return nil
+	}))
+	for uid := protocol.UID(1001); uid <= s.uids; uid++ {
+		say("upload %d: %s", uid, answerOf(viewUpload(s.ctx, s, uid)))
+		say("parts %d: %s", uid, answerOf(viewParts(s.ctx, s, uid)))
+		say("file %d: %s", uid, answerOf(viewContent(s.ctx, s, uid)))
+	}
+	for _, owner := range []protocol.Owner{alice, bob} {
+		u, err := s.db.Usage(s.ctx, owner)
+		s.ok(err)
+		say("usage of %s: %+v", owner, u)
+	}
+	return text.String()
+}
+
+// outcome checks what must hold at any time, and gives what two actors did.
+func (s *stage) outcome(first, second string) string {
+	s.ok(s.db.CheckDatabase(s.ctx))
+	s.ok(s.db.EachBlob(s.ctx, func(b meta.BlobRefs) error {
+		s.soundBlob(b, false)
+		return nil
+	}))
+	return fmt.Sprintf("the first: %s\nthe second: %s\n%s", first, second, s.snapshot())
+}
+
+func extentsText(list []meta.Extent) string {
+	var text strings.Builder
+	for _, e := range list {
+		fmt.Fprintf(&text, "[%s %d %d]", e.Key, e.Offset, e.Length)
+	}
+	return text.String()
+}
