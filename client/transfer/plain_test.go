@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -47,9 +48,11 @@ func TestPutWithSHA256(t *testing.T) {
 func TestPutWithSHA256OfAFileThatChanges(t *testing.T) {
 	r := newRig(t)
 	path, data := r.write(t, "a.bin", 2*testPart)
+	// Once: the last request may still be served when the put has given up.
+	var change sync.Once
 	r.d.on(func(w http.ResponseWriter, q *http.Request, serve http.HandlerFunc) {
 		if q.Method == http.MethodPut {
-			os.WriteFile(path, append(data, 0), 0o644)
+			change.Do(func() { os.WriteFile(path, append(data, 0), 0o644) })
 		}
 		serve(w, q)
 	})
