@@ -106,6 +106,75 @@ func TestKilledGetFetchesAgainWhatWasInFlight(t *testing.T) {
 	stopClean(t, d)
 }
 
+// TestKilledDaemonIsWaitedFor: the daemon dies in the middle of a put, and of a
+// get in turn, and comes back. The same run of osp goes on, and what moves again
+// is what was in flight.
+func TestKilledDaemonIsWaitedFor(t *testing.T) {
+	kills := killCount(t)
+	d := harness.StartDaemon(t, bin, t.TempDir())
+	source, dir := filepath.Join(t.TempDir(), "source"), t.TempDir()
+	sum := harness.WriteContent(t, source, 98, killSize)
+	uid := harness.NewOSP(t, bin, d.URL).Put(source).UID
+	for i := range kills {
+		way, path, again := harness.Up, filepath.Join(dir, "put"), int64(killConns*protocol.MinPartSize)
+		args := []string{"put", path}
+		want := sum
+		if i%2 == 1 {
+			way, path, again = harness.Down, filepath.Join(dir, "get"), killConns*getRange
+			args = []string{"get", uid.String(), "-o", path}
+		} else {
+			want = harness.WriteContent(t, path, uint64(20_000+i), killSize)
+		}
+		r, passed := daemonDies(t, d, way, killPoint(i, kills), args...)
+		if r.Size != killSize || !r.Verified || passed > killSize+again+wireSlack {
+			t.Errorf("run %d, %v: %d bytes passed for %+v", i, args, passed, r)
+		}
+		if ans := d.API().Content(r.UID); ans.Status != http.StatusOK || ans.Err != nil || sumOf(ans.Body) != want {
+			t.Errorf("run %d, %v: what came back differs (status %d, %v)", i, args, ans.Status, ans.Err)
+		}
+		if harness.SumFile(t, path) != want {
+			t.Errorf("run %d, %v: the local file differs", i, args)
+		}
+		onlyFile(t, path)
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stopClean(t, d)
+}
+
+// daemonDies runs osp through a gate, kills the daemon when limit bytes have
+// passed, starts it again, and returns what osp said in the end and what passed
+// in all.
+func daemonDies(t *testing.T, d *harness.Daemon, way harness.Direction, limit int64, args ...string) (harness.Result, int64) {
+	t.Helper()
+	gate := harness.NewGate(t, d.URL, way, limit)
+	osp := harness.NewOSP(t, bin, gate.URL)
+	p := osp.Start(append(args, "--json", "--connections", strconv.Itoa(killConns))...)
+	reach(t, gate, p)
+	d.Kill()
+	d.Start()
+	gate.Reopen(t, d.URL, -1)
+	exit := p.Wait()
+	gate.Close()
+	results := harness.Results(t, p.Stdout())
+	if exit != 0 || len(results) != 1 || !results[0].OK {
+		t.Fatalf("%v: exit %d\nstdout: %s\nstderr: %s", args, exit, p.Stdout(), p.Stderr())
+	}
+	up, down := gate.Passed()
+	return results[0], [2]int64{harness.Up: up, harness.Down: down}[way]
+}
+
+// reach waits until the gate has let through what it may.
+func reach(t *testing.T, gate *harness.Gate, p *harness.Process) {
+	t.Helper()
+	select {
+	case <-gate.Reached():
+	case <-p.Done():
+		t.Fatalf("osp ended with %d before the gate closed:\nstdout: %s\nstderr: %s", p.Wait(), p.Stdout(), p.Stderr())
+	}
+}
+
 // killAt runs osp through a gate, kills it when limit bytes have passed, and
 // returns how many did.
 func killAt(t *testing.T, osp *harness.OSP, url string, way harness.Direction, limit int64, args ...string) int64 {
@@ -113,11 +182,7 @@ func killAt(t *testing.T, osp *harness.OSP, url string, way harness.Direction, l
 	gate := harness.NewGate(t, url, way, limit)
 	osp.Server = gate.URL
 	p := osp.Start(append(args, "--connections", strconv.Itoa(killConns))...)
-	select {
-	case <-gate.Reached():
-	case <-p.Done():
-		t.Fatalf("osp ended with %d before it could be killed:\n%s", p.Wait(), p.Stderr())
-	}
+	reach(t, gate, p)
 	p.Kill()
 	gate.Close()
 	up, down := gate.Passed()

@@ -68,16 +68,6 @@ func bothDie(t *testing.T, d *harness.Daemon, way harness.Direction, size int64,
 	return results[0]
 }
 
-// reach waits until the gate has let through what it may.
-func reach(t *testing.T, gate *harness.Gate, p *harness.Process) {
-	t.Helper()
-	select {
-	case <-gate.Reached():
-	case <-p.Done():
-		t.Fatalf("osp ended with %d before the gate closed:\nstdout: %s\nstderr: %s", p.Wait(), p.Stdout(), p.Stderr())
-	}
-}
-
 func largeSize(t *testing.T) int64 {
 	t.Helper()
 	text := os.Getenv("OSP_E2E_LARGE_MIB")
