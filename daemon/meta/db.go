@@ -73,8 +73,16 @@ func open(ctx context.Context, cfg Config, d dialect) (*DB, error) {
 	return db, nil
 }
 
+const (
+	// startPatience is how long others that make or open the database are
+	// waited for: SQLite itself does not wait for all they do, the switch to its
+	// write-ahead log among it.
+	startPatience = 10 * time.Second
+	startPause    = 20 * time.Millisecond
+)
+
 func (db *DB) start(ctx context.Context) error {
-	if err := migrate(ctx, db.dialect, db.writes, db.cfg.KeepSchema); err != nil {
+	if err := db.migrate(ctx); err != nil {
 		return err
 	}
 	s, err := newSession(ctx, db.dialect, db.writes)
@@ -83,6 +91,23 @@ func (db *DB) start(ctx context.Context) error {
 	}
 	db.writer = startWriter(s, db.cfg)
 	return db.makeServerID(ctx)
+}
+
+// migrate tries for startPatience while somebody else holds the database.
+func (db *DB) migrate(ctx context.Context) error {
+	pause := time.NewTicker(startPause)
+	defer pause.Stop()
+	for until := time.Now().Add(startPatience); ; {
+		err := migrate(ctx, db.dialect, db.writes, db.cfg.KeepSchema)
+		if err == nil || db.dialect.classify(err) != failedBusy || time.Now().After(until) {
+			return err
+		}
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // Close lets the operations that wait finish, and closes the database. No

@@ -17,7 +17,7 @@ import (
 // The settings are given with the address and not by statements, since pooled
 // connections are replaced and would lose them.
 const (
-	sqliteCommon = "_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=trusted_schema(0)" +
+	sqliteCommon = "_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=trusted_schema(0)" +
 		"&_pragma=cell_size_check(1)&_pragma=mmap_size(0)&_dqs=0&_defensive=1"
 	sqliteWriter = sqliteCommon + "&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
 		"&_pragma=journal_size_limit(67108864)" +
@@ -128,7 +128,7 @@ func sqliteCheckpoint(conn *sql.Conn, cut bool) (err error) {
 		return err
 	}
 	defer func() {
-		_, rerr := conn.ExecContext(ctx, "PRAGMA busy_timeout=5000")
+		_, rerr := conn.ExecContext(ctx, "PRAGMA busy_timeout=10000")
 		err = errors.Join(err, rerr)
 	}()
 	mode := "PASSIVE"
