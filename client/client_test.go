@@ -51,9 +51,10 @@ func TestRequests(t *testing.T) {
 			_, _, err := c.BeginUpload(t.Context(), protocol.BeginUpload{Name: "a", Resume: true}, "k")
 			return err
 		},
-		"GET /v1/uploads/5 ":                func(c *Client) error { _, err := c.Upload(t.Context(), 5); return err },
-		"GET /v1/uploads?cursor=x&limit=3 ": func(c *Client) error { _, err := c.Uploads(t.Context(), 3, "x"); return err },
-		"DELETE /v1/uploads/5 ":             func(c *Client) error { return c.AbortUpload(t.Context(), 5) },
+		"POST /v1/uploads/probe {\"items\":[]}": func(c *Client) error { _, err := c.Probe(t.Context(), nil); return err },
+		"GET /v1/uploads/5 ":                    func(c *Client) error { _, err := c.Upload(t.Context(), 5); return err },
+		"GET /v1/uploads?cursor=x&limit=3 ":     func(c *Client) error { _, err := c.Uploads(t.Context(), 3, "x"); return err },
+		"DELETE /v1/uploads/5 ":                 func(c *Client) error { return c.AbortUpload(t.Context(), 5) },
 		"PUT /v1/uploads/5/parts/2 Osp-Xxh3=" + sum.String() + " abc": func(c *Client) error {
 			_, err := c.PutPart(t.Context(), 5, 2, io.NopCloser(strings.NewReader("abc")), 3, sum)
 			return err
@@ -139,6 +140,22 @@ func TestFoundAndRepeated(t *testing.T) {
 		}
 		if f, repeated, err := c.Commit(t.Context(), 5, protocol.CommitUpload{}); err != nil || repeated != yes || f.UID != 5 {
 			t.Error(f, repeated, err)
+		}
+	}
+}
+
+// An answer to fewer or more contents than were asked for is no answer to any.
+func TestProbe(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Write([]byte(`{"items": [{"maybe": true, "new_in_a_later_version": 1}, {"maybe": false}]}`))
+	})
+	items := make([]protocol.ProbeItem, 2)
+	if maybe, err := c.Probe(t.Context(), items); err != nil || !maybe[0] || maybe[1] {
+		t.Error(maybe, err)
+	}
+	for _, n := range []int{0, 1, 3} {
+		if _, err := c.Probe(t.Context(), make([]protocol.ProbeItem, n)); protocol.KindOf(err) != protocol.KindInternal {
+			t.Errorf("%d questions: %v", n, err)
 		}
 	}
 }

@@ -24,6 +24,26 @@ func (c *Client) BeginUpload(ctx context.Context, b protocol.BeginUpload, key st
 	return up, resp.StatusCode == http.StatusOK, nil
 }
 
+// Probe is POST /v1/uploads/probe of a daemon that has FeatureProbe: whether
+// begins of at most protocol.MaxProbeItems uploads would say maybe, each
+// answered at its place.
+func (c *Client) Probe(ctx context.Context, items []protocol.ProbeItem) ([]bool, error) {
+	r := request{op: "ask which contents are known", method: http.MethodPost, path: "/v1/uploads/probe", body: protocol.Probe{Items: items}}
+	var answer protocol.Probed
+	resp, err := c.call(ctx, r, &answer)
+	if err != nil {
+		return nil, err
+	}
+	if len(answer.Items) != len(items) {
+		return nil, notOurs(r.op, resp, fmt.Sprintf("%d answers to %d questions", len(answer.Items), len(items)))
+	}
+	maybe := make([]bool, len(items))
+	for i, it := range answer.Items {
+		maybe[i] = it.Maybe
+	}
+	return maybe, nil
+}
+
 // Upload is GET /v1/uploads/{uid}: the upload with the parts the daemon holds,
 // or, once committed, its File.
 func (c *Client) Upload(ctx context.Context, uid protocol.UID) (up protocol.Upload, err error) {

@@ -91,6 +91,9 @@ func TestMaybeIsWithinScope(t *testing.T) {
 				if u.Maybe != maybe {
 					t.Errorf("%s is told maybe: %v", owner, u.Maybe)
 				}
+				if got := w.probe(owner, data, noise(2, 2*mib)); got[0] != maybe || got[1] {
+					t.Errorf("%s is told %v by a probe", owner, got)
+				}
 				_, err := w.claim(owner, u.UID, data)
 				if maybe {
 					must(t, err)

@@ -119,7 +119,7 @@ func (d *Daemon) capabilities(version string) protocol.Capabilities {
 	c := protocol.Capabilities{
 		ServerID: d.in.ServerID, Version: version, API: []string{"v1"},
 		BlockSize: protocol.BlockSize, PartSize: protocol.MinPartSize, MaxParts: protocol.MaxParts,
-		OneShotMax: protocol.OneShotMax, MaxSize: protocol.MaxSize, Features: []string{},
+		OneShotMax: protocol.OneShotMax, MaxSize: protocol.MaxSize, Features: []string{protocol.FeatureProbe},
 	}
 	if d.cfg.MaxSize > 0 && d.cfg.MaxSize < c.MaxSize {
 		c.MaxSize = d.cfg.MaxSize

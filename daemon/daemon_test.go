@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
 )
 
 func config(t *testing.T) Config {
@@ -107,6 +109,18 @@ func TestServesAndStops(t *testing.T) {
 	d, _ = running(t, cfg)
 	if _, again := get(t, d.URL()+"/v1/capabilities"); again != first {
 		t.Errorf("after a restart the daemon is another: %s, then %s", first, again)
+	}
+}
+
+// TestFeatures: what a daemon says it can do goes by its configuration.
+func TestFeatures(t *testing.T) {
+	for scope, want := range map[meta.Scope]string{meta.ScopeOwner: `"features":["probe","instant"]`, meta.ScopeOff: `"features":["probe"]`} {
+		cfg := config(t)
+		cfg.Instant = scope
+		d, _ := running(t, cfg)
+		if _, caps := get(t, d.URL()+"/v1/capabilities"); !strings.Contains(caps, want) {
+			t.Errorf("instant %s: %s", scope, caps)
+		}
 	}
 }
 

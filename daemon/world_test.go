@@ -281,6 +281,20 @@ func (w *world) beginAs(owner protocol.Owner, name string, data []byte, sized bo
 	return u
 }
 
+// probe asks for contents before any is begun.
+func (w *world) probe(owner protocol.Owner, contents ...[]byte) []bool {
+	w.t.Helper()
+	var items []protocol.ProbeItem
+	for _, data := range contents {
+		fp, err := protocol.FingerprintReader(bytes.NewReader(data), int64(len(data)))
+		must(w.t, err)
+		items = append(items, protocol.ProbeItem{Size: int64(len(data)), Fingerprint: fp})
+	}
+	may, err := w.Probe(w.t.Context(), owner, items)
+	must(w.t, err)
+	return may
+}
+
 func (w *world) sendParts(owner protocol.Owner, u protocol.Upload, data []byte) error {
 	for n := protocol.PartNumber(1); len(data) > 0; n++ {
 		k := min(int64(len(data)), u.PartSize)

@@ -26,6 +26,20 @@ func (l FileList) MarshalJSON() ([]byte, error) {
 	return json.Marshal(plain(l))
 }
 
+// MarshalJSON makes nil Items an empty list.
+func (p Probe) MarshalJSON() ([]byte, error) {
+	type plain Probe
+	p.Items = list(p.Items)
+	return json.Marshal(plain(p))
+}
+
+// MarshalJSON makes nil Items an empty list.
+func (p Probed) MarshalJSON() ([]byte, error) {
+	type plain Probed
+	p.Items = list(p.Items)
+	return json.Marshal(plain(p))
+}
+
 // MarshalJSON makes nil Ranges an empty list.
 func (c Challenge) MarshalJSON() ([]byte, error) {
 	type plain Challenge

@@ -44,6 +44,47 @@ func (m *Meta) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// Probe asks what begins of uploads would say of maybe, without beginning any
+// (POST /v1/uploads/probe). Nothing changes by it. A daemon that has the route
+// says so with FeatureProbe.
+type Probe struct {
+	// Items are at most MaxProbeItems: KindTooLarge.
+	Items []ProbeItem `json:"items"`
+}
+
+// ProbeItem is a content that the daemon may have. Both fields are required.
+type ProbeItem struct {
+	Size        int64       `json:"size"`
+	Fingerprint Fingerprint `json:"fingerprint"`
+}
+
+// UnmarshalJSON is as strict as DecodeRequest is with a whole body.
+func (i *ProbeItem) UnmarshalJSON(b []byte) error {
+	var given struct {
+		Size        *int64       `json:"size"`
+		Fingerprint *Fingerprint `json:"fingerprint"`
+	}
+	if err := DecodeRequest(b, &given); err != nil {
+		return &Error{Kind: KindOf(err), Message: "an item of the probe is wrong: " + err.Error()}
+	}
+	if given.Size == nil || given.Fingerprint == nil {
+		return Errorf(KindBadRequest, "an item of the probe has no size, or no fingerprint")
+	}
+	i.Size, i.Fingerprint = *given.Size, *given.Fingerprint
+	return nil
+}
+
+// Probed is the answer to a Probe: each item's at its place.
+type Probed struct {
+	Items []ProbedItem `json:"items"`
+}
+
+// ProbedItem says whether a begin of that size and fingerprint would answer
+// maybe. That is true of nothing but the moment of asking.
+type ProbedItem struct {
+	Maybe bool `json:"maybe"`
+}
+
 // CommitUpload turns an upload into a File (POST /v1/uploads/{uid}/commit).
 // Every field may be absent, except Size when the upload began without one.
 // What is given is compared with what is recorded.
@@ -115,6 +156,8 @@ type Capabilities struct {
 const (
 	// FeatureInstant: a begin may answer maybe, and claims are heard.
 	FeatureInstant = "instant"
+	// FeatureProbe: POST /v1/uploads/probe is there.
+	FeatureProbe = "probe"
 	// FeatureTokens: requests need a token, but for those of public routes.
 	FeatureTokens = "tokens"
 )

@@ -75,6 +75,13 @@ func messages() []message {
 			`{"name":"","size":null,"size_hint":null,"fingerprint":null,"media_type":null,"meta":null,"expires_at":null,"resume":false}`,
 		},
 		{
+			Probe{[]ProbeItem{{3, Fingerprint{15: 2}}}},
+			`{"items":[{"size":3,"fingerprint":` + hexX + `}]}`, `{"items":[]}`,
+		},
+		{ProbeItem{3, Fingerprint{15: 2}}, `{"size":3,"fingerprint":` + hexX + `}`, `{"size":0,"fingerprint":` + zeroX + `}`},
+		{Probed{[]ProbedItem{{true}, {false}}}, `{"items":[{"maybe":true},{"maybe":false}]}`, `{"items":[]}`},
+		{ProbedItem{true}, `{"maybe":true}`, `{"maybe":false}`},
+		{
 			CommitUpload{to[int64](3), &sum, &digest},
 			`{"size":3,"parts_xxh3":` + hexX + `,"digest":` + hexD + `}`,
 			`{"size":null,"parts_xxh3":null,"digest":null}`,

@@ -43,6 +43,9 @@ const (
 	MaxSize = MaxParts * MaxPartSize
 	// OneShotMax is the largest body of POST /v1/files.
 	OneShotMax = 1 << 20
+	// MaxProbeItems is how many contents one request may ask for
+	// (POST /v1/uploads/probe).
+	MaxProbeItems = 1000
 	// MaxNameBytes and MaxSegmentBytes bound a file's name and each of its
 	// segments, in bytes of UTF-8.
 	MaxNameBytes    = 1024

@@ -15,6 +15,7 @@ const (
 	RouteReadyz       RouteName = "readyz"
 	RouteBeginUpload  RouteName = "begin_upload"
 	RouteListUploads  RouteName = "list_uploads"
+	RouteProbe        RouteName = "probe"
 	RouteGetUpload    RouteName = "get_upload"
 	RouteAbortUpload  RouteName = "abort_upload"
 	RoutePutPart      RouteName = "put_part"
@@ -47,6 +48,7 @@ var routes = [...]Route{
 	{RouteReadyz, "GET", "/readyz"},
 	{RouteBeginUpload, "POST", "/v1/uploads"},
 	{RouteListUploads, "GET", "/v1/uploads"},
+	{RouteProbe, "POST", "/v1/uploads/probe"},
 	{RouteGetUpload, "GET", "/v1/uploads/{uid}"},
 	{RouteAbortUpload, "DELETE", "/v1/uploads/{uid}"},
 	{RoutePutPart, "PUT", "/v1/uploads/{uid}/parts/{number}"},

@@ -39,6 +39,7 @@ func guards() map[protocol.RouteName]guard {
 		// An upload is its writer's until it is committed: who may begin one
 		// may look at it and give it up.
 		protocol.RouteBeginUpload: write,
+		protocol.RouteProbe:       write,
 		protocol.RouteListUploads: write,
 		protocol.RouteGetUpload:   write,
 		protocol.RouteAbortUpload: write,

@@ -103,6 +103,7 @@ func visits() map[protocol.RouteName]visit {
 		protocol.RouteHealthz:      {want: http.StatusOK},
 		protocol.RouteReadyz:       {want: http.StatusOK},
 		protocol.RouteBeginUpload:  {scope: "file:write", body: `{"name": "new"}`, want: http.StatusCreated},
+		protocol.RouteProbe:        {scope: "file:write", body: `{"items": []}`, want: http.StatusOK},
 		protocol.RouteListUploads:  {scope: "file:write", want: http.StatusOK},
 		protocol.RouteGetUpload:    {scope: "file:write", prepare: anUpload, want: http.StatusOK},
 		protocol.RouteAbortUpload:  {scope: "file:write", prepare: anUpload, want: http.StatusNoContent},

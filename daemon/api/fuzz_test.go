@@ -146,7 +146,7 @@ func FuzzRequestBodies(f *testing.F) {
 	upload, _ := aFullUpload(o)
 	client := &http.Client{Transport: &http.Transport{}}
 	f.Cleanup(client.CloseIdleConnections)
-	routes := []protocol.RouteName{protocol.RouteBeginUpload, protocol.RouteCommit, protocol.RouteClaim, protocol.RoutePatchFile, protocol.RouteCreateToken}
+	routes := []protocol.RouteName{protocol.RouteBeginUpload, protocol.RouteCommit, protocol.RouteClaim, protocol.RoutePatchFile, protocol.RouteCreateToken, protocol.RouteProbe}
 	f.Fuzz(func(t *testing.T, which uint8, contentType, body string) {
 		r := protocol.RouteOf(routes[int(which)%len(routes)])
 		uid := upload

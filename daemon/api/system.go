@@ -16,6 +16,7 @@ func (s *Server) endpoints() map[protocol.RouteName]endpoint {
 		protocol.RouteHealthz:      {serve: (*call).healthz, health: true},
 		protocol.RouteReadyz:       {serve: (*call).readyz, health: true},
 		protocol.RouteBeginUpload:  {serve: (*call).beginUpload, body: bodyJSON},
+		protocol.RouteProbe:        {serve: (*call).probe, body: bodyJSON},
 		protocol.RouteListUploads:  {serve: (*call).listUploads, query: page},
 		protocol.RouteGetUpload:    {serve: (*call).getUpload},
 		protocol.RouteAbortUpload:  {serve: (*call).abortUpload},

@@ -28,6 +28,31 @@ func (c *call) beginUpload() error {
 	return nil
 }
 
+// probe answers what begins would say, and begins nothing.
+func (c *call) probe() error {
+	b, err := c.readJSON()
+	if err != nil {
+		return err
+	}
+	var probe protocol.Probe
+	if err := protocol.DecodeRequest(b, &probe); err != nil {
+		return err
+	}
+	if probe.Items == nil {
+		return protocol.Errorf(protocol.KindBadRequest, "a probe has items")
+	}
+	may, err := c.srv.cfg.Uploads.Probe(c.ctx, c.caller.Owner, probe.Items)
+	if err != nil {
+		return err
+	}
+	answer := protocol.Probed{Items: make([]protocol.ProbedItem, len(may))}
+	for i := range may {
+		answer.Items[i].Maybe = may[i]
+	}
+	c.writeJSON(http.StatusOK, answer)
+	return nil
+}
+
 // writeReply answers a POST that made, or found, what lies at base and the uid.
 func (c *call) writeReply(r upload.Reply, base string) {
 	c.http.Response.Header.Set("Location", base+r.UID.String())

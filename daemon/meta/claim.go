@@ -48,14 +48,26 @@ func (q query) reachable(owner protocol.Owner, scope Scope, where string, args .
 
 // MayHave reports whether the owner's claims reach a live content of this size
 // and fingerprint. Content without bytes is never claimed.
-func (db *DB) MayHave(ctx context.Context, owner protocol.Owner, scope Scope, size int64, fp protocol.Fingerprint) (may bool, err error) {
-	if size <= 0 {
-		return false, nil
-	}
-	err = db.view(ctx, "look up a fingerprint", func(q query) error {
-		id, err := q.reachable(owner, scope, `c.size = ? AND c.fingerprint = ?`, size, fp[:])
-		may = id != 0
-		return err
+func (db *DB) MayHave(ctx context.Context, owner protocol.Owner, scope Scope, size int64, fp protocol.Fingerprint) (bool, error) {
+	may, err := db.MayHaveEach(ctx, owner, scope, []protocol.ProbeItem{{Size: size, Fingerprint: fp}})
+	return err == nil && may[0], err
+}
+
+// MayHaveEach is MayHave of many, each answered at its place, at one moment.
+func (db *DB) MayHaveEach(ctx context.Context, owner protocol.Owner, scope Scope, items []protocol.ProbeItem) ([]bool, error) {
+	may := make([]bool, len(items))
+	err := db.view(ctx, "look up fingerprints", func(q query) error {
+		for i, it := range items {
+			if it.Size <= 0 {
+				continue
+			}
+			id, err := q.reachable(owner, scope, `c.size = ? AND c.fingerprint = ?`, it.Size, it.Fingerprint[:])
+			if err != nil {
+				return err
+			}
+			may[i] = id != 0
+		}
+		return nil
 	})
 	return may, err
 }

@@ -29,6 +29,25 @@ func (s *Service) maybe(ctx context.Context, owner protocol.Owner, size *int64, 
 	return s.db.MayHave(ctx, owner, s.cfg.Instant, *size, *fp)
 }
 
+// Probe reports for each item whether Begin would say maybe, by the same rule.
+// Nothing is recorded. More than protocol.MaxProbeItems, and a size that Begin
+// refuses, fail the whole.
+func (s *Service) Probe(ctx context.Context, owner protocol.Owner, items []protocol.ProbeItem) ([]bool, error) {
+	if len(items) > protocol.MaxProbeItems {
+		return nil, &protocol.Error{Kind: protocol.KindTooLarge,
+			Message: fmt.Sprintf("%d contents are asked for, at most %d can be at once", len(items), protocol.MaxProbeItems), Hint: "Ask in several requests."}
+	}
+	for i, it := range items {
+		if err := s.checkSize(it.Size); err != nil {
+			return nil, protocol.Errorf(protocol.KindOf(err), "item %d: %s", i+1, err)
+		}
+	}
+	if s.cfg.Instant == meta.ScopeOff {
+		return make([]bool, len(items)), nil
+	}
+	return s.db.MayHaveEach(ctx, owner, s.cfg.Instant, items)
+}
+
 // StartClaim is the first round of a claim: "I hold the content of this
 // digest". The challenge is good for one answer within 60 s, to this upload
 // alone; a new one takes the place of one given before. Whatever does not fit

@@ -43,6 +43,10 @@ func (e *env) mayHave(owner protocol.Owner, scope meta.Scope, size int64, fp byt
 	e.Helper()
 	may, err := e.db.MayHave(e.ctx, owner, scope, size, protocol.Fingerprint{fp})
 	e.ok(err)
+	other := protocol.ProbeItem{Size: claimSize, Fingerprint: protocol.Fingerprint{99}}
+	each, err := e.db.MayHaveEach(e.ctx, owner, scope, []protocol.ProbeItem{other, {Size: size, Fingerprint: protocol.Fingerprint{fp}}, other})
+	e.ok(err)
+	e.same("among others", each, []bool{false, may, false})
 	return may
 }
 
