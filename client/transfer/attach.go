@@ -183,8 +183,14 @@ func (p *put) layout() protocol.Layout {
 // begin makes an upload, or has the daemon find the one of an earlier run
 // that this machine does not remember.
 func (p *put) begin(ctx context.Context) error {
-	fp, err := p.local.fingerprint()
+	fp, err := p.fingerprint()
 	if err != nil {
+		return err
+	}
+	if err := p.foreknow(ctx); err != nil {
+		return err
+	}
+	if err := p.await(ctx, fp); err != nil {
 		return err
 	}
 	b := protocol.BeginUpload{Name: p.req.Name, Size: &p.size, Fingerprint: &fp, Meta: p.req.Meta,

@@ -41,8 +41,12 @@ func (p *put) claim(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// digest is that of the whole file, which did not change meanwhile.
+// digest is that of the whole file, which did not change meanwhile. What was
+// hashed before, and was not touched since, is not hashed again.
 func (p *put) digest(ctx context.Context) (protocol.Digest, error) {
+	if p.whole != nil && !p.local.touched() {
+		return *p.whole, p.local.unchanged()
+	}
 	defer p.item.hashed()
 	digest, err := p.local.digest(ctx, p.item.hashing)
 	if err == nil {
@@ -50,6 +54,9 @@ func (p *put) digest(ctx context.Context) (protocol.Digest, error) {
 	}
 	if err == nil {
 		err = p.local.unchanged()
+	}
+	if err == nil {
+		p.whole = &digest
 	}
 	return digest, err
 }

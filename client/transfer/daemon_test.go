@@ -119,6 +119,7 @@ func (d *fakeDaemon) serve(w http.ResponseWriter, r *http.Request) {
 	mux.HandleFunc("GET /v1/capabilities", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, 200, d.caps) })
 	mux.HandleFunc("POST /v1/uploads", d.once(body, func(w http.ResponseWriter, r *http.Request) { d.begin(w, body) }))
 	mux.HandleFunc("POST /v1/files", d.once(body, func(w http.ResponseWriter, r *http.Request) { d.putFile(w, r, body) }))
+	mux.HandleFunc("POST /v1/uploads/probe", func(w http.ResponseWriter, r *http.Request) { d.probe(w, body) })
 	mux.HandleFunc("GET /v1/uploads/{uid}", d.getUpload)
 	mux.HandleFunc("DELETE /v1/uploads/{uid}", d.abort)
 	mux.HandleFunc("PUT /v1/uploads/{uid}/parts/{n}", func(w http.ResponseWriter, r *http.Request) { d.putPart(w, r, body) })

@@ -57,6 +57,7 @@ type Config struct {
 type Engine struct {
 	cfg   Config
 	slots *semaphore.Weighted
+	twins twins
 	// folders makes the names of finished gets durable.
 	folders folders
 	// pause waits between tries. Tests replace it.

@@ -13,8 +13,9 @@ import (
 // outcome is Skipped. An error is what the real one would end with, as far as
 // that can be told beforehand.
 
-// WouldPut is Put without doing it. Would is Uploaded, though it may come to be
-// Instant; Resumed, with the UID of the upload it would go on with; or Restarted.
+// WouldPut is Put without doing it. Would is Uploaded; Instant where the hint says
+// that the daemon may have the content, though a claim of it can fail; Resumed,
+// with the UID of the upload it would go on with; or Restarted.
 func (e *Engine) WouldPut(ctx context.Context, req PutRequest) (Result, error) {
 	p, err := e.newPut(req)
 	if err == nil {
@@ -85,6 +86,9 @@ func (p *put) foresee(ctx context.Context) (err error) {
 		return protocol.Errorf(protocol.KindTooLarge, "%d bytes are more than the %d the daemon takes", p.size, p.caps.MaxSize)
 	}
 	p.res.Would = Uploaded
+	if h := p.hint(); h != nil && h.Maybe {
+		p.res.Would = Instant
+	}
 	if p.req.Once != nil {
 		return p.foreseeOnce(ctx)
 	}

@@ -26,6 +26,7 @@ type Progress struct {
 	// moved is useful bytes of ended requests, wire is all bytes ever moved.
 	moved, resumed, wire int64
 	instant, hash        int64
+	foreseen             int64
 	running              map[*flow]struct{}
 	// named are the items that are not done and have a name, in the order in
 	// which they got it.
@@ -52,6 +53,9 @@ type Snapshot struct {
 	// Hashed is how far the items are that are being hashed as a whole, to be
 	// claimed or compared; 0 once they are.
 	Hashed int64
+	// Foreseen are the bytes of items still to be done that may turn out to be
+	// Instant; they count as nothing that takes time.
+	Foreseen int64
 	// Rate is bytes a second over the last 5 s, or since the snapshot before
 	// where snapshots are further apart. 0 until it is known.
 	Rate float64
@@ -71,6 +75,18 @@ func (p *Progress) Expect(items int, bytes int64) {
 	p.expBytes += bytes
 }
 
+// foresee counts n bytes of what is expected as such that may come to be
+// claimed; less than 0 takes back some of which it is known. A nil Progress
+// counts nothing.
+func (p *Progress) foresee(n int64) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.foreseen += n
+}
+
 // Snapshot reads everything at once.
 func (p *Progress) Snapshot() Snapshot {
 	p.mu.Lock()
@@ -84,12 +100,13 @@ func (p *Progress) Snapshot() Snapshot {
 	s := Snapshot{
 		Items: max(p.expItems, p.begun), ItemsDone: p.done,
 		Bytes: max(p.expBytes, p.total), Moved: moved, Resumed: p.resumed, Instant: p.instant, Hashed: p.hash,
-		Rate: p.rate(wire),
+		Foreseen: p.foreseen,
+		Rate:     p.rate(wire),
 	}
 	if len(p.named) > 0 {
 		s.Name = p.named[0].name
 	}
-	if left := s.Bytes - s.Done(); left > 0 && s.Rate > 0 {
+	if left := s.Bytes - s.Done() - s.Foreseen; left > 0 && s.Rate > 0 {
 		s.ETA = time.Duration(float64(left) / s.Rate * float64(time.Second))
 	}
 	return s

@@ -42,6 +42,11 @@ type put struct {
 	fresh, fixed bool
 	up           protocol.Upload // UID 0: not begun
 	taken        bool            // up was begun by an earlier run
+	// leave lets the next file that may be equal have its turn; nil before this
+	// one had its own.
+	leave func()
+	// whole is the digest of the file as it was last hashed.
+	whole *protocol.Digest
 	// beside is the SHA-256 of the whole file, nil where none is wanted.
 	beside *sumBeside
 	// sums are the XXH3 of the parts as this machine has them, by number.
@@ -103,7 +108,11 @@ func (p *put) run(ctx context.Context, attach func(context.Context) error) (err 
 }
 
 // small: one request carries the whole file.
-func (p *put) small() bool { return p.size <= min(p.caps.OneShotMax, protocol.OneShotMax) }
+func (p *put) small() bool { return small(p.size, p.caps) }
+
+func small(size int64, caps protocol.Capabilities) bool {
+	return size <= min(caps.OneShotMax, protocol.OneShotMax)
+}
 
 // oneShot puts a small file in a single request. It leaves nothing to resume.
 func (p *put) oneShot(ctx context.Context) error {
@@ -157,6 +166,10 @@ func (p *put) committed(f protocol.File) {
 // conclude turns the run's end into its result. A transfer that failed keeps
 // its file on disk, with why.
 func (p *put) conclude(ctx context.Context, err error) (Result, error) {
+	if p.leave != nil {
+		p.leave()
+	}
+	p.req.Hint.settled(p.e.cfg.Progress)
 	p.item.end(err == nil)
 	p.res.SentBytes = p.sent.Load()
 	p.res.Retries = p.tries.count()

@@ -68,6 +68,8 @@ type PutRequest struct {
 	MediaType string
 	Meta      map[string]string
 	ExpiresAt *protocol.Time
+	// Hint is what Survey found out about the file, nil for nothing.
+	Hint *Hint
 	// SHA256 asks for the plain SHA-256 of what is put, for the Result. It is
 	// hashed in order on one core, beside the parts.
 	SHA256 bool

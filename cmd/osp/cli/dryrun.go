@@ -51,6 +51,8 @@ func wouldPutText(o outcome) string {
 	switch {
 	case o.Path == standardInput:
 		return fmt.Sprintf("would put standard input as %s", clean(o.Name))
+	case o.Would == transfer.Instant:
+		return fmt.Sprintf("would put %s, without sending it if the daemon takes the claim", text)
 	case o.Would == transfer.Resumed:
 		return fmt.Sprintf("would go on putting %s, to upload %s", text, o.UID)
 	case o.Would == transfer.Restarted:

@@ -126,6 +126,9 @@ func besides(s transfer.Snapshot) []string {
 	if s.Instant > 0 {
 		parts = append(parts, "instant "+bytesText(s.Instant))
 	}
+	if s.Foreseen > 0 {
+		parts = append(parts, "to claim "+bytesText(s.Foreseen))
+	}
 	return parts
 }
 

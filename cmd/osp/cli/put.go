@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/osproxy/osproxy/client/transfer"
-	"github.com/osproxy/osproxy/cmd/osp/selection"
 )
 
 // Names of the verbs in results and messages.
@@ -130,11 +129,11 @@ func (o *putOptions) run(ctx context.Context, s *session, args []string) error {
 	if err != nil {
 		return err
 	}
-	scan := startScan(ctx, sel, progress)
+	found := s.surveyor(engine).run(ctx, scan(ctx, sel, progress))
 	rep := s.report(opPut, s.putText)
 	rep.failIfEmpty = o.failIfEmpty
 	stop := s.show(progress, slices.Contains(args, standardInput))
-	s.workThrough(ctx, rep, scan.items(ctx, func(e selection.Entry) item { return putItem(s, engine, req, e) }), o.jobs)
+	s.workThrough(ctx, rep, scanned(ctx, found, func(c candidate) item { return putItem(s, engine, req, c) }), o.jobs)
 	stop()
 	if rep.sum.Items == 0 {
 		s.warn("nothing was put: no file is there that the filters do not leave out")
@@ -144,16 +143,16 @@ func (o *putOptions) run(ctx context.Context, s *session, args []string) error {
 }
 
 // putItem is the upload of one file.
-func putItem(s *session, engine *transfer.Engine, req transfer.PutRequest, e selection.Entry) item {
-	req.Path = e.Path
+func putItem(s *session, engine *transfer.Engine, req transfer.PutRequest, c candidate) item {
+	req.Path, req.Hint = c.Path, c.hint
 	if req.Name == "" {
-		req.Name = e.Name
+		req.Name = c.Name
 	}
-	it := item{known: transfer.Result{Path: e.Path, Name: e.Name}, kind: transfer.DirectionPut}
+	it := item{known: transfer.Result{Path: c.Path, Name: c.Name}, kind: transfer.DirectionPut}
 	switch {
-	case e.Err != nil:
-		return failedItem(it.known, e.Err)
-	case e.Stdin:
+	case c.Err != nil:
+		return failedItem(it.known, c.Err)
+	case c.Stdin:
 		it.unsized = s.dryRun
 		it.run = s.putStream(engine, req)
 	default:
@@ -161,7 +160,7 @@ func putItem(s *session, engine *transfer.Engine, req transfer.PutRequest, e sel
 			return engine.WouldPut(ctx, req)
 		}, func(ctx context.Context) (transfer.Result, error) {
 			if req.MediaType == "" {
-				req.MediaType = sniffFile(e.Path)
+				req.MediaType = sniffFile(c.Path)
 			}
 			return engine.Put(ctx, req)
 		})

@@ -47,6 +47,8 @@ type report struct {
 	// skipped counts what was done or in place before, left the lines of a
 	// batch that were not begun.
 	skipped, left int
+	// known are the bytes that would be claimed.
+	known int64
 }
 
 // add takes the outcome of the item at index (in argument order, from 0; each
@@ -90,6 +92,9 @@ func (r *report) count(o outcome) {
 		r.instant++
 	case transfer.Skipped:
 		r.skipped++
+	}
+	if o.Would == transfer.Instant {
+		r.known += o.Size
 	}
 	if !o.Verified {
 		r.unverified++
@@ -174,7 +179,7 @@ func (r *report) sentence(took time.Duration) string {
 	}
 	text := fmt.Sprintf("%s, %s in %s", what, bytesText(s.Bytes), elapsedText(took))
 	if r.dryRun {
-		text = fmt.Sprintf("%s, %s: nothing was done (--dry-run)", what, bytesText(s.Bytes))
+		text = fmt.Sprintf("%s, %s%s: nothing was done (--dry-run)", what, bytesText(s.Bytes), r.knownText())
 	} else if r.op == opRemove {
 		text = fmt.Sprintf("%s deleted", what)
 	}
@@ -194,6 +199,15 @@ func (r *report) sentence(took time.Duration) string {
 		text += ", all verified"
 	}
 	return text
+}
+
+// knownText says how much of what was only looked at would travel, where the
+// daemon may have some of it.
+func (r *report) knownText() string {
+	if r.known == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%s to send, %s that the daemon seems to have)", bytesText(r.sum.Bytes-r.known), bytesText(r.known))
 }
 
 // heldText is the word for the bytes that need not travel.

@@ -12,40 +12,36 @@ import (
 // that many the total is known at once, and as many paths are held in memory.
 const scanAhead = 10_000
 
-// scan finds files while others are put already.
-type scan struct {
-	ahead chan selection.Entry
-}
-
-// startScan begins to find the files, and tells the progress of each. It ends
-// when it found all, or with ctx; items must be gone through to the end.
-func startScan(ctx context.Context, sel selection.Selection, progress *transfer.Progress) *scan {
-	sc := &scan{ahead: make(chan selection.Entry, scanAhead)}
+// scan finds files while others are put already, and tells the progress of each.
+// It ends when it found all, or with ctx; what it gives must be gone through to
+// the end.
+func scan(ctx context.Context, sel selection.Selection, progress *transfer.Progress) <-chan selection.Entry {
+	ahead := make(chan selection.Entry, scanAhead)
 	go func() {
-		defer close(sc.ahead)
+		defer close(ahead)
 		for e := range sel.Files(ctx) {
 			progress.Expect(1, e.Size)
-			sc.ahead <- e
+			ahead <- e
 		}
 	}()
-	return sc
+	return ahead
 }
 
-// items makes an item of each file. Once ctx has ended, what was found in one
+// scanned makes an item of each file. Once ctx has ended, what was found in one
 // folder, or by one pattern or list, is not reported file by file: that it was
 // not done with is one item.
-func (sc *scan) items(ctx context.Context, each func(selection.Entry) item) iter.Seq[item] {
+func scanned(ctx context.Context, found <-chan candidate, each func(candidate) item) iter.Seq[item] {
 	return func(yield func(item) bool) {
 		over := ""
-		for e := range sc.ahead {
+		for c := range found {
 			if ctx.Err() != nil {
-				if e.From == over {
+				if c.From == over {
 					continue
 				}
-				over = e.From
-				e = selection.Entry{Path: e.From, Err: context.Cause(ctx)}
+				over = c.From
+				c = candidate{Entry: selection.Entry{Path: c.From, Err: context.Cause(ctx)}}
 			}
-			yield(each(e))
+			yield(each(c))
 		}
 	}
 }
