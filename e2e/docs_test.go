@@ -188,11 +188,11 @@ func words(text string) []string {
 	return out
 }
 
-// TestReadmeCommandsAreTargets: what README tells to type with make exists,
-// and its two commands are among it.
+// TestReadmeCommandsAreTargets: what the documents tell to type with make
+// exists, and the two commands of a README are among it.
 func TestReadmeCommandsAreTargets(t *testing.T) {
 	makefile := readDocument(t, "Makefile")
-	for _, name := range []string{"README.md", "CONTRIBUTING.md"} {
+	for _, name := range append(readmes, "CONTRIBUTING.md") {
 		text := readDocument(t, name)
 		named := map[string]bool{}
 		for _, m := range regexp.MustCompile(`(?m)(?:^|[\x60$ ])make ((?:[a-z][a-z-]*[ ]?)+)`).FindAllStringSubmatch(text, -1) {
@@ -208,8 +208,8 @@ func TestReadmeCommandsAreTargets(t *testing.T) {
 				t.Errorf("%s says `make %s`; the Makefile has no such target", name, target)
 			}
 		}
-		if name == "README.md" && (!named["demo"] || !named["test"]) {
-			t.Errorf("README.md does not show `make demo` and `make test`: %v", named)
+		if slices.Contains(readmes, name) && (!named["demo"] || !named["test"]) {
+			t.Errorf("%s does not show `make demo` and `make test`: %v", name, named)
 		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 // the archives of osp take them.
 func TestReleasePacksTheManual(t *testing.T) {
 	release := readDocument(t, "goreleaser.yaml")
-	for _, want := range []string{"- sh scripts/packaged.sh . {{ .Version }} {{ .CommitDate }}\n", "files: [LICENSE, README.md, completions/*, manpages/*]\n"} {
+	for _, want := range []string{"- sh scripts/packaged.sh . {{ .Version }} {{ .CommitDate }}\n", "files: [LICENSE, README.md, README.zh-CN.md, completions/*, manpages/*]\n"} {
 		if !strings.Contains(release, want) {
 			t.Errorf("goreleaser.yaml does not have %q", want)
 		}
