@@ -120,89 +120,41 @@ func (s *tusSystem) do(req *http.Request, status int) (*http.Response, error) {
 }
 
 // ask sends a request without a body about a file that was put.
-func (s *tusSystem) ask(ctx context.Context, method, name, byteRange string, status int) (*http.Response, error) {
+func (s *tusSystem) ask(ctx context.Context, method, name string, status int) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, s.urls[name], http.NoBody)
 	if err != nil {
 		return nil, err
-	}
-	if byteRange != "" {
-		req.Header.Set("Range", byteRange)
 	}
 	return s.do(req, status)
 }
 
 func (s *tusSystem) get(names []string, dir string) job {
 	return inside(func(ctx context.Context) error {
-		if len(names) == 1 {
-			return s.ranges(ctx, names[0], filepath.Join(dir, names[0]))
-		}
 		return each(ctx, len(names), 16, func(ctx context.Context, i int) error {
-			return s.whole(ctx, names[i], filepath.Join(dir, names[i]))
+			return s.download(ctx, names[i], filepath.Join(dir, names[i]))
 		})
 	})
 }
 
 func (s *tusSystem) discard(name string) job {
-	return inside(func(ctx context.Context) error { return s.ranges(ctx, name, os.DevNull) })
+	return inside(func(ctx context.Context) error { return s.download(ctx, name, os.DevNull) })
 }
 
-// whole reads one file by one request.
-func (s *tusSystem) whole(ctx context.Context, name, to string) error {
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	resp, err := s.ask(ctx, http.MethodGet, name, "", http.StatusOK)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	_, err = io.Copy(out, resp.Body)
-	return err
-}
-
-// ranges reads one file over four connections, which is what is fastest here.
-func (s *tusSystem) ranges(ctx context.Context, name, to string) error {
-	const connections = 4
-	size, err := s.size(ctx, name)
-	if err != nil {
-		return err
-	}
-	return each(ctx, connections, connections, func(ctx context.Context, i int) error {
-		from, end := size*int64(i)/connections, size*int64(i+1)/connections
-		return s.piece(ctx, name, to, from, end)
-	})
-}
-
-func (s *tusSystem) size(ctx context.Context, name string) (int64, error) {
-	resp, err := s.ask(ctx, http.MethodHead, name, "", http.StatusOK)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	var size int64
-	if _, err := fmt.Sscan(resp.Header.Get("Upload-Length"), &size); err != nil {
-		return 0, fmt.Errorf("the Upload-Length of tusd: %w", err)
-	}
-	return size, nil
-}
-
-// piece reads from up to end and writes it at its place of the file.
-func (s *tusSystem) piece(ctx context.Context, name, to string, from, end int64) error {
+// download reads one file by one request. Ranges of a file over several
+// connections are slower, since tusd locks an upload while it is read.
+func (s *tusSystem) download(ctx context.Context, name, to string) error {
 	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	resp, err := s.ask(ctx, http.MethodGet, name, fmt.Sprintf("bytes=%d-%d", from, end-1), http.StatusPartialContent)
+	resp, err := s.ask(ctx, http.MethodGet, name, http.StatusOK)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	buf := make([]byte, 256<<10)
-	n, err := io.CopyBuffer(struct{ io.Writer }{io.NewOffsetWriter(out, from)}, resp.Body, buf)
-	if err == nil && n != end-from {
+	n, err := io.CopyBuffer(struct{ io.Writer }{out}, resp.Body, make([]byte, 256<<10))
+	if err == nil && n != resp.ContentLength {
 		err = io.ErrUnexpectedEOF
 	}
 	return err
@@ -212,7 +164,7 @@ func (s *tusSystem) url(name string) string { return s.urls[name] }
 
 func (s *tusSystem) remove(ctx context.Context, names []string) error {
 	return each(ctx, len(names), 16, func(ctx context.Context, i int) error {
-		resp, err := s.ask(ctx, http.MethodDelete, names[i], "", http.StatusNoContent)
+		resp, err := s.ask(ctx, http.MethodDelete, names[i], http.StatusNoContent)
 		if err != nil {
 			return err
 		}
