@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,40 @@ func TestPutSizes(t *testing.T) {
 			t.Errorf("%d bytes: progress %+v", n, s)
 		}
 	}
+}
+
+// TestSmallFilesAreOneRequestEach, over few connections: 16 are put at a time, and
+// now and then one more is opened before the last one is free again.
+func TestSmallFilesAreOneRequestEach(t *testing.T) {
+	r := newRig(t)
+	const files, atOnce = 400, 16
+	var mu sync.Mutex
+	peers := map[string]bool{}
+	r.d.on(func(w http.ResponseWriter, q *http.Request, serve http.HandlerFunc) {
+		mu.Lock()
+		peers[q.RemoteAddr] = true
+		mu.Unlock()
+		serve(w, q)
+	})
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for i := range files {
+		path, _ := r.write(t, strconv.Itoa(i), 1+i%3)
+		g.Go(func() error {
+			_, err := r.Put(t.Context(), PutRequest{Path: path})
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(r.d.requests); n != files+1 || r.d.count("POST /v1/files") != files || r.d.count("GET /v1/capabilities") != 1 {
+		t.Errorf("%d requests for %d files", n, files)
+	}
+	if len(peers) > files/4 {
+		t.Errorf("%d connections for %d files, %d at once", len(peers), files, atOnce)
+	}
+	r.transfers(t, 0)
 }
 
 func TestPutRefuses(t *testing.T) {

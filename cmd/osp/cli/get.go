@@ -25,10 +25,6 @@ type getOptions struct {
 	sha256    string
 }
 
-// defaultGetJobs is enough for many small files; large ones share the budget
-// of connections.
-const defaultGetJobs = 16
-
 func newGet(s *session) *cobra.Command {
 	o := &getOptions{}
 	cmd := &cobra.Command{
@@ -57,7 +53,7 @@ func newGet(s *session) *cobra.Command {
 	s.addDryRun(f)
 	f.StringVarP(&o.output, "output", "o", "", "`PATH` of the file or folder to write to; - is standard output")
 	f.BoolVarP(&o.force, "force", "f", false, "replace an existing file: --if-exists overwrite")
-	f.IntVarP(&o.jobs, "jobs", "j", defaultGetJobs, "files at once")
+	f.IntVarP(&o.jobs, "jobs", "j", defaultTransfers, "files at once")
 	f.IntVarP(&o.parts, "parts", "c", transfer.DefaultPartsPerFile, "ranges at once")
 	f.StringVar(&o.ifExists, "if-exists", string(transfer.ExistsFail), "`WHAT` to do about a different existing file: fail, skip or overwrite")
 	f.BoolVar(&o.noVerify, "no-verify", false, "do not verify blocks")

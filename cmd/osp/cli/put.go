@@ -38,9 +38,12 @@ const sniffed = 3072
 
 // Bounds of --jobs and --parts.
 const (
-	maxJobs         = 64
-	defaultJobs     = 4
-	maxPartsPerFile = 64
+	maxJobs     = 64
+	defaultJobs = 4
+	// defaultTransfers is enough for many small files; large ones share the
+	// budget of connections.
+	defaultTransfers = 16
+	maxPartsPerFile  = 64
 )
 
 type putOptions struct {
@@ -77,7 +80,7 @@ func newPut(s *session) *cobra.Command {
 	f.StringArrayVar(&o.meta, "meta", nil, "`KEY=VALUE` to store with each file (repeat for more)")
 	f.StringVar(&o.expires, "expires", "", "`WHEN` each file expires: a time, or a duration such as 24h or 30d")
 	f.BoolVar(&o.sha256, "sha256", false, "compute the plain SHA-256 of each file too: sha256 with --json, and said with -v")
-	f.IntVarP(&o.jobs, "jobs", "j", defaultJobs, "files at once")
+	f.IntVarP(&o.jobs, "jobs", "j", defaultTransfers, "files at once")
 	f.IntVarP(&o.parts, "parts", "c", transfer.DefaultPartsPerFile, "parts of one file at once")
 	return cmd
 }

@@ -43,7 +43,7 @@ func newRun(s *session) *cobra.Command {
 	f.BoolVar(&o.retryFailed, "retry-failed", false, "run only lines that an earlier run began and did not get done (needs --journal)")
 	f.BoolVar(&o.failFast, "fail-fast", false, "begin no more lines after the first that fails: --max-errors 1")
 	f.IntVar(&o.maxErrors, "max-errors", 0, "begin no more lines after this many have failed (0: go on)")
-	f.IntVarP(&o.jobs, "jobs", "j", defaultJobs, "lines at once")
+	f.IntVarP(&o.jobs, "jobs", "j", defaultTransfers, "lines at once")
 	f.IntVarP(&o.parts, "parts", "c", transfer.DefaultPartsPerFile, "parts or ranges of one file at once")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask about files to delete")
 	s.addDryRun(f)
