@@ -104,8 +104,18 @@ func TestOneShotMemoryIsBounded(t *testing.T) {
 	}
 	<-waits
 	_, _ = io.ReadAll(held)
-	if buf := <-f.oneShots; cap(buf) != protocol.OneShotMax {
+	if buf := <-f.oneShots; int64(cap(buf)) != oneShotBuffer(5) {
 		t.Errorf("the buffer has %d bytes", cap(buf))
+	}
+}
+
+// TestOneShotBuffer: a buffer has room for its body and is never larger than
+// the largest.
+func TestOneShotBuffer(t *testing.T) {
+	for _, n := range []int64{1, 5, 32 << 10, 32<<10 + 1, 65_000, protocol.OneShotMax - 1, protocol.OneShotMax} {
+		if size := oneShotBuffer(n); size < n || size > max(32<<10, 2*n-1) || size > protocol.OneShotMax {
+			t.Errorf("for %d bytes a buffer of %d is made", n, size)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"io"
+	"math/bits"
 	"net/http"
 	"strings"
 
@@ -26,7 +27,7 @@ func (c *call) putFile() error {
 	}
 	defer func() { c.srv.oneShots <- buf }()
 	if int64(cap(buf)) < c.body.want {
-		buf = make([]byte, c.srv.cfg.Capabilities.OneShotMax)
+		buf = make([]byte, oneShotBuffer(c.body.want))
 	}
 	f.Body = buf[:c.body.want]
 	if _, err := io.ReadFull(c.body, f.Body); err != nil {
@@ -42,6 +43,13 @@ func (c *call) putFile() error {
 	}
 	c.writeReply(reply, "/v1/files/")
 	return nil
+}
+
+// oneShotBuffer is how large a buffer for n bytes is made: it is kept, and most
+// small files are far smaller than the largest.
+func oneShotBuffer(n int64) int64 {
+	const least = 32 << 10
+	return max(least, int64(1)<<bits.Len64(uint64(n-1)))
 }
 
 // newFile reads what the query and the header say of the file.
