@@ -152,6 +152,49 @@ func TestWhatAFailureLeavesOpen(t *testing.T) {
 	}
 }
 
+// TestAFailureThatSaysNothingOfEarlierTries: what ends a try before the daemon
+// has looked for an earlier one leaves that as open, and as old, as it was.
+func TestAFailureThatSaysNothingOfEarlierTries(t *testing.T) {
+	tests := []struct {
+		code protocol.Kind
+		open bool
+	}{
+		{protocol.KindLocalMissing, true},
+		{protocol.KindLocalIO, true},
+		{protocol.KindUsage, true},
+		{protocol.KindUnauthenticated, true},
+		{protocol.KindForbidden, true},
+		{protocol.KindBadHost, true},
+		{protocol.KindRateLimited, true},
+		{protocol.KindBadRequest, false},
+		{protocol.KindQuotaExceeded, false},
+		{protocol.KindConflict, false},
+	}
+	for _, tt := range tests {
+		path := filepath.Join(t.TempDir(), "j")
+		s := subjectOf(t, 1)
+		at := stopped()
+		j, err := Open(path, s, func() time.Time { at = at.Add(time.Minute); return at })
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := at.Add(time.Minute)
+		// The first try was killed.
+		for _, err := range []error{began(j, 1), began(j, 1), j.End(failed(1, tt.code)), began(j, 1), j.End(failed(1, tt.code))} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		shut(t, j)
+		j = open(t, path, s)
+		p := j.Past(1)
+		if p.Done || !p.Failed || p.Open != tt.open || tt.open && !p.Since.Equal(first) {
+			t.Errorf("%s: %+v, want it open: %v, since %v", tt.code, p, tt.open, first)
+		}
+		shut(t, j)
+	}
+}
+
 // TestSinceIsTheFirstTryThatMayCount: a line that stays open stays as old as its
 // first try; one that was settled begins anew.
 func TestSinceIsTheFirstTryThatMayCount(t *testing.T) {
@@ -325,7 +368,7 @@ func TestAJournalThatCannotBeWrittenStaysFailed(t *testing.T) {
 func TestJournalCutAnywhere(t *testing.T) {
 	const count = 5
 	s := subjectOf(t, count)
-	kinds := []protocol.Kind{protocol.KindNetwork, protocol.KindNotFound, protocol.KindConflict}
+	kinds := []protocol.Kind{protocol.KindNetwork, protocol.KindNotFound, protocol.KindLocalMissing, protocol.KindConflict}
 	path := filepath.Join(t.TempDir(), "j")
 	rapid.Check(t, func(t *rapid.T) {
 		const id = "X"

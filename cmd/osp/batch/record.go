@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -88,6 +89,8 @@ type state struct {
 	// keys counts the Idempotency-Keys that are used up.
 	keys               uint32
 	done, failed, open bool
+	// before says that the line was open when its last try began.
+	before bool
 }
 
 func (s state) past() Past {
@@ -97,6 +100,9 @@ func (s state) past() Past {
 // begin adds a begin.
 func (s *state) begin(b begin) {
 	s.failed = true
+	if b.UID == nil {
+		s.before = s.open
+	}
 	if !s.open {
 		s.open, s.since = true, b.At.UnixMilli()
 	}
@@ -111,7 +117,7 @@ func (s *state) settle(e End, offset int64) {
 		s.done, s.failed, s.open, s.end = true, false, false, offset
 		return
 	}
-	s.failed, s.open = true, e.undecided()
+	s.failed, s.open = true, e.undecided() || s.before && e.blind()
 	if e.Code != nil && *e.Code == protocol.KindConflict {
 		// An earlier try stored what the file was then. The caller has been
 		// told; the next try is for the file as it is then.
@@ -128,6 +134,16 @@ func (e End) undecided() bool {
 	}
 	row := e.Code.Row()
 	return row.Status >= 500 || row.Status == 0 && row.Retryable
+}
+
+// blind reports whether a failure says nothing of what an earlier try came to:
+// this one ended here, or the daemon turned it away, before the daemon looked.
+func (e End) blind() bool {
+	switch e.Code.Row().Status {
+	case 0, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+		return true
+	}
+	return false
 }
 
 // maxRecord bounds a line of the journal, in bytes: the longest path of any
