@@ -10,15 +10,19 @@ import (
 // before. The zero value is ready.
 type Order struct {
 	mu   sync.Mutex
-	last chan struct{} // closed when the place taken last has chosen its target
+	last *Place // the one taken last
 	// owners has, by target, what the latest place there closes when it is done.
 	owners map[string]chan struct{}
 }
 
 // Place is one get's in an Order.
 type Place struct {
-	order        *Order
-	before       <-chan struct{} // nil for the first
+	order *Order
+	// before is the place taken before this one: nil for the first, and once
+	// all before it have a target or need none.
+	before *Place
+	// chosen is closed when the get has its target, or has ended without one,
+	// and target and before change no more.
 	chosen, done chan struct{}
 	once         sync.Once // closes chosen
 	target       string
@@ -30,7 +34,7 @@ func (o *Order) Next() *Place {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p := &Place{order: o, before: o.last, chosen: make(chan struct{}), done: make(chan struct{})}
-	o.last = p.chosen
+	o.last = p
 	return p
 }
 
@@ -39,9 +43,15 @@ func (p *Place) wait(ctx context.Context, target string) error {
 	if p == nil {
 		return nil
 	}
-	if err := until(ctx, p.before); err != nil {
-		return err
+	for b := p.before; b != nil; b = b.before {
+		if err := until(ctx, b.chosen); err != nil {
+			return err
+		}
+		if b.target != "" {
+			break // it has waited for those before it
+		}
 	}
+	p.before = nil
 	o := p.order
 	o.mu.Lock()
 	if o.owners == nil {

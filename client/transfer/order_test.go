@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -80,6 +81,37 @@ func TestOrderOfDifferentTargets(t *testing.T) {
 	var none *Place
 	must(none.wait(t.Context(), filepath.Join("a", "b")))
 	none.leave()
+}
+
+// TestOrderBehindOneThatFailed: a get that fails before it has a target lets
+// nobody past those before it that have none yet.
+func TestOrderBehindOneThatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var o Order
+		first, second, third, last := o.Next(), o.Next(), o.Next(), o.Next()
+		second.leave()
+		third.leave()
+		ended := make(chan error, 1)
+		go func() { ended <- last.wait(t.Context(), "a") }()
+		synctest.Wait()
+		if err := first.wait(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		select {
+		case err := <-ended:
+			t.Fatalf("the last has the target before the first left it: %v", err)
+		default:
+		}
+		first.leave()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		last.leave()
+		if len(o.owners) != 0 {
+			t.Errorf("left over: %v", o.owners)
+		}
+	})
 }
 
 // TestFolders: who asks while a sync runs is served by the next one, which all
