@@ -8,10 +8,12 @@ import (
 )
 
 const (
-	// readsMax bounds the readings remembered, and readExtents the extents of
-	// each, together a few MiB.
+	// readsMax bounds the readings remembered, and readExtents and readText the
+	// extents and the bytes of text of each: together some 20 MiB at most, and a
+	// few where files are as usual.
 	readsMax    = 8 << 10
 	readExtents = 16
+	readText    = 1 << 10
 )
 
 // reads remembers what Content answered. A reading holds as long as nothing at
@@ -44,12 +46,25 @@ func (r *reads) get(owner protocol.Owner, uid protocol.UID) (reading, bool) {
 }
 
 func (r *reads) put(owner protocol.Owner, uid protocol.UID, v reading) {
-	if n := len(v.content.Extents); n == 0 || n > readExtents {
+	if n := len(v.content.Extents); n == 0 || n > readExtents || textOf(v.file) > readText {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.recent.Put(readKey{owner, uid}, v)
+}
+
+// textOf is how many bytes of a file's own text its reading holds: meta alone
+// may have protocol.MaxMetaBytes.
+func textOf(f protocol.File) int {
+	n := len(f.Name)
+	if f.MediaType != nil {
+		n += len(*f.MediaType)
+	}
+	for k, v := range f.Meta {
+		n += len(k) + len(v)
+	}
+	return n
 }
 
 // holds reports whether the reading is what the database would give: nothing
