@@ -3,7 +3,6 @@ package api
 import (
 	"crypto/rand"
 	"fmt"
-	"net/textproto"
 	"strconv"
 	"strings"
 
@@ -13,6 +12,10 @@ import (
 // maxRanges is the most ranges one answer is cut into. A request for more gets
 // the whole: each costs a seek and a header.
 const maxRanges = 64
+
+// optionalSpace is what may stand around the members of a list (RFC 9110
+// section 5.6.3).
+const optionalSpace = " \t"
 
 // span is a range of bytes.
 type span struct{ off, n int64 }
@@ -36,7 +39,7 @@ func parseRange(field string, size int64) ([]span, error) {
 	var sum int64
 	some := false
 	for spec := range strings.SplitSeq(set, ",") {
-		spec = textproto.TrimString(spec)
+		spec = strings.Trim(spec, optionalSpace)
 		if spec == "" {
 			continue
 		}
@@ -69,7 +72,7 @@ func unsatisfiable(size int64, err error) error {
 func parseSpec(spec string, size int64) (span, error) {
 	bad := protocol.Errorf(protocol.KindRange, "%.80q is not a range of bytes", spec)
 	first, last, ok := strings.Cut(spec, "-")
-	first, last = textproto.TrimString(first), textproto.TrimString(last)
+	first, last = strings.Trim(first, optionalSpace), strings.Trim(last, optionalSpace)
 	if !ok {
 		return span{}, bad
 	}
