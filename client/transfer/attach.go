@@ -212,6 +212,9 @@ func (p *put) begin(ctx context.Context) error {
 	if err := p.adopt(up); err != nil {
 		return err
 	}
+	if up.Maybe {
+		p.passTurn()
+	}
 	if p.req.Once != nil {
 		if err := p.req.Once.Begun(up.UID); err != nil {
 			return err

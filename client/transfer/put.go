@@ -166,9 +166,7 @@ func (p *put) committed(f protocol.File) {
 // conclude turns the run's end into its result. A transfer that failed keeps
 // its file on disk, with why.
 func (p *put) conclude(ctx context.Context, err error) (Result, error) {
-	if p.leave != nil {
-		p.leave()
-	}
+	p.passTurn()
 	p.req.Hint.settled(p.e.cfg.Progress)
 	p.item.end(err == nil)
 	p.res.SentBytes = p.sent.Load()

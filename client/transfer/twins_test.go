@@ -63,6 +63,30 @@ func TestEqualFilesTravelOnce(t *testing.T) {
 	r.transfers(t, 0)
 }
 
+// TestTwinsAreClaimedAtOnce: once one is there, the others do not wait for each
+// other: all their claims are under way at one time.
+func TestTwinsAreClaimedAtOnce(t *testing.T) {
+	const others = 3
+	r, paths, _ := twinRig(t, 1+others)
+	var claims atomic.Int64
+	all := make(chan struct{})
+	r.d.on(func(w http.ResponseWriter, q *http.Request, serve http.HandlerFunc) {
+		if strings.HasSuffix(q.URL.Path, "/claim") {
+			if claims.Add(1) == others {
+				close(all)
+			}
+			select {
+			case <-all:
+			case <-q.Context().Done():
+			}
+		}
+		serve(w, q)
+	})
+	if ends, _ := r.putAll(t, paths); ends[Uploaded] != 1 || claims.Load() < others {
+		t.Errorf("%v with %d claims", ends, claims.Load())
+	}
+}
+
 // TestTwinOfAFailedPut: the next one takes its place.
 func TestTwinOfAFailedPut(t *testing.T) {
 	r, paths, data := twinRig(t, 4)
