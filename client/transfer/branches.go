@@ -37,7 +37,7 @@ type Leaf struct {
 // newest counts. Of each only what a get needs is kept.
 func (e *Engine) Branches(ctx context.Context, prefixes []string) (Branches, error) {
 	var b Branches
-	found := newest{}
+	found := newest{files: map[string]protocol.File{}, older: map[protocol.UID]bool{}}
 	for _, prefix := range prefixes {
 		queries, err := branchQueries(prefix)
 		if err != nil {
@@ -47,7 +47,7 @@ func (e *Engine) Branches(ctx context.Context, prefixes []string) (Branches, err
 		for _, q := range queries {
 			err := e.Files(ctx, q, 0, func(f protocol.File) error {
 				none = false
-				b.Older += found.add(f)
+				found.add(f)
 				return nil
 			})
 			if err != nil {
@@ -58,24 +58,27 @@ func (e *Engine) Branches(ctx context.Context, prefixes []string) (Branches, err
 			b.Empty = append(b.Empty, prefix)
 		}
 	}
-	b.Files = found.leaves()
+	b.Files, b.Older = found.leaves(), len(found.older)
 	return b, nil
 }
 
-// newest has one File for each name.
-type newest map[string]protocol.File
+// newest has one File for each name, and knows which it left out for them.
+type newest struct {
+	files map[string]protocol.File
+	older map[protocol.UID]bool
+}
 
-// add takes a File, and gives how many of its name are left out for it, or it
-// for another.
-func (n newest) add(f protocol.File) int {
-	before, ok := n[f.Name]
-	if !ok || f.UID > before.UID {
-		n[f.Name] = protocol.File{UID: f.UID, Name: f.Name, Size: f.Size, Digest: f.Digest, SHA256: f.SHA256, ETag: f.ETag}
+// add takes a File, which may come twice.
+func (n newest) add(f protocol.File) {
+	before, ok := n.files[f.Name]
+	switch {
+	case ok && f.UID < before.UID:
+		n.older[f.UID] = true
+		return
+	case ok && f.UID > before.UID:
+		n.older[before.UID] = true
 	}
-	if ok && f.UID != before.UID {
-		return 1
-	}
-	return 0
+	n.files[f.Name] = protocol.File{UID: f.UID, Name: f.Name, Size: f.Size, Digest: f.Digest, SHA256: f.SHA256, ETag: f.ETag}
 }
 
 // branchQueries are what asks for the Files of a prefix.
@@ -97,14 +100,14 @@ func branchQueries(prefix string) ([]client.FileQuery, error) {
 // leaves puts the Files in order, and finds out which are folders too.
 func (n newest) leaves() []Leaf {
 	folders := map[string]bool{}
-	for name := range n {
+	for name := range n.files {
 		for i := strings.LastIndexByte(name, '/'); i > 0 && !folders[name[:i]]; i = strings.LastIndexByte(name[:i], '/') {
 			folders[name[:i]] = true
 		}
 	}
-	list := make([]Leaf, 0, len(n))
-	for _, name := range slices.Sorted(maps.Keys(n)) {
-		list = append(list, Leaf{File: n[name], Folder: folders[name]})
+	list := make([]Leaf, 0, len(n.files))
+	for _, name := range slices.Sorted(maps.Keys(n.files)) {
+		list = append(list, Leaf{File: n.files[name], Folder: folders[name]})
 	}
 	return list
 }

@@ -56,6 +56,7 @@ func TestBranches(t *testing.T) {
 		{[]string{"tree/a"}, "tree/a8/ tree/a/15", 2, nil},
 		{[]string{"tree/deep", "tree/deep/er", "nothing", "tree/d", "other/"}, "tree/deep/er/c9", 0, []string{"nothing", "tree/d", "other/"}},
 		{[]string{"other"}, "other7", 0, nil},
+		{[]string{"tree/a", "tree/", "tree/a"}, "tree/a8/ tree/a-11 tree/a/15 tree/b1 tree/deep/er/c9", 2, nil},
 	} {
 		b, err := r.Branches(t.Context(), tt.prefixes)
 		if err != nil {

@@ -38,49 +38,59 @@ func (o *getOptions) runTree(ctx context.Context, s *session, prefixes []string)
 	if found.Older > 0 && !s.opts.quiet {
 		s.con.note(fmt.Sprintf("osp: %s left out, since a newer file has the same name", counted(found.Older)))
 	}
-	var items []item
-	for _, prefix := range found.Empty {
-		items = append(items, failedItem(transfer.Result{Path: prefix},
-			protocol.Errorf(protocol.KindNotFound, "there is no file %s, and none below it", prefix)))
-	}
 	tree, err := transfer.OpenTree(o.output)
 	if err != nil {
 		return err
 	}
 	defer tree.Close()
-	items = append(items, s.leafItems(engine, o.request(s), tree, found.Files)...)
 	var total int64
 	for _, f := range found.Files {
 		total += f.Size
 	}
-	progress.Expect(len(items), total)
-	s.getAll(ctx, progress, untilStopped(ctx, items, transfer.Result{Path: strings.Join(prefixes, " ")}), o.jobs)
+	progress.Expect(len(found.Empty)+len(found.Files), total)
+	req := o.request(s)
+	req.In = tree
+	items := untilStopped(ctx, s.treeItems(engine, req, found), transfer.Result{Path: strings.Join(prefixes, " ")})
+	s.getAll(ctx, progress, items, o.jobs)
 	return nil
 }
 
-// leafItems are the downloads of files into a tree.
-func (s *session) leafItems(engine *transfer.Engine, req transfer.GetRequest, tree *transfer.Tree, leaves []transfer.Leaf) []item {
-	var items []item
-	for _, leaf := range leaves {
-		req := req
-		req.UID, req.File, req.In = leaf.UID, &leaf.File, tree
-		it := s.getItem(engine, req)
-		it.known.Name, it.known.Size = leaf.Name, leaf.Size
-		if leaf.Folder {
-			it = failedItem(it.known, &protocol.Error{Kind: protocol.KindConflict,
-				Message: leaf.Name + " is the folder of other files too, so that it cannot be a file",
-				Hint:    "Get it by itself: osp get " + leaf.UID.String() + " -o PATH"})
+// treeItems are the downloads of files into a tree, made one by one since there
+// may be many, and before them the prefixes of none.
+func (s *session) treeItems(engine *transfer.Engine, req transfer.GetRequest, found transfer.Branches) iter.Seq[item] {
+	return func(yield func(item) bool) {
+		for _, prefix := range found.Empty {
+			if !yield(failedItem(transfer.Result{Path: prefix},
+				protocol.Errorf(protocol.KindNotFound, "there is no file %s, and none below it", prefix))) {
+				return
+			}
 		}
-		items = append(items, it)
+		for i := range found.Files {
+			if !yield(s.leafItem(engine, req, &found.Files[i])) {
+				return
+			}
+		}
 	}
-	return items
+}
+
+// leafItem is the download of one file into a tree.
+func (s *session) leafItem(engine *transfer.Engine, req transfer.GetRequest, leaf *transfer.Leaf) item {
+	req.UID, req.File = leaf.UID, &leaf.File
+	it := s.getItem(engine, req)
+	it.known.Name, it.known.Size = leaf.Name, leaf.Size
+	if !leaf.Folder {
+		return it
+	}
+	return failedItem(it.known, &protocol.Error{Kind: protocol.KindConflict,
+		Message: leaf.Name + " is the folder of other files too, so that it cannot be a file",
+		Hint:    "Get it by itself: osp get " + leaf.UID.String() + " -o PATH"})
 }
 
 // untilStopped gives the items while ctx lives. That some were not begun is then
 // one item, and not one for each of them.
-func untilStopped(ctx context.Context, items []item, rest transfer.Result) iter.Seq[item] {
+func untilStopped(ctx context.Context, items iter.Seq[item], rest transfer.Result) iter.Seq[item] {
 	return func(yield func(item) bool) {
-		for _, it := range items {
+		for it := range items {
 			if ctx.Err() != nil {
 				yield(failedItem(rest, context.Cause(ctx)))
 				return
