@@ -56,7 +56,8 @@ func TestTotalsAfterResumeAddUp(t *testing.T) {
 // their uids in the order of totalSizes.
 func putTotals(t *testing.T, d *harness.Daemon, run int, point, all int64) (got totals, uids []string) {
 	osp := harness.NewOSP(t, bin, d.URL)
-	args := []string{"put"}
+	// So few at once that some are committed before the others have begun.
+	args := []string{"put", "-j", "4"}
 	for i, size := range totalSizes() {
 		path := filepath.Join(osp.Dir, fmt.Sprint(i))
 		harness.WriteContent(t, path, uint64(1000+100*run+i), size)
