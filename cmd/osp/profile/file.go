@@ -59,7 +59,8 @@ func decode(data []byte) (c Config, err error) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		value := regexp.MustCompile("`[^`]*`|osp_[0-9A-Za-z]+_[0-9A-Za-z]+")
+		// The secret of a token may stand alone, where the text is broken.
+		value := regexp.MustCompile("`[^`]*`|osp_[0-9A-Za-z]+_[0-9A-Za-z]+|[0-9A-Za-z]{32,}")
 		return Config{}, errors.New(value.ReplaceAllString(err.Error(), "a value"))
 	}
 	return c, c.check()
