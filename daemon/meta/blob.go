@@ -114,9 +114,10 @@ func (db *DB) overlong(ctx context.Context, where string, args ...any) (list []B
 	return list, err
 }
 
-// MarkCut notes that the blob's object is no longer than its size.
+// MarkCut notes that the blob's object is no longer than its size. A power cut
+// may undo it; then it is cut, to no effect, again.
 func (db *DB) MarkCut(ctx context.Context, id BlobID) error {
-	return db.update(ctx, full, "mark a blob cut", func(t *tx) error {
+	return db.update(ctx, relaxed, "mark a blob cut", func(t *tx) error {
 		_, err := t.exec(`UPDATE blobs SET overlong = 0 WHERE id = ?`, id)
 		return err
 	})

@@ -124,7 +124,7 @@ func (tr *trace) committed(uid protocol.UID, size int64, content []byte) {
 	tr.commit(uid, protocol.CommitUpload{Size: &size})
 	tr.promised(true, reads(uid, content))
 	tr.waitCut()
-	tr.see(tr.rec.Len(), true)
+	tr.see(tr.rec.Len(), false)
 }
 
 func (tr *trace) oneShot(p []byte) {
