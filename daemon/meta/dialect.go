@@ -24,8 +24,9 @@ const (
 )
 
 // dialect is all in which two databases differ. Queries are written once,
-// with ? for parameters and FOR UPDATE where a row must stay as it was read
-// until the transaction ends.
+// with ? for parameters, FOR UPDATE at the end where a row must stay as it was
+// read until the transaction ends, and FOR UPDATE SKIP LOCKED, there or at the
+// end of a sub-select, where rows that others hold are passed over.
 type dialect struct {
 	// rebind turns a query into the database's own spelling.
 	rebind func(query string) string
@@ -60,4 +61,6 @@ func sqliteDialect() dialect {
 }
 
 // sqliteRebind drops row locks: the single writer is the lock.
-func sqliteRebind(query string) string { return strings.TrimSuffix(query, " FOR UPDATE") }
+func sqliteRebind(query string) string {
+	return strings.TrimSuffix(strings.ReplaceAll(query, " FOR UPDATE SKIP LOCKED", ""), " FOR UPDATE")
+}

@@ -68,6 +68,10 @@ func (q query) each(text string, args []any, fn func(scanFunc) error) (err error
 	return rows.Err()
 }
 
+// databaseNow is the time by which leases run, in milliseconds: the one clock
+// that all who share the database have. Where that is one process, it is now.
+func (q query) databaseNow() (int64, error) { return q.now, nil }
+
 // ids reads a column of ids.
 func ids[T ~int64 | ~uint64](q query, text string, args ...any) (list []T, err error) {
 	err = q.each(text, args, func(scan scanFunc) error {
