@@ -35,6 +35,8 @@ var rules = []rule{
 	{"daemon/crashpoint", nil, nil},
 	{"daemon/layout", []string{"protocol", "daemon/meta"}, nil},
 	{"daemon/recent", nil, nil},
+	// What bytes tell of themselves is told without knowing whose they are.
+	{"daemon/sniff", nil, []string{"github.com/gabriel-vasile/mimetype"}},
 	{"daemon/names", []string{"protocol"}, []string{"golang.org/x/text/..."}},
 	{"daemon/metrics", []string{"protocol", "store"}, []string{"github.com/prometheus/..."}},
 	{"daemon/meta/metatest", []string{"protocol", "daemon/meta"}, []string{"pgregory.net/rapid"}},
