@@ -3,6 +3,8 @@ package api
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net/http"
@@ -18,6 +20,8 @@ type representation struct {
 	modified    time.Time
 	mediaType   string
 	disposition string
+	// sha256 is that of all bytes in hex, nil while it is not known.
+	sha256 *string
 	// check finds out whether the range begins sound, while there still can
 	// be an error status. It may be nil.
 	check func(ctx context.Context, off, n int64) error
@@ -147,9 +151,26 @@ func (c *call) setContentHeader(r representation, contentType, contentRange stri
 		h.Set("Content-Range", contentRange)
 	}
 	h.Set("Accept-Ranges", "bytes")
+	if v := reprDigest(r.sha256); v != "" {
+		h.Set("Repr-Digest", v)
+	}
 	h.Set("Content-Disposition", r.disposition)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-site")
+}
+
+// reprDigest is the Repr-Digest (RFC 9530) of a representation by its SHA-256
+// in hex, "" without one. It is of all bytes, whatever range of them the answer
+// has.
+func reprDigest(sum *string) string {
+	if sum == nil {
+		return ""
+	}
+	b, err := hex.DecodeString(*sum)
+	if err != nil {
+		return ""
+	}
+	return "sha-256=:" + base64.StdEncoding.EncodeToString(b) + ":"
 }

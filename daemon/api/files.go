@@ -156,6 +156,7 @@ func (c *call) getContent() error {
 	return c.serveContent(representation{
 		size: content.Size(), etag: f.ETag, modified: f.CommittedAt.Time, mediaType: mediaType,
 		disposition: disposition(c.query["disposition"] == "inline" && mayInline(mediaType), protocol.LastSegment(f.Name)),
+		sha256:      f.SHA256,
 		check:       content.Check, writeRange: content.WriteRange, close: content.Close,
 	})
 }
