@@ -211,9 +211,9 @@ func (t *tx) doomContent(id ContentID) (blobs []BlobID, err error) {
 // one moment. It is KindNotFound where File is. What the answer points to is
 // shared and not to be changed.
 func (db *DB) Content(ctx context.Context, owner protocol.Owner, uid protocol.UID) (f protocol.File, c Content, err error) {
-	changes := db.writer.changes.Load()
+	changes, alone := db.engine.changes()
 	known, ok := db.reads.get(owner, uid)
-	if ok && known.holds(changes, ms(db.cfg.Clock())) {
+	if ok && alone && known.holds(changes, ms(db.cfg.Clock())) {
 		return known.file, known.content, ctx.Err()
 	}
 	if ok {
