@@ -41,6 +41,7 @@ type DB struct {
 	dialect dialect
 	engine  engine
 	reads   *reads
+	emitted word
 	// watch is nil but in tests, which run each operation's fn by it, to stop
 	// it between its statements. ctx is the caller's.
 	watch func(ctx context.Context, q query, fn func(query) error) error
@@ -65,7 +66,7 @@ func open(ctx context.Context, cfg Config, d dialect, start func(ctx context.Con
 	if err != nil {
 		return nil, d.asError("open the database", err)
 	}
-	db := &DB{cfg: cfg, dialect: d, engine: e, reads: newReads()}
+	db := &DB{cfg: cfg, dialect: d, engine: e, reads: newReads(), emitted: make(word, 1)}
 	if err := db.makeServerID(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -81,15 +82,26 @@ func (db *DB) Ping(ctx context.Context) error {
 	return db.dialect.asError("ping the database", db.engine.ready(ctx))
 }
 
-// update runs a write; see engine.update.
+// update runs a write; see engine.update. Where it made events it gives word
+// of them.
 func (db *DB) update(ctx context.Context, d durability, name string, fn func(*tx) error) error {
+	emitted := false
+	run := func(t *tx) error {
+		err := fn(t)
+		emitted = t.emitted
+		return err
+	}
 	if db.watch != nil {
-		unwatched := fn
-		fn = func(t *tx) error {
-			return db.watch(ctx, t.query, func(q query) error { return unwatched(&tx{q}) })
+		unwatched := run
+		run = func(t *tx) error {
+			return db.watch(ctx, t.query, func(q query) error { return unwatched(&tx{query: q}) })
 		}
 	}
-	return db.dialect.asError(name, db.engine.update(ctx, d, name, fn))
+	err := db.engine.update(ctx, d, name, run)
+	if err == nil && emitted {
+		db.emitted.raise()
+	}
+	return db.dialect.asError(name, err)
 }
 
 // look runs a read of one statement.

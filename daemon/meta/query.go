@@ -26,7 +26,11 @@ type query struct {
 }
 
 // tx is a write transaction, or rather one operation's savepoint in it.
-type tx struct{ query }
+type tx struct {
+	query
+	// emitted says that it made an event.
+	emitted bool
+}
 
 // exec runs a statement and gives the number of rows it changed.
 func (t *tx) exec(text string, args ...any) (int64, error) {

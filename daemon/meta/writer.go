@@ -250,7 +250,7 @@ func (w *writer) call(op *operation) (err error) {
 	}()
 	// A context that can end would interrupt statements, and an interrupted
 	// one rolls the whole group back.
-	return op.fn(&tx{query{ctx: context.Background(), now: ms(w.clock()), run: w.session}})
+	return op.fn(&tx{query: query{ctx: context.Background(), now: ms(w.clock()), run: w.session}})
 }
 
 // checkpoint moves the log into the database every so often, and insists where
