@@ -80,14 +80,22 @@ func (f *fetch) pending() error {
 		Hint:    "Try again in a while; osp get and osp cat take it unverified with --no-verify."}
 }
 
-// run fetches the blocks of r in order and gives each piece of them to write.
-// A piece is given before its block is known to be good, and again when the
-// block has to be fetched again; when run returns nil, the last ones were good.
-func (f *fetch) run(ctx context.Context, r run, buf []byte, write func(p []byte, off int64) error) error {
+// sink is where a fetch has what it reads.
+type sink interface {
+	// room is where up to n bytes of the content from off are read to next.
+	room(off, n int64) []byte
+	// fill is told of those that came. Their block is not known to be good yet,
+	// and when it has to be fetched again they come again.
+	fill(p []byte, off int64) error
+}
+
+// run fetches the blocks of r in order. When it returns nil, what to has of
+// each block is good.
+func (f *fetch) run(ctx context.Context, r run, to sink) error {
 	for damaged := 0; r.first < r.end; {
 		from := r.first
 		err := f.e.retry(ctx, &f.tries, func(ctx context.Context) error {
-			good, err := f.once(ctx, r, buf, write)
+			good, err := f.once(ctx, r, to)
 			r.first += good
 			return err
 		})
@@ -112,7 +120,7 @@ func (f *fetch) run(ctx context.Context, r run, buf []byte, write func(p []byte,
 
 // once makes one request for the blocks of r and says how many came whole and
 // good, from the first.
-func (f *fetch) once(ctx context.Context, r run, buf []byte, write func(p []byte, off int64) error) (good int, err error) {
+func (f *fetch) once(ctx context.Context, r run, to sink) (good int, err error) {
 	off, n := r.bytes(f.file.Size)
 	body, err := f.e.cfg.Client.Content(ctx, f.file.UID, off, n, f.file.ETag)
 	if err != nil {
@@ -126,7 +134,7 @@ func (f *fetch) once(ctx context.Context, r run, buf []byte, write func(p []byte
 		a.add(n)
 	}))
 	for i := r.first; i < r.end; i++ {
-		if err := f.block(i, in, buf, write); err != nil {
+		if err := f.block(i, in, to); err != nil {
 			return good, err
 		}
 		a.keep()
@@ -136,22 +144,22 @@ func (f *fetch) once(ctx context.Context, r run, buf []byte, write func(p []byte
 }
 
 // block reads block i from body. Without digests every block is good.
-func (f *fetch) block(i int, body io.Reader, buf []byte, write func(p []byte, off int64) error) error {
+func (f *fetch) block(i int, body io.Reader, to sink) error {
 	off, n := blockRange(f.file.Size, i)
 	h := sha256.New()
 	for n > 0 {
-		got, err := io.ReadFull(body, buf[:min(n, int64(len(buf)))])
-		if err != nil {
+		p := to.room(off, n)
+		if _, err := io.ReadFull(body, p); err != nil {
 			return err
 		}
 		if f.verify {
-			h.Write(buf[:got])
+			h.Write(p)
 		}
-		if err := write(buf[:got], off); err != nil {
+		if err := to.fill(p, off); err != nil {
 			return err
 		}
-		off += int64(got)
-		n -= int64(got)
+		off += int64(len(p))
+		n -= int64(len(p))
 	}
 	if f.verify && !f.matches(i, h.Sum(nil)) {
 		return errDamaged

@@ -29,6 +29,8 @@ type get struct {
 	part  string
 	f     *os.File
 	blank bool // the part file was made by this run
+	// loose is f while it has no name, nil where there is a part file.
+	loose *unnamed
 }
 
 // Get downloads one File into a part file beside its target, verifies each
@@ -237,7 +239,9 @@ func (g *get) download(ctx context.Context) error {
 	if err := g.target.prepare(); err != nil {
 		return err
 	}
-	if err := g.remember(ctx); err != nil {
+	if g.openLoose(); g.loose != nil {
+		defer g.loose.close()
+	} else if err := g.remember(ctx); err != nil {
 		return err
 	}
 	if !g.req.NoVerify {
@@ -245,10 +249,12 @@ func (g *get) download(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := g.open(); err != nil {
-		return err
+	if g.loose == nil {
+		if err := g.open(); err != nil {
+			return err
+		}
+		defer g.f.Close()
 	}
-	defer g.f.Close()
 	missing, err := g.missing(ctx)
 	if err != nil {
 		return err
@@ -257,6 +263,18 @@ func (g *get) download(ctx context.Context) error {
 		return err
 	}
 	return g.finish(ctx)
+}
+
+// openLoose opens a file without a name for what one request brings, where
+// nothing is to be gone on with or replaced: there is then nothing to remember,
+// and nothing is left by a run that is killed.
+func (g *get) openLoose() {
+	if g.lease != nil || !g.oneBlock() || g.req.IfExists == ExistsOverwrite {
+		return
+	}
+	if g.loose = openUnnamed(g.target); g.loose != nil {
+		g.f, g.blank = g.loose.File, true
+	}
 }
 
 // open makes the part file, or opens the one of an earlier run, and gives it
@@ -306,13 +324,27 @@ func (g *get) missing(ctx context.Context) ([]int, error) {
 func (g *get) fetchAll(ctx context.Context, missing []int) error {
 	runs := plan(missing, g.e.cfg.PartsPerFile)
 	return parallel(ctx, g.e.cfg.PartsPerFile, len(runs), func(ctx context.Context, buf []byte, i int) error {
-		return g.fetch.run(ctx, runs[i], buf, func(p []byte, off int64) error {
-			if _, err := g.f.WriteAt(p, off); err != nil {
-				return localError("write "+g.target.pathOf(g.part), err)
-			}
-			return nil
-		})
+		return g.fetch.run(ctx, runs[i], &partSink{g: g, buf: buf, early: len(runs) > 1})
 	})
+}
+
+// partSink is a sink that writes to the part file.
+type partSink struct {
+	g     *get
+	buf   []byte
+	early bool // each block begins its way to the disk when it has come
+}
+
+func (s *partSink) room(_, n int64) []byte { return s.buf[:min(n, int64(len(s.buf)))] }
+
+func (s *partSink) fill(p []byte, off int64) error {
+	if _, err := s.g.f.WriteAt(p, off); err != nil {
+		return localError("write what is to be "+s.g.target.path(), err)
+	}
+	if end := off + int64(len(p)); s.early && end%protocol.BlockSize == 0 {
+		beginWriteback(s.g.f, end-protocol.BlockSize, protocol.BlockSize)
+	}
+	return nil
 }
 
 // finish makes the part file durable and then the target.
@@ -320,10 +352,7 @@ func (g *get) finish(ctx context.Context) error {
 	if err := g.settlePart(ctx); err != nil {
 		return err
 	}
-	if err := g.f.Close(); err != nil {
-		return localError("write "+g.target.pathOf(g.part), err)
-	}
-	if err := g.e.folders.publish(g.target, g.part, g.req.IfExists == ExistsOverwrite); err != nil {
+	if err := g.publish(); err != nil {
 		return err
 	}
 	g.res.Outcome, g.res.Verified = Downloaded, g.fetch.verify
@@ -332,6 +361,17 @@ func (g *get) finish(ctx context.Context) error {
 	}
 	g.part = ""
 	return g.drop()
+}
+
+// publish makes what was received the target.
+func (g *get) publish() error {
+	if g.loose != nil {
+		return g.e.folders.link(g.target, g.loose)
+	}
+	if err := g.f.Close(); err != nil {
+		return localError("write "+g.target.pathOf(g.part), err)
+	}
+	return g.e.folders.publish(g.target, g.part, g.req.IfExists == ExistsOverwrite)
 }
 
 // drop removes the part file and the transfer.

@@ -235,6 +235,16 @@ func (f *folders) publish(t target, part string, replace bool) error {
 	return f.published(t, t.root.Rename(part, t.name))
 }
 
+// link makes a file without a name the target, durably; never over a file that
+// came meanwhile.
+func (f *folders) link(t target, u *unnamed) error {
+	err := u.link(t.name)
+	if errors.Is(err, fs.ErrExist) {
+		return alreadyThere(t.path())
+	}
+	return f.published(t, err)
+}
+
 func (f *folders) published(t target, err error) error {
 	if err == nil {
 		err = f.sync(filepath.Dir(t.path()))
