@@ -379,7 +379,7 @@ func TestHalfOfTheBytes(t *testing.T) {
 		_, err = w.FinishClaim(t.Context(), ann, u.UID, c.Nonce, hex.EncodeToString(p[:]), "s")
 		wantKind(t, err, protocol.KindClaimRefused)
 	}
-	if jobs, err := w.db.DueJobs(t.Context(), meta.JobScrub, 10); err != nil || len(jobs) != 1 {
+	if jobs, err := w.db.DueJobs(t.Context(), protocol.JobScrub, 10); err != nil || len(jobs) != 1 {
 		t.Fatalf("%d scrubs are due (%v), want one", len(jobs), err)
 	}
 	if r := w.round(); r.Scrubbed != 1 || r.Damaged != 0 {

@@ -46,6 +46,7 @@ var rules = []rule{
 	// Tokens are made and checked without HTTP: ospd token does it beside a running daemon.
 	{"daemon/token", []string{"protocol", "daemon/meta"}, nil},
 	{"daemon/sweep", []string{"protocol", "store", "daemon/meta"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/job", []string{"protocol", "daemon/meta"}, nil},
 	{"daemon/fsck", []string{"protocol", "store", "daemon/meta", "daemon/layout"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/api", []string{"protocol", "daemon/upload", "daemon/file", "daemon/token", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
 	{"daemon", []string{"protocol", "store", "store/open", "daemon/..."}, []string{
@@ -96,6 +97,7 @@ var forbidden = []struct {
 	{"daemon/file", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/token", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/sweep", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
+	{"daemon/job", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/fsck", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/meta", []string{"net/http"}, "a database knows no HTTP"},
 }

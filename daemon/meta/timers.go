@@ -9,8 +9,8 @@ import (
 // begun, as it seems: clocks are slewed, and nodes do not agree to the second.
 const timerAhead = time.Hour
 
-// timers are the times from which something is waited for; answers have one
-// too, and no id.
+// timers are the times from which something is waited for; jobs have such too,
+// and answers, which have no id.
 var timers = [...]struct{ find, restart string }{
 	{`SELECT id FROM blobs WHERE state = 'doomed' AND doomed_at > ? LIMIT ?`, `UPDATE blobs SET doomed_at = ? WHERE id = ? AND state = 'doomed'`},
 	{`SELECT id FROM blobs WHERE state = 'gone' AND gone_at > ? LIMIT ?`, `UPDATE blobs SET gone_at = ? WHERE id = ? AND state = 'gone'`},
@@ -18,7 +18,6 @@ var timers = [...]struct{ find, restart string }{
 	{`SELECT uid FROM files WHERE deleted_at > ? LIMIT ?`, `UPDATE files SET deleted_at = ? WHERE uid = ? AND deleted_at IS NOT NULL`},
 	{`SELECT uid FROM files WHERE aborted_at > ? LIMIT ?`, `UPDATE files SET aborted_at = ? WHERE uid = ? AND aborted_at IS NOT NULL`},
 	{`SELECT id FROM contents WHERE doomed_at > ? LIMIT ?`, `UPDATE contents SET doomed_at = ? WHERE id = ? AND doomed_at IS NOT NULL`},
-	{`SELECT id FROM jobs WHERE state = 'ready' AND node = '' AND run_at > ? LIMIT ?`, `UPDATE jobs SET run_at = ? WHERE id = ? AND state = 'ready'`},
 }
 
 // RestartTimers has up to limit times of waiting begin now that seem to have
@@ -40,6 +39,11 @@ func (db *DB) RestartTimers(ctx context.Context, limit int) (n int, err error) {
 			}
 			n += len(rows)
 		}
+		jobs, err := t.restartJobs(limit - n)
+		if err != nil {
+			return err
+		}
+		n += jobs
 		answers, err := t.exec(`UPDATE idempotency SET created_at = ? WHERE (owner, key) IN
 			(SELECT owner, key FROM idempotency WHERE created_at > ? LIMIT ?)`, t.now, t.now+timerAhead.Milliseconds(), limit-n)
 		n += int(answers)

@@ -72,7 +72,7 @@ func TestRestartTimers(t *testing.T) {
 		if doomed, gone := counts(); doomed != 1 || gone != 1 {
 			t.Errorf("%d doomed and %d gone by now", doomed, gone)
 		}
-		if jobs, err := db.DueJobs(ctx, meta.JobScrub, 10); err != nil || len(jobs) != 1 {
+		if jobs, err := db.DueJobs(ctx, protocol.JobScrub, 10); err != nil || len(jobs) != 1 {
 			t.Errorf("%d scrubs are due (%v)", len(jobs), err)
 		}
 		if u, err := db.Upload(ctx, "ann", open); err != nil || !u.TouchedAt.Equal(now) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -17,7 +16,7 @@ func (l *Loop) scrub(ctx context.Context) (scrubbed, damaged int, err error) {
 	}
 	l.scrubs.Lock()
 	defer l.scrubs.Unlock()
-	jobs, err := l.cfg.Meta.DueJobs(ctx, meta.JobScrub, scrubsARound)
+	jobs, err := l.cfg.Meta.DueJobs(ctx, protocol.JobScrub, scrubsARound)
 	if err != nil {
 		return 0, 0, err
 	}

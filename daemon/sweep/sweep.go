@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
 
@@ -35,8 +36,8 @@ type Records interface {
 	Tombstones(ctx context.Context, before time.Time, after *meta.Blob, limit int) ([]meta.Blob, error)
 	RemoveTombstones(ctx context.Context, blobs []meta.BlobID) error
 	Prune(ctx context.Context, before time.Time, limit int) (int, error)
-	DueJobs(ctx context.Context, kind string, limit int) ([]meta.Job, error)
-	FinishJob(ctx context.Context, id meta.JobID, failure string) error
+	DueJobs(ctx context.Context, kind protocol.JobKind, limit int) ([]meta.Job, error)
+	FinishJob(ctx context.Context, id protocol.JobID, failure string) error
 }
 
 // Config is what a Loop needs.

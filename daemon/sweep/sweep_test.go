@@ -101,7 +101,7 @@ type idle struct {
 	fail   error
 	rounds chan struct{}
 	jobs   []meta.Job
-	ended  map[meta.JobID]string
+	ended  map[protocol.JobID]string
 	kept   time.Time
 	lost   error // of the time that was kept
 }
@@ -134,14 +134,14 @@ func (i *idle) Tombstones(context.Context, time.Time, *meta.Blob, int) ([]meta.B
 }
 func (i *idle) Prune(context.Context, time.Time, int) (int, error) { return 0, i.fail }
 
-func (i *idle) DueJobs(_ context.Context, _ string, limit int) ([]meta.Job, error) {
+func (i *idle) DueJobs(_ context.Context, _ protocol.JobKind, limit int) ([]meta.Job, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	n := min(limit, len(i.jobs))
 	return i.jobs[:n], nil
 }
 
-func (i *idle) FinishJob(_ context.Context, id meta.JobID, failure string) error {
+func (i *idle) FinishJob(_ context.Context, id protocol.JobID, failure string) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.ended[id] = failure
@@ -199,7 +199,7 @@ func TestLoopGoesOnByItself(t *testing.T) {
 // TestRoundsGoOnBesideAScrub: however long a content is read, things are freed;
 // and the end waits for who reads.
 func TestRoundsGoOnBesideAScrub(t *testing.T) {
-	records := &idle{rounds: make(chan struct{}), jobs: []meta.Job{{ID: 1, Subject: "100"}}, ended: map[meta.JobID]string{}}
+	records := &idle{rounds: make(chan struct{}), jobs: []meta.Job{scrubOf(1, `{"content":100}`)}, ended: map[protocol.JobID]string{}}
 	reading, read := make(chan struct{}), false
 	l := New(Config{Meta: records, Interval: time.Millisecond, Logger: quiet(), Scrub: func(ctx context.Context, _ meta.ContentID) error {
 		close(reading) // twice is a panic: nobody reads beside it
@@ -295,9 +295,9 @@ func TestClockThatCannotBeJudged(t *testing.T) {
 // TestScrubs: a few in a round; damage is what a scrub is for, a failure has it
 // tried again.
 func TestScrubs(t *testing.T) {
-	records := &idle{ended: map[meta.JobID]string{}}
-	for id, subject := range []string{"100", "101", "102", "nonsense", "104"} {
-		records.jobs = append(records.jobs, meta.Job{ID: meta.JobID(id + 1), Subject: subject})
+	records := &idle{ended: map[protocol.JobID]string{}}
+	for id, args := range []string{`{"content":100}`, `{"content":101}`, `{"content":102}`, "nonsense", `{"content":104}`} {
+		records.jobs = append(records.jobs, scrubOf(protocol.JobID(id+1), args))
 	}
 	l := New(Config{Meta: records, Logger: quiet(), Scrub: func(_ context.Context, id meta.ContentID) error {
 		switch id {
@@ -315,4 +315,8 @@ func TestScrubs(t *testing.T) {
 	if e := records.ended; len(e) != scrubsARound || e[1] != "" || e[2] != "" || e[3] != "store is away" || !strings.Contains(e[4], "nonsense") {
 		t.Errorf("jobs ended as %v", e)
 	}
+}
+
+func scrubOf(id protocol.JobID, args string) meta.Job {
+	return meta.Job{ID: id, NewJob: meta.NewJob{Args: []byte(args)}}
 }

@@ -1,0 +1,202 @@
+package meta
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// AnyOwner, as the owner of a verb about jobs, is all of them and the daemon.
+const AnyOwner protocol.Owner = "*"
+
+// JobQuery selects a page of jobs, newest first.
+type JobQuery struct {
+	// Limit is 1 to 1,000.
+	Limit int
+	// Before is the id of the last job of the page before, 0 for the first.
+	Before protocol.JobID
+	// State and Kind are any where "".
+	State protocol.JobState
+	Kind  protocol.JobKind
+}
+
+// Jobs lists jobs of the owner.
+func (db *DB) Jobs(ctx context.Context, owner protocol.Owner, jq JobQuery) (list []Job, err error) {
+	before := int64(jq.Before)
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	where, args := []string{`id < ?`}, []any{before}
+	for _, c := range [...]struct{ column, value string }{
+		{"owner", strings.TrimSuffix(string(owner), string(AnyOwner))}, {"state", string(jq.State)}, {"kind", string(jq.Kind)},
+	} {
+		if c.value != "" {
+			where, args = append(where, c.column+` = ?`), append(args, c.value)
+		}
+	}
+	text := `SELECT ` + jobColumns + ` FROM jobs WHERE ` + strings.Join(where, ` AND `) + ` ORDER BY id DESC LIMIT ?`
+	err = db.view(ctx, "list jobs", func(q query) error {
+		list = nil
+		return q.each(text, append(args, jq.Limit), func(scan scanFunc) error {
+			j, err := scanJob(scan)
+			list = append(list, j)
+			return err
+		})
+	})
+	return list, err
+}
+
+// Job gives a job of the owner, or KindNotFound.
+func (db *DB) Job(ctx context.Context, owner protocol.Owner, id protocol.JobID) (j Job, err error) {
+	err = db.view(ctx, "find a job", func(q query) error {
+		j, err = q.job(owner, id)
+		return err
+	})
+	return j, err
+}
+
+func (q query) job(owner protocol.Owner, id protocol.JobID) (j Job, err error) {
+	err = q.each(`SELECT `+jobColumns+` FROM jobs WHERE id = ?`, []any{int64(id)}, func(scan scanFunc) error {
+		j, err = scanJob(scan)
+		return err
+	})
+	if err == nil && (j.ID == 0 || owner != AnyOwner && j.Owner != owner) {
+		return Job{}, noJob(id)
+	}
+	return j, err
+}
+
+func noJob(id protocol.JobID) error {
+	return &protocol.Error{Kind: protocol.KindNotFound, Message: fmt.Sprintf("there is no job %d", id),
+		Hint: "Jobs that ended are forgotten after a day."}
+}
+
+// CancelJob ends a job that waits, and has the handler of one that runs end:
+// such a job is Cancelling until it did. One that ended stays as it is.
+func (db *DB) CancelJob(ctx context.Context, owner protocol.Owner, id protocol.JobID) (j Job, err error) {
+	err = db.update(ctx, full, "cancel a job", func(t *tx) error {
+		r, err := t.lockJobOf(owner, id)
+		if err != nil {
+			return err
+		}
+		switch r.state {
+		case protocol.JobReady:
+			err = t.endJob(r, protocol.JobCancelled, r.failure)
+		case protocol.JobRunning:
+			t.jobsDue()
+			_, err = t.exec(`UPDATE jobs SET cancel = 1 WHERE id = ?`, int64(id))
+		}
+		if err != nil {
+			return err
+		}
+		j, err = t.job(owner, id)
+		return err
+	})
+	return j, err
+}
+
+// RetryJob has a job that is dead or was cancelled tried again, now and as
+// often as at first; it goes on where its handler left a checkpoint. One that
+// waits for its next attempt does so now. A job that runs, is done, or of which
+// another waits, is KindConflict.
+func (db *DB) RetryJob(ctx context.Context, owner protocol.Owner, id protocol.JobID) (j Job, err error) {
+	err = db.update(ctx, full, "retry a job", func(t *tx) error {
+		r, err := t.lockJobOf(owner, id)
+		if err != nil {
+			return err
+		}
+		if err := t.retry(r); err != nil {
+			return err
+		}
+		j, err = t.job(owner, id)
+		return err
+	})
+	return j, err
+}
+
+func (t *tx) retry(r jobRow) error {
+	switch r.state {
+	case protocol.JobRunning, protocol.JobDone:
+		return protocol.Errorf(protocol.KindConflict, "job %d is %s, nothing was changed", r.id, r.state)
+	case protocol.JobReady:
+	default:
+		var other protocol.JobID
+		found, err := t.one(`SELECT id FROM jobs WHERE kind = ? AND subject = ? AND subject <> '' AND state = 'ready' FOR UPDATE`,
+			[]any{string(r.n.Kind), r.n.Subject}, &other)
+		if err != nil {
+			return err
+		}
+		if found {
+			return &protocol.Error{Kind: protocol.KindConflict, Message: fmt.Sprintf("job %d, which is about the same as job %d, waits already; nothing was changed", other, r.id),
+				Hint: fmt.Sprintf("See `osp admin jobs show %d`.", other)}
+		}
+	}
+	now, err := t.databaseNow()
+	if err != nil {
+		return err
+	}
+	t.jobsDue()
+	_, err = t.exec(`UPDATE jobs SET state = 'ready', run_at = ?, queued_at = ?, attempts = 0, finished_at = NULL WHERE id = ?`, now, now, int64(r.id))
+	return err
+}
+
+func (t *tx) lockJobOf(owner protocol.Owner, id protocol.JobID) (jobRow, error) {
+	r, err := t.lockJob(id)
+	if err == nil && (r.state == "" || owner != AnyOwner && r.n.Owner != owner) {
+		err = noJob(id)
+	}
+	return r, err
+}
+
+// SetPeriodic has a job of the kind run each time that long after the last one
+// ended, and once now where none did yet. An interval of 0 has none run any
+// more. It is called with what the configuration says, by every node.
+func (db *DB) SetPeriodic(ctx context.Context, n NewJob, every time.Duration) error {
+	if err := n.check(); err != nil {
+		return err
+	}
+	return db.update(ctx, full, "set a periodic job", func(t *tx) error {
+		waits, err := t.periodic(n, every)
+		if err != nil || waits || every <= 0 {
+			return err
+		}
+		_, _, err = t.insertJob(n, every)
+		return err
+	})
+}
+
+// periodic puts the jobs right that wait or run, and reports whether one does.
+func (t *tx) periodic(n NewJob, every time.Duration) (waits bool, err error) {
+	rows, err := ids[protocol.JobID](t.query, `SELECT id FROM jobs WHERE kind = ? AND subject = ? AND subject <> '' AND state = 'running'
+		UNION ALL SELECT id FROM jobs WHERE kind = ? AND subject = ? AND subject <> '' AND state = 'ready'`, string(n.Kind), n.Subject, string(n.Kind), n.Subject)
+	if err != nil {
+		return false, err
+	}
+	now, err := t.databaseNow()
+	if err != nil {
+		return false, err
+	}
+	for _, id := range rows {
+		r, err := t.lockJob(id)
+		if err != nil {
+			return false, err
+		}
+		switch {
+		case r.state == protocol.JobReady && every <= 0 && r.every > 0:
+			r.every = 0
+			err = t.endJob(r, protocol.JobCancelled, "it is not a periodic job any more")
+		case r.state == protocol.JobReady || r.state == protocol.JobRunning:
+			waits = true
+			due := now + every.Milliseconds()
+			_, err = t.exec(`UPDATE jobs SET every = ?, run_at = CASE WHEN run_at > ? THEN ? ELSE run_at END WHERE id = ?`, everyOf(every), due, due, int64(id))
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return waits, nil
+}

@@ -1,0 +1,258 @@
+package meta
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// JobHolder is who leases jobs: one process.
+type JobHolder struct {
+	// Name is no other holder's, not even an earlier process's of the node.
+	Name string
+	// Node is the one it runs on. Jobs that are bound to another are not its.
+	Node string
+}
+
+// JobLease is the right to do a job, and to write in its name. The fence is
+// raised by each lease of the job, so that an old one is no right any more.
+type JobLease struct {
+	Job   protocol.JobID
+	Fence int64
+}
+
+// LeasedJob is a job with its lease.
+type LeasedJob struct {
+	Job
+	Lease JobLease
+}
+
+// JobLine is the jobs of a kind that wait in one order, or those whose holder
+// has let the lease run out.
+type JobLine struct {
+	// Kind is "" in a line that says only that a job waits since a time to come:
+	// RestartJobs is due.
+	Kind protocol.JobKind
+	// Expired are those left by their holders, of every priority and both nodes.
+	Expired  bool
+	Priority protocol.JobPriority
+	Node     string
+	// DueIn is how long until the first of them is due, 0 or less when it is.
+	DueIn time.Duration
+}
+
+// JobLines gives the lines of the kinds in which jobs wait, the most urgent of
+// each kind first. A job in one need not be free to begin: another about its
+// subject may be running.
+func (db *DB) JobLines(ctx context.Context, holder JobHolder, kinds []protocol.JobKind) (lines []JobLine, err error) {
+	if len(kinds) == 0 {
+		return nil, nil
+	}
+	all, text, args := linesOf(holder, kinds)
+	err = db.look(ctx, "look for jobs", func(q query) error {
+		lines = nil
+		now, err := q.databaseNow()
+		if err != nil {
+			return err
+		}
+		err = q.each(text, args, func(scan scanFunc) error {
+			var i int
+			var at *int64
+			if err := scan(&i, &at); err != nil || at == nil {
+				return err
+			}
+			line := all[i]
+			line.DueIn = time.Duration(*at-now) * time.Millisecond
+			if line.Kind == "" && line.DueIn <= timerAhead {
+				return nil
+			}
+			lines = append(lines, line)
+			return nil
+		})
+		slices.SortFunc(lines, func(a, b JobLine) int { return slices.Index(all, a.place()) - slices.Index(all, b.place()) })
+		return err
+	})
+	return lines, err
+}
+
+// place is the line without what changes.
+func (l JobLine) place() JobLine {
+	l.DueIn = 0
+	return l
+}
+
+// linesOf are all lines there can be, and the statement that reads the first
+// time in each: one text for one set of kinds, and one step down an index for
+// one line.
+func linesOf(holder JobHolder, kinds []protocol.JobKind) (lines []JobLine, text string, args []any) {
+	nodes := []string{""}
+	if holder.Node != "" {
+		nodes = append(nodes, holder.Node)
+	}
+	var parts []string
+	add := func(l JobLine, part string, more ...any) {
+		parts = append(parts, `SELECT `+digits(len(lines))+part)
+		lines, args = append(lines, l), append(args, more...)
+	}
+	add(JobLine{}, `, MAX(queued_at) FROM jobs WHERE state = 'ready'`)
+	for _, kind := range kinds {
+		add(JobLine{Kind: kind, Expired: true}, `, MIN(lease_until) FROM jobs WHERE state = 'running' AND kind = ? AND node IN ('', ?)`, string(kind), holder.Node)
+		for p := protocol.PriorityHigh; p >= protocol.PriorityIdle; p-- {
+			for _, node := range nodes {
+				add(JobLine{Kind: kind, Priority: p, Node: node},
+					`, MIN(run_at) FROM jobs WHERE state = 'ready' AND kind = ? AND priority = `+digits(int(p))+` AND node = ?`, string(kind), node)
+			}
+		}
+	}
+	return lines, strings.Join(parts, " UNION ALL "), args
+}
+
+// LeaseJobs leases up to limit jobs of a line, those that are due longest
+// first, and gives them with their leases. A job whose holders left it each of
+// its attempts is dead then, and no lease is given.
+func (db *DB) LeaseJobs(ctx context.Context, holder JobHolder, line JobLine, lease time.Duration, limit int) (jobs []LeasedJob, err error) {
+	// A lease that a power cut takes back would be given again, with its fence.
+	err = db.update(ctx, full, "lease jobs", func(t *tx) error {
+		jobs = nil
+		now, err := t.databaseNow()
+		if err != nil {
+			return err
+		}
+		due, err := t.dueJobs(holder, line, now, limit)
+		if err != nil {
+			return err
+		}
+		for _, id := range due {
+			job, err := t.leaseJob(holder, id, now, now+lease.Milliseconds())
+			if err != nil {
+				return err
+			}
+			if job != nil {
+				jobs = append(jobs, *job)
+			}
+		}
+		return nil
+	})
+	return jobs, err
+}
+
+// dueJobs locks jobs of a line, and leaves those that others have locked.
+func (t *tx) dueJobs(holder JobHolder, line JobLine, now int64, limit int) ([]protocol.JobID, error) {
+	if line.Expired {
+		return ids[protocol.JobID](t.query, `SELECT id FROM jobs WHERE state = 'running' AND kind = ? AND lease_until <= ? AND node IN ('', ?)
+			ORDER BY lease_until LIMIT ? FOR UPDATE SKIP LOCKED`, string(line.Kind), now, holder.Node, limit)
+	}
+	return ids[protocol.JobID](t.query, `SELECT id FROM jobs WHERE state = 'ready' AND kind = ? AND priority = ? AND node = ? AND run_at <= ?
+		AND (subject = '' OR NOT EXISTS (SELECT 1 FROM jobs other
+			WHERE other.state = 'running' AND other.kind = jobs.kind AND other.subject = jobs.subject AND other.subject <> ''))
+		ORDER BY run_at, id LIMIT ? FOR UPDATE SKIP LOCKED`, string(line.Kind), int(line.Priority), line.Node, now, limit)
+}
+
+// leaseJob leases a locked job that is due, or ends it where that is what is
+// due; nil then.
+func (t *tx) leaseJob(holder JobHolder, id protocol.JobID, now, until int64) (*LeasedJob, error) {
+	r, err := t.lockJob(id)
+	if err != nil {
+		return nil, err
+	}
+	if r.state == protocol.JobRunning {
+		switch {
+		case r.cancel:
+			return nil, t.endJob(r, protocol.JobCancelled, r.failure)
+		case r.attempts >= r.maxAttempts:
+			return nil, t.endJob(r, protocol.JobDead, poisoned(r))
+		}
+	}
+	var job LeasedJob
+	err = t.each(`UPDATE jobs SET state = 'running', leased_by = ?, lease_until = ?, fence = fence + 1, attempts = attempts + 1, started_at = ?, cancel = 0
+		WHERE id = ? RETURNING fence, `+jobColumns, []any{holder.Name, until, now, int64(id)}, func(scan scanFunc) error {
+		job.Job, err = scanJob(func(dest ...any) error { return scan(append([]any{&job.Lease.Fence}, dest...)...) })
+		return err
+	})
+	job.Lease.Job = id
+	return &job, err
+}
+
+// BeatJob makes the lease last from now on, and records what is not nil. It
+// says whether somebody cancelled the job. A lease that ran out and was given
+// to nobody goes on; one that was is ErrLeaseLost.
+func (db *DB) BeatJob(ctx context.Context, l JobLease, lease time.Duration, progress *protocol.JobProgress, checkpoint json.RawMessage) (cancelled bool, err error) {
+	said, err := encodeProgress(progress)
+	if err != nil {
+		return false, err
+	}
+	// What a power cut takes back is given again by the next beat.
+	err = db.update(ctx, relaxed, "beat for a job", func(t *tx) error {
+		now, err := t.databaseNow()
+		if err != nil {
+			return err
+		}
+		var cancel int
+		found, err := t.one(`UPDATE jobs SET lease_until = ?, progress = COALESCE(?, progress), checkpoint = COALESCE(?, checkpoint)
+			WHERE id = ? AND fence = ? AND state = 'running' RETURNING cancel`,
+			[]any{now + lease.Milliseconds(), said, textOrNil(checkpoint), int64(l.Job), l.Fence}, &cancel)
+		if err == nil && !found {
+			err = ErrLeaseLost
+		}
+		cancelled = cancel != 0
+		return err
+	})
+	return cancelled, err
+}
+
+// CancelledJobs lists the holder's jobs that somebody cancelled.
+func (db *DB) CancelledJobs(ctx context.Context, holder string) (list []protocol.JobID, err error) {
+	err = db.look(ctx, "look for cancelled jobs", func(q query) error {
+		list, err = ids[protocol.JobID](q, `SELECT id FROM jobs WHERE state = 'running' AND leased_by = ? AND cancel = 1`, holder)
+		return err
+	})
+	return list, err
+}
+
+// AbandonLeases has every lease run out now, since the caller knows that no
+// holder lives. n is how many there were.
+func (db *DB) AbandonLeases(ctx context.Context) (n int, err error) {
+	err = db.update(ctx, relaxed, "abandon leases", func(t *tx) error {
+		now, err := t.databaseNow()
+		if err != nil {
+			return err
+		}
+		changed, err := t.exec(`UPDATE jobs SET lease_until = ? WHERE state = 'running'`, now)
+		n = int(changed)
+		return err
+	})
+	return n, err
+}
+
+type leaseKey struct{}
+
+// Fenced makes every write that is done with the context an effect of the job:
+// it happens only while the lease is the job's, in one transaction with the
+// look at that, and is ErrLeaseLost otherwise.
+func Fenced(ctx context.Context, l JobLease) context.Context {
+	return context.WithValue(ctx, leaseKey{}, l)
+}
+
+// fenced is fn, held to the lease of ctx where it has one. The job's row is
+// locked last, as the order of locks has it, and stays so until the commit: who
+// takes the job over comes before or after all of it.
+func fenced(ctx context.Context, fn func(*tx) error) func(*tx) error {
+	l, ok := ctx.Value(leaseKey{}).(JobLease)
+	if !ok {
+		return fn
+	}
+	return func(t *tx) error {
+		if err := fn(t); err != nil {
+			return err
+		}
+		held, err := t.one(`SELECT 1 FROM jobs WHERE id = ? AND fence = ? AND state = 'running' FOR UPDATE`, []any{int64(l.Job), l.Fence}, new(int))
+		if err == nil && !held {
+			err = ErrLeaseLost
+		}
+		return err
+	}
+}

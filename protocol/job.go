@@ -1,0 +1,148 @@
+package protocol
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
+
+// JobID names a job: decimal text on the wire, a string in JSON, counted from 1.
+type JobID int64
+
+// ParseJobID reads the one spelling a JobID has; it is that of a UID.
+func ParseJobID(s string) (JobID, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n <= 0 || s[0] == '0' || s[0] == '+' {
+		return 0, &Error{Kind: KindBadRequest, Message: fmt.Sprintf("%.40q is not the id of a job", s),
+			Hint: "An id is a number without leading zeros, as `osp admin jobs list` prints it."}
+	}
+	return JobID(n), nil
+}
+
+// String is the decimal spelling.
+func (id JobID) String() string { return strconv.FormatInt(int64(id), 10) }
+
+// MarshalText makes a JobID a string in JSON.
+func (id JobID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText accepts what ParseJobID accepts.
+func (id *JobID) UnmarshalText(b []byte) (err error) {
+	*id, err = ParseJobID(string(b))
+	return err
+}
+
+// JobKind is what a job does. Nodes run the kinds they know and leave the
+// others to newer ones, so that kinds are open, unlike all else here.
+type JobKind string
+
+// The kinds there are.
+const (
+	// JobSweep removes what nothing refers to any more.
+	JobSweep JobKind = "sweep"
+	// JobExpire ends files and uploads whose time is over.
+	JobExpire JobKind = "expire"
+	// JobScrub reads contents and compares them with their records.
+	JobScrub JobKind = "scrub"
+)
+
+// JobState is where a job stands.
+type JobState string
+
+// The states of a job. The last three are ends, from which a dead or cancelled
+// job comes back only when somebody asks for it.
+const (
+	JobReady     JobState = "ready"
+	JobRunning   JobState = "running"
+	JobDone      JobState = "done"
+	JobDead      JobState = "dead"
+	JobCancelled JobState = "cancelled"
+)
+
+// Ended reports whether nothing happens to the job by itself any more.
+func (s JobState) Ended() bool { return s == JobDone || s == JobDead || s == JobCancelled }
+
+// JobPriority orders the jobs of one kind that are due.
+type JobPriority int
+
+// The priorities there are.
+const (
+	// PriorityIdle is for what nobody waits for.
+	PriorityIdle   JobPriority = -1
+	PriorityNormal JobPriority = 0
+	// PriorityHigh is for what somebody waits for.
+	PriorityHigh JobPriority = 1
+)
+
+// String is the spelling on the wire.
+func (p JobPriority) String() string {
+	switch p {
+	case PriorityIdle:
+		return "idle"
+	case PriorityNormal:
+		return "normal"
+	case PriorityHigh:
+		return "high"
+	}
+	return strconv.Itoa(int(p))
+}
+
+// MarshalText is String.
+func (p JobPriority) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText accepts what String prints.
+func (p *JobPriority) UnmarshalText(b []byte) error {
+	for _, known := range [...]JobPriority{PriorityIdle, PriorityNormal, PriorityHigh} {
+		if known.String() == string(b) {
+			*p = known
+			return nil
+		}
+	}
+	return Errorf(KindBadRequest, "%.40q is not a priority: idle, normal or high", b)
+}
+
+// JobProgress is how far a job is, as its handler said last.
+type JobProgress struct {
+	Done int64 `json:"done"`
+	// Total is nil while unknown.
+	Total *int64 `json:"total"`
+	// Unit is what is counted: "bytes", "files".
+	Unit string `json:"unit"`
+	// Note is a word about it for people.
+	Note string `json:"note"`
+}
+
+// Job is durable background work in the daemon.
+type Job struct {
+	ID    JobID    `json:"id"`
+	Kind  JobKind  `json:"kind"`
+	State JobState `json:"state"`
+	// Owner is whose job it is; the daemon's own have none ("").
+	Owner Owner `json:"owner"`
+	// Args are as the kind has them.
+	Args json.RawMessage `json:"args"`
+	// Subject names what the job is about, "" where any number of them may
+	// wait: of a kind and a subject one job at most waits and one runs.
+	Subject  string      `json:"subject"`
+	Priority JobPriority `json:"priority"`
+	// Node is the one that has to run it, "" for any.
+	Node string `json:"node"`
+	// Attempts is how often it was begun; what ended well for the daemon, by a
+	// drain say, is not counted.
+	Attempts    int  `json:"attempts"`
+	MaxAttempts int  `json:"max_attempts"`
+	CreatedAt   Time `json:"created_at"`
+	// RunAt is when it was, or is, due.
+	RunAt Time `json:"run_at"`
+	// StartedAt is when the last attempt began, nil before the first.
+	StartedAt *Time `json:"started_at"`
+	// FinishedAt is nil until the job ended.
+	FinishedAt *Time `json:"finished_at"`
+	// Cancelling: somebody cancelled the job, whose handler is ending.
+	Cancelling bool         `json:"cancelling"`
+	Progress   *JobProgress `json:"progress"`
+	// Error says why the last attempt failed, nil where none did.
+	Error *string `json:"error"`
+	// EverySeconds is how long after its end the next job like it is due, nil
+	// for one that comes once.
+	EverySeconds *int64 `json:"every_seconds"`
+}
