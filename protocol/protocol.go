@@ -4,7 +4,7 @@
 // the bit.
 //
 // Read this file first. It declares the nouns; message.go the requests and
-// answers, token.go who may do what, route.go the routes, error.go the kinds
+// answers, event.go what is told of, token.go who may do what, route.go the routes, error.go the kinds
 // of error and problem.go how one travels. digest.go, fingerprint.go, part.go
 // and proof.go are the functions; name.go, check.go and request.go refuse what
 // is not allowed. Their vectors are in testdata/vectors.json. Nothing here knows a server, a

@@ -227,8 +227,10 @@ func (db *DB) Claim(ctx context.Context, owner protocol.Owner, uid protocol.UID,
 		if err := t.reserve(owner, Usage{Uploads: -1}, db.cfg.DefaultQuota); err != nil {
 			return err
 		}
-		f, err = t.patched(owner, uid)
-		return err
+		if f, err = t.patched(owner, uid); err != nil {
+			return err
+		}
+		return t.emitCommitted(f)
 	})
 	return f, err
 }

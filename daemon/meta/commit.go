@@ -26,7 +26,7 @@ func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error)
 		if err != nil {
 			return err
 		}
-		content, err := t.place(received{size: c.Size, digest: c.Digest, fingerprint: c.Fingerprint, blocks: c.Blocks, extents: c.Extents})
+		content, err := t.place(received{uid: c.UID, size: c.Size, digest: c.Digest, fingerprint: c.Fingerprint, blocks: c.Blocks, extents: c.Extents})
 		if err != nil {
 			return err
 		}
@@ -45,8 +45,10 @@ func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error)
 		if err := t.reserve(c.Owner, Usage{Bytes: c.Size - u.charged(), Uploads: -1}, db.cfg.DefaultQuota); err != nil {
 			return err
 		}
-		f, _, err = t.file(c.Owner, c.UID)
-		return err
+		if f, _, err = t.file(c.Owner, c.UID); err != nil {
+			return err
+		}
+		return t.emitCommitted(f)
 	})
 	return f, err
 }
@@ -111,7 +113,7 @@ func (db *DB) PutFile(ctx context.Context, n NewFile, idem *Idempotency) (f prot
 		if err := t.insertFile(n.FileFields, n.UID, fileOpen, n.CommittedAt); err != nil {
 			return err
 		}
-		r := received{size: n.Size, digest: &n.Digest, fingerprint: &n.Fingerprint, blocks: n.Blocks}
+		r := received{uid: n.UID, size: n.Size, digest: &n.Digest, fingerprint: &n.Fingerprint, blocks: n.Blocks}
 		if n.Blob != nil {
 			id, err := t.wholeBlob(*n.Blob)
 			if err != nil {
@@ -131,8 +133,10 @@ func (db *DB) PutFile(ctx context.Context, n NewFile, idem *Idempotency) (f prot
 		if err := t.reserve(n.Owner, Usage{Bytes: n.Size, Files: 1}, db.cfg.DefaultQuota); err != nil {
 			return err
 		}
-		f, err = t.patched(n.Owner, n.UID)
-		return err
+		if f, err = t.patched(n.Owner, n.UID); err != nil {
+			return err
+		}
+		return t.emitCommitted(f)
 	})
 	return f, err
 }

@@ -15,8 +15,9 @@ const (
 	ContentDoomed  = "doomed"
 )
 
-// received is content whose bytes lie in blobs of the caller's.
+// received is the content of a file, whose bytes lie in blobs of the caller's.
 type received struct {
+	uid         protocol.UID
 	size        int64
 	digest      *protocol.Digest
 	fingerprint *protocol.Fingerprint
@@ -80,8 +81,9 @@ func (t *tx) switchExtents(r received) (ContentID, error) {
 	}
 	var id ContentID
 	var gen int64
-	found, err := t.one(`SELECT id, gen FROM contents WHERE digest = ? AND size = ? AND state IN ('live', 'damaged')
-		ORDER BY CASE state WHEN 'live' THEN 0 ELSE 1 END, id LIMIT 1 FOR UPDATE`, []any{r.digest[:], r.size}, &id, &gen)
+	var state string
+	found, err := t.one(`SELECT id, gen, state FROM contents WHERE digest = ? AND size = ? AND state IN ('live', 'damaged')
+		ORDER BY CASE state WHEN 'live' THEN 0 ELSE 1 END, id LIMIT 1 FOR UPDATE`, []any{r.digest[:], r.size}, &id, &gen, &state)
 	if err != nil || !found {
 		return 0, err
 	}
@@ -89,6 +91,11 @@ func (t *tx) switchExtents(r received) (ContentID, error) {
 		WHERE id = ? AND gen = ? AND state IN ('live', 'damaged')`, t.now, encodeHash(r.fingerprint), id, gen)
 	if err != nil || n == 0 {
 		return 0, err
+	}
+	if state == ContentDamaged {
+		if err := t.emitContent(protocol.EventContentHealed, id, r.uid, eventsInline); err != nil {
+			return 0, err
+		}
 	}
 	old, err := ids[BlobID](t.query, `SELECT blob_id FROM extents WHERE content_id = ?`, id)
 	if err != nil {
@@ -114,6 +121,9 @@ func (t *tx) foldDamaged(into ContentID, r received) (blobs []BlobID, err error)
 		return nil, err
 	}
 	for _, id := range others {
+		if err := t.emitContent(protocol.EventContentHealed, id, r.uid, allFiles); err != nil {
+			return nil, err
+		}
 		if _, err := t.exec(`UPDATE files SET content_id = ? WHERE content_id = ?`, into, id); err != nil {
 			return nil, err
 		}
@@ -211,9 +221,9 @@ func (t *tx) doomContent(id ContentID) (blobs []BlobID, err error) {
 // one moment. It is KindNotFound where File is. What the answer points to is
 // shared and not to be changed.
 func (db *DB) Content(ctx context.Context, owner protocol.Owner, uid protocol.UID) (f protocol.File, c Content, err error) {
-	changes := db.writer.changes.Load()
+	changes, alone := db.engine.changes()
 	known, ok := db.reads.get(owner, uid)
-	if ok && known.holds(changes, ms(db.cfg.Clock())) {
+	if ok && alone && known.holds(changes, ms(db.cfg.Clock())) {
 		return known.file, known.content, ctx.Err()
 	}
 	if ok {
@@ -350,7 +360,10 @@ func (q query) blocks(id ContentID, first, n int64) (list []protocol.Block, err 
 // says nothing about it and nothing is noted.
 func (db *DB) MarkDamaged(ctx context.Context, id ContentID, gen int64) error {
 	return db.update(ctx, full, "mark a content damaged", func(t *tx) error {
-		_, err := t.exec(`UPDATE contents SET state = 'damaged' WHERE id = ? AND gen = ? AND state = 'live'`, id, gen)
-		return err
+		n, err := t.exec(`UPDATE contents SET state = 'damaged' WHERE id = ? AND gen = ? AND state = 'live'`, id, gen)
+		if err != nil || n == 0 {
+			return err
+		}
+		return t.emitContent(protocol.EventContentCorrupt, id, 0, eventsInline)
 	})
 }

@@ -10,7 +10,6 @@ package meta
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"log/slog"
 	"time"
@@ -40,139 +39,91 @@ type Config struct {
 type DB struct {
 	cfg     Config
 	dialect dialect
-	writes  *sql.DB
-	writer  *writer
-	readers *readers
+	engine  engine
 	reads   *reads
+	emitted word
 	hints   hints
 	// watch is nil but in tests, which run each operation's fn by it, to stop
 	// it between its statements. ctx is the caller's.
 	watch func(ctx context.Context, q query, fn func(query) error) error
 }
 
-// Open opens the database, makes it or brings its schema up to date, and
-// starts its writer. A database that a newer ospd has changed is refused, and
-// so is a file that is no database. Close ends what Open started.
-func Open(ctx context.Context, cfg Config) (*DB, error) { return open(ctx, cfg, sqliteDialect()) }
+// Open opens the database, makes it or brings its schema up to date. A database
+// that a newer ospd has changed is refused, and so is a file that is no
+// database. Close ends what Open started.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	return openSQLite(ctx, cfg, sqliteDialect(), sqliteLog())
+}
 
-func open(ctx context.Context, cfg Config, d dialect) (*DB, error) {
+// open makes a DB of what start gives.
+func open(ctx context.Context, cfg Config, d dialect, start func(ctx context.Context, cfg Config) (engine, error)) (*DB, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	db := &DB{cfg: cfg, dialect: d, reads: newReads()}
-	writes, reads, err := sqliteOpen(cfg.Path)
+	e, err := start(ctx, cfg)
 	if err != nil {
-		return nil, db.dialect.asError("open the database", err)
+		return nil, d.asError("open the database", err)
 	}
-	db.writes, db.readers = writes, newReaders(db.dialect, reads)
-	if err := db.start(ctx); err != nil {
-		return nil, errors.Join(db.dialect.asError("open the database "+cfg.Path, err), db.Close())
+	db := &DB{cfg: cfg, dialect: d, engine: e, reads: newReads(), emitted: make(word, 1)}
+	if err := db.makeServerID(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }
 
-const (
-	// startPatience is how long others that make or open the database are
-	// waited for: SQLite itself does not wait for all they do, the switch to its
-	// write-ahead log among it.
-	startPatience = 10 * time.Second
-	startPause    = 20 * time.Millisecond
-)
-
-func (db *DB) start(ctx context.Context) error {
-	if err := db.migrate(ctx); err != nil {
-		return err
-	}
-	s, err := newSession(ctx, db.dialect, db.writes)
-	if err != nil {
-		return err
-	}
-	db.writer = startWriter(s, db.cfg)
-	return db.makeServerID(ctx)
-}
-
-// migrate tries for startPatience while somebody else holds the database.
-func (db *DB) migrate(ctx context.Context) error {
-	pause := time.NewTicker(startPause)
-	defer pause.Stop()
-	for until := time.Now().Add(startPatience); ; {
-		err := migrate(ctx, db.dialect, db.writes, db.cfg.KeepSchema)
-		if err == nil || db.dialect.classify(err) != failedBusy || time.Now().After(until) {
-			return err
-		}
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			return err
-		}
-	}
-}
-
 // Close lets the operations that wait finish, and closes the database. No
-// method may be called after it. The writer's connection is the last to go:
-// it moves the log into the database and removes it.
-func (db *DB) Close() error {
-	if db.writer != nil {
-		db.writer.stop()
-	}
-	errs := []error{db.readers.close()}
-	if db.writer != nil {
-		errs = append(errs, db.writer.session.close())
-	}
-	return errors.Join(append(errs, db.writes.Close())...)
-}
+// method may be called after it.
+func (db *DB) Close() error { return db.engine.close() }
 
 // Ping reports whether the database answers and takes writes.
 func (db *DB) Ping(ctx context.Context) error {
-	if e := db.writer.broken.Load(); e != nil {
-		return e
-	}
-	return db.view(ctx, "ping the database", func(q query) error {
-		_, err := q.one(`SELECT 1`, nil, new(int))
-		return err
-	})
+	return db.dialect.asError("ping the database", db.engine.ready(ctx))
 }
 
-// update runs a write; see writer.update. A context that is Fenced holds it to
+// update runs a write; see engine.update. Where it made events it gives word
+// of them, and of jobs that became due. A context that is Fenced holds it to
 // that job's lease.
 func (db *DB) update(ctx context.Context, d durability, name string, fn func(*tx) error) error {
 	fn = fenced(ctx, fn)
+	emitted, due := false, false
+	run := func(t *tx) error {
+		err := fn(t)
+		emitted, due = t.emitted, t.due
+		return err
+	}
 	if db.watch != nil {
-		unwatched := fn
-		fn = func(t *tx) error {
-			return db.watch(ctx, t.query, func(q query) error { return unwatched(&tx{q}) })
+		unwatched := run
+		run = func(t *tx) error {
+			return db.watch(ctx, t.query, func(q query) error { return unwatched(&tx{query: q}) })
 		}
 	}
-	var due bool
-	err := db.writer.update(ctx, d, name, func(t *tx) error {
-		due, t.hint = false, &due
-		return fn(t)
-	})
+	err := db.engine.update(ctx, d, name, run)
+	if err == nil && emitted {
+		db.emitted.raise()
+	}
 	if err == nil && due {
 		db.hints.raise()
 	}
-	return err
+	return db.dialect.asError(name, err)
 }
 
-// look runs a read of one statement, which sees one state of the database by
-// itself. It is over too soon to be given up: a context that can end costs the
-// driver a goroutine for each statement.
+// look runs a read of one statement.
 func (db *DB) look(ctx context.Context, name string, fn func(query) error) error {
-	return db.dialect.asError(name, db.readers.look(ctx, ms(db.cfg.Clock()), db.watched(ctx, fn)))
+	return db.read(ctx, oneStatement, name, fn)
 }
 
 // view runs a read: all statements of fn see one state of the database.
 func (db *DB) view(ctx context.Context, name string, fn func(query) error) error {
-	return db.dialect.asError(name, db.readers.view(ctx, ms(db.cfg.Clock()), db.watched(ctx, fn)))
+	return db.read(ctx, oneState, name, fn)
 }
 
-// watched is fn, run by watch where there is one.
-func (db *DB) watched(ctx context.Context, fn func(query) error) func(query) error {
-	if db.watch == nil {
-		return fn
+func (db *DB) read(ctx context.Context, s span, name string, fn func(query) error) error {
+	if db.watch != nil {
+		unwatched := fn
+		fn = func(q query) error { return db.watch(ctx, q, unwatched) }
 	}
-	return func(q query) error { return db.watch(ctx, q, fn) }
+	return db.dialect.asError(name, db.engine.read(ctx, s, fn))
 }

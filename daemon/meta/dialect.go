@@ -1,10 +1,7 @@
 package meta
 
 import (
-	"database/sql"
-	"embed"
 	"io/fs"
-	"strings"
 
 	"github.com/pressly/goose/v3"
 )
@@ -35,32 +32,6 @@ type dialect struct {
 	// goose and migrations make the schema.
 	goose      goose.Dialect
 	migrations func() (fs.FS, error)
-	// setDurability says, between transactions, whether commits wait for the
-	// disk.
-	setDurability func(conn *sql.Conn, d durability) error
-	// checkpoint moves the write-ahead log into the database, with cut until it
-	// is empty, or says why it could not.
-	checkpoint func(conn *sql.Conn, cut bool) error
 	// check reads the whole database and reports the first damage found.
 	check func(q query) error
-}
-
-//go:embed migrations/sqlite/*.sql
-var sqliteMigrations embed.FS
-
-func sqliteDialect() dialect {
-	return dialect{
-		rebind:        sqliteRebind,
-		classify:      sqliteClassify,
-		goose:         goose.DialectSQLite3,
-		migrations:    func() (fs.FS, error) { return fs.Sub(sqliteMigrations, "migrations/sqlite") },
-		setDurability: sqliteSetDurability,
-		checkpoint:    sqliteCheckpoint,
-		check:         sqliteCheck,
-	}
-}
-
-// sqliteRebind drops row locks: the single writer is the lock.
-func sqliteRebind(query string) string {
-	return strings.TrimSuffix(strings.ReplaceAll(query, " FOR UPDATE SKIP LOCKED", ""), " FOR UPDATE")
 }

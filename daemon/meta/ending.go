@@ -10,6 +10,7 @@ import (
 // ending gathers what files and uploads let go of when they end, so that many
 // of them lock in the one order: files and uploads, contents, blobs, quotas.
 type ending struct {
+	events   []emission
 	contents []ContentID
 	blobs    []BlobID
 	freed    map[protocol.Owner]Usage
@@ -22,7 +23,8 @@ func (e *ending) free(owner protocol.Owner, u Usage) {
 	e.freed[owner] = e.freed[owner].plus(u)
 }
 
-// finish dooms what is used no more and gives the quotas back.
+// finish dooms what is used no more, gives the quotas back and makes the
+// events.
 func (t *tx) finish(e ending) error {
 	blobs, err := t.dropContents(e.contents)
 	if err != nil {
@@ -31,12 +33,20 @@ func (t *tx) finish(e ending) error {
 	if err := t.doom(append(blobs, e.blobs...)); err != nil {
 		return err
 	}
-	return t.release(e.freed)
+	if err := t.release(e.freed); err != nil {
+		return err
+	}
+	for _, ev := range e.events {
+		if err := t.emit(ev); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // endAll ends those of the files and uploads that are as they were found,
-// once their rows are locked.
-func (t *tx) endAll(uids []protocol.UID, still func(fileRow, openUpload) bool) (n int, err error) {
+// once their rows are locked. reason is why uploads are among them.
+func (t *tx) endAll(uids []protocol.UID, reason string, still func(fileRow, openUpload) bool) (n int, err error) {
 	slices.Sort(uids)
 	var e ending
 	for _, uid := range uids {
@@ -56,8 +66,9 @@ func (t *tx) endAll(uids []protocol.UID, still func(fileRow, openUpload) bool) (
 		switch f.state {
 		case fileOpen:
 			err = t.endOpen(f.owner, u, &e)
+			e.events = append(e.events, emission{kind: protocol.EventUploadAbandoned, uid: uid, detail: eventDetail{Reason: &reason}})
 		case fileCommitted:
-			err = t.endCommitted(f.owner, uid, &e)
+			err = t.endCommitted(f.owner, uid, protocol.EventFileExpired, &e)
 		default:
 			continue
 		}
@@ -88,11 +99,13 @@ func (t *tx) endOpen(owner protocol.Owner, u openUpload, e *ending) error {
 	return nil
 }
 
-// endCommitted deletes a locked committed file.
-func (t *tx) endCommitted(owner protocol.Owner, uid protocol.UID, e *ending) error {
+// endCommitted deletes a locked committed file, which is what the event says.
+func (t *tx) endCommitted(owner protocol.Owner, uid protocol.UID, event protocol.EventKind, e *ending) error {
 	var content sql.Null[ContentID]
 	var size sql.Null[int64]
-	if _, err := t.one(`SELECT c.id, c.size FROM files f JOIN contents c ON c.id = f.content_id WHERE f.uid = ?`, []any{int64(uid)}, &content, &size); err != nil {
+	var digest []byte
+	if _, err := t.one(`SELECT c.id, c.size, c.digest FROM files f JOIN contents c ON c.id = f.content_id WHERE f.uid = ?`,
+		[]any{int64(uid)}, &content, &size, &digest); err != nil {
 		return err
 	}
 	if _, err := t.exec(`UPDATE files SET state = ?, content_id = NULL, deleted_at = ? WHERE uid = ?`,
@@ -106,5 +119,6 @@ func (t *tx) endCommitted(owner protocol.Owner, uid protocol.UID, e *ending) err
 		e.contents = append(e.contents, content.V)
 	}
 	e.free(owner, Usage{Bytes: size.V, Files: 1})
+	e.events = append(e.events, emission{kind: event, uid: uid, size: &size.V, digest: digest})
 	return nil
 }

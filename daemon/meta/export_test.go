@@ -38,14 +38,14 @@ func OpenRecording(ctx context.Context, cfg Config, x *Texts) (*DB, error) {
 // OpenEdited is Open with every statement changed by edit: a database that
 // breaks its rules, for tests to notice.
 func OpenEdited(ctx context.Context, cfg Config, edit func(text string) string) (*DB, error) {
-	d := sqliteDialect()
+	d, log := sqliteDialect(), sqliteLog()
 	rebind := d.rebind
 	d.rebind = func(text string) string { return edit(rebind(text)) }
 	// These databases need not outlive a power cut, and there are thousands.
-	d.setDurability = func(*sql.Conn, durability) error { return nil }
-	db, err := open(ctx, cfg, d)
+	log.setDurability = func(*sql.Conn, durability) error { return nil }
+	db, err := openSQLite(ctx, cfg, d, log)
 	if err == nil {
-		_, err = db.writer.conn.ExecContext(ctx, "PRAGMA synchronous=OFF")
+		_, err = writerOf(db).conn.ExecContext(ctx, "PRAGMA synchronous=OFF")
 	}
 	return db, err
 }
@@ -58,32 +58,44 @@ func OpenWatched(ctx context.Context, cfg Config, at func(ctx context.Context)) 
 		return nil, err
 	}
 	db.watch = func(ctx context.Context, q query, fn func(query) error) error {
-		prepare := q.prepare
-		q.prepare = func(text string) (*sql.Stmt, error) {
-			at(ctx)
-			return prepare(text)
-		}
+		q.run = watched{q.run, func() { at(ctx) }}
 		defer at(ctx)
 		return fn(q)
 	}
 	return db, nil
 }
 
+// watched calls at before each statement.
+type watched struct {
+	run runner
+	at  func()
+}
+
+func (w watched) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
+	w.at()
+	return w.run.ExecContext(ctx, text, args...)
+}
+
+func (w watched) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	w.at()
+	return w.run.QueryContext(ctx, text, args...)
+}
+
+// writerOf is the writer of a SQLite database.
+func writerOf(db *DB) *writer { return db.engine.(*sqliteEngine).writer }
+
 // Queued is how many writes wait for the writer.
 func (db *DB) Queued() int {
-	db.writer.mu.Lock()
-	defer db.writer.mu.Unlock()
-	return len(db.writer.queue)
+	w := writerOf(db)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.queue)
 }
 
 // Explain gives the steps of a statement's plan.
 func (db *DB) Explain(ctx context.Context, text string) (plan []string, err error) {
 	err = db.view(ctx, "explain", func(q query) error {
-		stmt, err := q.prepare("EXPLAIN QUERY PLAN " + text)
-		if err != nil {
-			return err
-		}
-		rows, err := stmt.QueryContext(ctx, anyArgs(text)...)
+		rows, err := q.run.QueryContext(ctx, "EXPLAIN QUERY PLAN "+text, anyArgs(text)...)
 		if err != nil {
 			return err
 		}

@@ -223,7 +223,7 @@ func (db *DB) DeleteFile(ctx context.Context, owner protocol.Owner, uid protocol
 			return err
 		}
 		var e ending
-		if err := t.endCommitted(owner, uid, &e); err != nil {
+		if err := t.endCommitted(owner, uid, protocol.EventFileDeleted, &e); err != nil {
 			return err
 		}
 		return t.finish(e)

@@ -11,7 +11,7 @@ import (
 // CheckDatabase reads the whole database file and reports damage, rows that
 // refer to missing rows, and the first owner whose usage is recorded wrong.
 func (db *DB) CheckDatabase(ctx context.Context) error {
-	if err := db.view(ctx, "check the database", db.dialect.check); err != nil {
+	if err := db.read(ctx, wholeTables, "check the database", db.dialect.check); err != nil {
 		return err
 	}
 	drifts, err := db.CheckQuotas(ctx)

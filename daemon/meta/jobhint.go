@@ -38,8 +38,4 @@ func (h *hints) raise() {
 }
 
 // jobsDue has the queues told once the transaction is committed.
-func (t *tx) jobsDue() {
-	if t.hint != nil {
-		*t.hint = true
-	}
-}
+func (t *tx) jobsDue() { t.due = true }

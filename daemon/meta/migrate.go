@@ -4,11 +4,38 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"github.com/pressly/goose/v3"
 
 	"github.com/osproxy/osproxy/protocol"
 )
+
+const (
+	// startPatience is how long others that make or open the database are
+	// waited for: SQLite itself does not wait for all they do, the switch to its
+	// write-ahead log among it.
+	startPatience = 10 * time.Second
+	startPause    = 20 * time.Millisecond
+)
+
+// migratePatiently tries for startPatience while somebody else holds the
+// database.
+func migratePatiently(ctx context.Context, d dialect, db *sql.DB, keep bool) error {
+	pause := time.NewTicker(startPause)
+	defer pause.Stop()
+	for until := time.Now().Add(startPatience); ; {
+		err := migrate(ctx, d, db, keep)
+		if err == nil || d.classify(err) != failedBusy || time.Now().After(until) {
+			return err
+		}
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
 
 // migrate brings the schema to the newest version this program knows, or with
 // keep makes one where there is none and refuses an older one. Each migration

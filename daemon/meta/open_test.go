@@ -45,7 +45,7 @@ func TestReopen(t *testing.T) {
 				t.Fatal(err)
 			}
 			applied := 0
-			if err := db.writer.conn.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM goose_db_version WHERE version_id = 1`).Scan(&applied); err != nil || applied != 1 {
+			if err := writerOf(db).conn.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM goose_db_version WHERE version_id = 1`).Scan(&applied); err != nil || applied != 1 {
 				t.Errorf("the first migration ran %d times, %v", applied, err)
 			}
 		}); err != nil {

@@ -10,27 +10,33 @@ import (
 // scanFunc copies the columns of a row.
 type scanFunc func(dest ...any) error
 
+// runner runs the statements of one transaction.
+type runner interface {
+	ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error)
+}
+
 // query runs statements in one transaction, read or write.
 type query struct {
 	ctx context.Context
 	// now is the daemon's clock when the transaction began, in milliseconds:
 	// one transaction sees one time.
-	now     int64
-	prepare func(text string) (*sql.Stmt, error)
-	// hint is set where jobs became due; see tx.jobsDue.
-	hint *bool
+	now int64
+	run runner
 }
 
 // tx is a write transaction, or rather one operation's savepoint in it.
-type tx struct{ query }
+type tx struct {
+	query
+	// emitted says that it made an event.
+	emitted bool
+	// due says that queues may have something to do now.
+	due bool
+}
 
 // exec runs a statement and gives the number of rows it changed.
 func (t *tx) exec(text string, args ...any) (int64, error) {
-	stmt, err := t.prepare(text)
-	if err != nil {
-		return 0, err
-	}
-	r, err := stmt.ExecContext(t.ctx, args...)
+	r, err := t.run.ExecContext(t.ctx, text, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -39,25 +45,22 @@ func (t *tx) exec(text string, args ...any) (int64, error) {
 
 // one reads a single row and reports whether there is one.
 func (q query) one(text string, args []any, dest ...any) (found bool, err error) {
-	stmt, err := q.prepare(text)
+	rows, err := q.run.QueryContext(q.ctx, text, args...)
 	if err != nil {
 		return false, err
 	}
-	err = stmt.QueryRowContext(q.ctx, args...).Scan(dest...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if !rows.Next() {
+		return false, rows.Err()
 	}
+	err = rows.Scan(dest...)
 	return err == nil, err
 }
 
 // each calls fn for every row. fn must not run statements of q: some drivers
 // have room for one at a time.
 func (q query) each(text string, args []any, fn func(scanFunc) error) (err error) {
-	stmt, err := q.prepare(text)
-	if err != nil {
-		return err
-	}
-	rows, err := stmt.QueryContext(q.ctx, args...)
+	rows, err := q.run.QueryContext(q.ctx, text, args...)
 	if err != nil {
 		return err
 	}

@@ -166,7 +166,7 @@ type QuotaDrift struct {
 func (db *DB) CheckQuotas(ctx context.Context) (drifts []QuotaDrift, err error) {
 	for last := anyOwner; ; {
 		var d QuotaDrift
-		err := db.view(ctx, "count an owner's files", func(q query) (err error) {
+		err := db.read(ctx, wholeTables, "count an owner's files", func(q query) (err error) {
 			d, err = q.recount(last)
 			return err
 		})

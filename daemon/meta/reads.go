@@ -18,8 +18,8 @@ const (
 
 // reads remembers what Content answered. A reading holds as long as nothing at
 // all is written, which is coarse, cannot be wrong, and is what a file needs
-// that many read at once; after that its extents do, while their gen is the
-// content's.
+// that many read at once; after that, and where others write too, its extents
+// do, while their gen is the content's.
 type reads struct {
 	mu     sync.Mutex
 	recent *recent.Values[readKey, reading]
@@ -31,7 +31,7 @@ type readKey struct {
 }
 
 type reading struct {
-	// changes is what writer.changes was before the reading.
+	// changes is what engine.changes was before the reading.
 	changes uint64
 	file    protocol.File
 	content Content

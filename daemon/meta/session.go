@@ -36,12 +36,26 @@ func (s *session) prepare(text string) (*sql.Stmt, error) {
 	return stmt, nil
 }
 
-func (s *session) exec(text string) error {
+// ExecContext runs a statement.
+func (s *session) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
 	stmt, err := s.prepare(text)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = stmt.ExecContext(context.Background())
+	return stmt.ExecContext(ctx, args...)
+}
+
+// QueryContext runs a statement that gives rows.
+func (s *session) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	stmt, err := s.prepare(text)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.QueryContext(ctx, args...)
+}
+
+func (s *session) exec(text string) error {
+	_, err := s.ExecContext(context.Background(), text)
 	return err
 }
 
@@ -88,7 +102,7 @@ func (r *readers) view(ctx context.Context, now int64, fn func(query) error) (er
 			s = nil
 		}
 	}()
-	return fn(query{ctx: ctx, now: now, prepare: s.prepare})
+	return fn(query{ctx: ctx, now: now, run: s})
 }
 
 // look runs fn outside of any transaction.
@@ -101,7 +115,7 @@ func (r *readers) look(ctx context.Context, now int64, fn func(query) error) err
 		return err
 	}
 	defer func() { r.idle <- s }()
-	return fn(query{ctx: context.WithoutCancel(ctx), now: now, prepare: s.prepare})
+	return fn(query{ctx: context.WithoutCancel(ctx), now: now, run: s})
 }
 
 // take waits for a place of the set. The caller gives it back to idle, with the

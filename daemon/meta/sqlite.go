@@ -1,18 +1,39 @@
 package meta
 
 import (
-	"context"
 	"database/sql"
+	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
+	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
+
+//go:embed migrations/sqlite/*.sql
+var sqliteMigrations embed.FS
+
+func sqliteDialect() dialect {
+	return dialect{
+		rebind:     sqliteRebind,
+		classify:   sqliteClassify,
+		goose:      goose.DialectSQLite3,
+		migrations: func() (fs.FS, error) { return fs.Sub(sqliteMigrations, "migrations/sqlite") },
+		check:      sqliteCheck,
+	}
+}
+
+// sqliteRebind drops row locks: the single writer is the lock.
+func sqliteRebind(query string) string {
+	return strings.TrimSuffix(strings.ReplaceAll(query, " FOR UPDATE SKIP LOCKED", ""), " FOR UPDATE")
+}
 
 // The settings are given with the address and not by statements, since pooled
 // connections are replaced and would lose them.
@@ -106,43 +127,6 @@ func sqliteClassify(err error) failure {
 		return failedBroken
 	}
 	return failed
-}
-
-// sqliteSetDurability never uses a prepared statement: SQLite obeys this
-// pragma while it compiles it, so that running it again would do nothing.
-func sqliteSetDurability(conn *sql.Conn, d durability) error {
-	text := "PRAGMA synchronous=FULL"
-	if d == relaxed {
-		text = "PRAGMA synchronous=NORMAL"
-	}
-	_, err := conn.ExecContext(context.Background(), text)
-	return err
-}
-
-// sqliteCheckpoint does not wait for readers: the writers behind it would. With
-// cut the log is emptied, which readers can prevent; without, what they allow is
-// moved, so that the log can begin anew.
-func sqliteCheckpoint(conn *sql.Conn, cut bool) (err error) {
-	ctx := context.Background()
-	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout=0"); err != nil {
-		return err
-	}
-	defer func() {
-		_, rerr := conn.ExecContext(ctx, "PRAGMA busy_timeout=10000")
-		err = errors.Join(err, rerr)
-	}()
-	mode := "PASSIVE"
-	if cut {
-		mode = "TRUNCATE"
-	}
-	var busy, logged, moved int64
-	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &logged, &moved); err != nil {
-		return err
-	}
-	if cut && busy != 0 {
-		return errors.New("readers are using it")
-	}
-	return nil
 }
 
 // sqliteCheck reports the first line of integrity_check and of

@@ -196,7 +196,7 @@ func (db *DB) ExpireFiles(ctx context.Context, now time.Time, limit int) (n int,
 		if err != nil {
 			return err
 		}
-		n, err = t.endAll(uids, func(f fileRow, _ openUpload) bool { return f.expires != nil && *f.expires <= ms(now) })
+		n, err = t.endAll(uids, protocol.ReasonExpired, func(f fileRow, _ openUpload) bool { return f.expires != nil && *f.expires <= ms(now) })
 		return err
 	})
 	return n, err
@@ -214,7 +214,7 @@ func (db *DB) AbandonUploads(ctx context.Context, touchedBefore time.Time, limit
 		if err != nil {
 			return err
 		}
-		n, err = t.endAll(uids, func(f fileRow, u openUpload) bool { return f.state == fileOpen && u.touched < ms(touchedBefore) })
+		n, err = t.endAll(uids, protocol.ReasonIdle, func(f fileRow, u openUpload) bool { return f.state == fileOpen && u.touched < ms(touchedBefore) })
 		if err != nil || len(uids) == limit {
 			return err
 		}

@@ -249,6 +249,7 @@ func (db *DB) AbortUpload(ctx context.Context, owner protocol.Owner, uid protoco
 			return err
 		}
 		var e ending
+		// Whoever gives an upload up knows it: there is no event.
 		if err := t.endOpen(owner, u, &e); err != nil {
 			return err
 		}

@@ -55,6 +55,7 @@ type operation struct {
 // group, and an operation that fails undoes only itself.
 type writer struct {
 	*session
+	log     logCalls
 	clock   func() time.Time
 	logger  *slog.Logger
 	walPath string
@@ -79,8 +80,8 @@ type writer struct {
 	broken atomic.Pointer[protocol.Error]
 }
 
-func startWriter(s *session, cfg Config) *writer {
-	w := &writer{session: s, clock: cfg.Clock, logger: cfg.Logger, walPath: cfg.Path + "-wal",
+func startWriter(s *session, log logCalls, cfg Config) *writer {
+	w := &writer{session: s, log: log, clock: cfg.Clock, logger: cfg.Logger, walPath: cfg.Path + "-wal",
 		wake: make(chan struct{}, 1), ended: make(chan struct{}), checkpointAt: walMax}
 	go w.run()
 	return w
@@ -89,11 +90,10 @@ func startWriter(s *session, cfg Config) *writer {
 // update runs fn in the next group and returns when the group is committed.
 // A caller whose context ends while the operation waits gets the context's
 // error and the operation never runs; once it runs, its outcome is awaited.
-// What fn reports through captured variables counts only if update returns nil.
 func (w *writer) update(ctx context.Context, d durability, name string, fn func(*tx) error) error {
 	op := &operation{durability: d, name: name, fn: fn, done: make(chan struct{})}
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return err
 	}
 	if err := w.enqueue(op); err != nil {
 		return err
@@ -102,11 +102,11 @@ func (w *writer) update(ctx context.Context, d durability, name string, fn func(
 	case <-op.done:
 	case <-ctx.Done():
 		if op.taken.CompareAndSwap(false, true) {
-			return fmt.Errorf("%s: %w", name, ctx.Err())
+			return ctx.Err()
 		}
 		<-op.done
 	}
-	return w.dialect.asError(name, op.err)
+	return op.err
 }
 
 func (w *writer) enqueue(op *operation) error {
@@ -212,7 +212,7 @@ func (w *writer) breaks(err error) error {
 // the operations needs it.
 func (w *writer) begin(d durability) error {
 	if d != w.durability {
-		if err := w.dialect.setDurability(w.conn, d); err != nil {
+		if err := w.log.setDurability(w.conn, d); err != nil {
 			return err
 		}
 		w.durability = d
@@ -250,7 +250,7 @@ func (w *writer) call(op *operation) (err error) {
 	}()
 	// A context that can end would interrupt statements, and an interrupted
 	// one rolls the whole group back.
-	return op.fn(&tx{query{ctx: context.Background(), now: ms(w.clock()), prepare: w.prepare}})
+	return op.fn(&tx{query: query{ctx: context.Background(), now: ms(w.clock()), run: w.session}})
 }
 
 // checkpoint moves the log into the database every so often, and insists where
@@ -270,7 +270,7 @@ func (w *writer) checkpoint() {
 		return
 	}
 	w.groups = 0
-	err = w.dialect.checkpoint(w.conn, cut)
+	err = w.log.checkpoint(w.conn, cut)
 	switch {
 	case err == nil && cut:
 		w.checkpointAt = walMax

@@ -150,7 +150,7 @@ func TestDurabilityOfGroups(t *testing.T) {
 	const normal, waits = 1, 2
 	var level int
 	look := func(*tx) error {
-		return db.writer.conn.QueryRowContext(context.Background(), "PRAGMA synchronous").Scan(&level)
+		return writerOf(db).conn.QueryRowContext(context.Background(), "PRAGMA synchronous").Scan(&level)
 	}
 	for _, c := range []struct {
 		ops  []durability
@@ -249,7 +249,7 @@ func TestFullDiskPasses(t *testing.T) {
 	limit := func(pages string) {
 		t.Helper()
 		if err := db.update(t.Context(), relaxed, "limit", func(*tx) error {
-			_, err := db.writer.conn.ExecContext(context.Background(), "PRAGMA max_page_count="+pages)
+			_, err := writerOf(db).conn.ExecContext(context.Background(), "PRAGMA max_page_count="+pages)
 			return err
 		}); err != nil {
 			t.Fatal(err)
@@ -276,7 +276,7 @@ func TestFullDiskPasses(t *testing.T) {
 
 func TestAnotherProcessHoldsTheDatabase(t *testing.T) {
 	db := openTest(t)
-	if _, err := db.writer.conn.ExecContext(t.Context(), "PRAGMA busy_timeout=0"); err != nil {
+	if _, err := writerOf(db).conn.ExecContext(t.Context(), "PRAGMA busy_timeout=0"); err != nil {
 		t.Fatal(err)
 	}
 	other, err := sql.Open("sqlite", db.cfg.Path)
@@ -302,7 +302,7 @@ func TestAnotherProcessHoldsTheDatabase(t *testing.T) {
 func TestDamageStopsWrites(t *testing.T) {
 	db := openTest(t)
 	damage := errors.New("disk I/O error")
-	db.writer.dialect.classify = func(err error) failure {
+	writerOf(db).dialect.classify = func(err error) failure {
 		if errors.Is(err, damage) {
 			return failedBroken
 		}
@@ -322,20 +322,20 @@ func TestDamageStopsWrites(t *testing.T) {
 
 func TestLongLogIsCut(t *testing.T) {
 	db := openTest(t)
-	if err := db.update(t.Context(), full, "set", func(x *tx) error { db.writer.checkpointAt = 1; return set("a")(x) }); err != nil {
+	if err := db.update(t.Context(), full, "set", func(x *tx) error { writerOf(db).checkpointAt = 1; return set("a")(x) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.update(t.Context(), full, "set", set("b")); err != nil {
 		t.Fatal(err)
 	}
-	db.writer.stop()
-	if db.writer.checkpointAt != walMax {
-		t.Errorf("after a cut the next is due at %d", db.writer.checkpointAt)
+	writerOf(db).stop()
+	if writerOf(db).checkpointAt != walMax {
+		t.Errorf("after a cut the next is due at %d", writerOf(db).checkpointAt)
 	}
-	if err := db.dialect.checkpoint(db.writer.conn, true); err != nil {
+	if err := writerOf(db).log.checkpoint(writerOf(db).conn, true); err != nil {
 		t.Errorf("checkpoint: %v", err)
 	}
-	if info, err := os.Stat(db.writer.walPath); err != nil || info.Size() != 0 {
+	if info, err := os.Stat(writerOf(db).walPath); err != nil || info.Size() != 0 {
 		t.Errorf("the log is %v, %v", info, err)
 	}
 }
@@ -344,10 +344,10 @@ func TestLongLogIsCut(t *testing.T) {
 // since the last sync: nothing may be acknowledged behind that.
 func TestFailedCheckpointEndsAllWrites(t *testing.T) {
 	damage := errors.New("the log could not be synced")
-	d := sqliteDialect()
-	checkpoint, classify := d.checkpoint, d.classify
+	d, log := sqliteDialect(), sqliteLog()
+	checkpoint, classify := log.checkpoint, d.classify
 	var begun atomic.Int64
-	d.checkpoint = func(conn *sql.Conn, cut bool) error {
+	log.checkpoint = func(conn *sql.Conn, cut bool) error {
 		begun.Add(1)
 		return errors.Join(checkpoint(conn, cut), damage)
 	}
@@ -357,7 +357,7 @@ func TestFailedCheckpointEndsAllWrites(t *testing.T) {
 		}
 		return classify(err)
 	}
-	db, err := open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "meta.db"), Logger: slog.New(slog.DiscardHandler)}, d)
+	db, err := openSQLite(t.Context(), Config{Path: filepath.Join(t.TempDir(), "meta.db"), Logger: slog.New(slog.DiscardHandler)}, d, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,7 +378,7 @@ func TestFailedCheckpointEndsAllWrites(t *testing.T) {
 func TestNoCheckpointOfItsOwn(t *testing.T) {
 	db := openTest(t)
 	var pages int
-	if err := db.writer.conn.QueryRowContext(t.Context(), "PRAGMA wal_autocheckpoint").Scan(&pages); err != nil || pages != 0 {
+	if err := writerOf(db).conn.QueryRowContext(t.Context(), "PRAGMA wal_autocheckpoint").Scan(&pages); err != nil || pages != 0 {
 		t.Errorf("autocheckpoint at %d pages, %v", pages, err)
 	}
 }
@@ -394,7 +394,7 @@ func TestReaderPutsTheCutOff(t *testing.T) {
 		if err := db.update(t.Context(), full, "set", set("a")); err != nil {
 			return err
 		}
-		if err := db.dialect.checkpoint(db.writer.conn, true); err == nil {
+		if err := writerOf(db).log.checkpoint(writerOf(db).conn, true); err == nil {
 			t.Error("the log was cut under a reader")
 		}
 		return db.update(t.Context(), full, "set", set("b"))

@@ -28,7 +28,9 @@ func Run(t *testing.T, open Open) {
 	}{
 		{"settings", settingsTests}, {"upload", uploadTests}, {"part", partTests}, {"commit", commitTests},
 		{"content", contentTests}, {"file", fileTests}, {"idempotency", idempotencyTests}, {"owner", ownerTests}, {"fsck", fsckTests},
-		{"claim", claimTests}, {"sweep", sweepTests}, {"expiry", expiryTests}, {"token", tokenTests}, {"scrub", scrubTests}, {"job", jobTests}, {"job ends", jobEndTests}, {"periodic", periodicTests}, {"quota", quotaTests},
+		{"claim", claimTests}, {"sweep", sweepTests}, {"expiry", expiryTests}, {"token", tokenTests}, {"quota", quotaTests},
+		{"scrub", scrubTests}, {"job", jobTests}, {"job ends", jobEndTests}, {"periodic", periodicTests},
+		{"event", eventTests}, {"numbering", numberingTests}, {"consumer", consumerTests},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,10 @@ type model struct {
 	blobs map[meta.BlobID]meta.BlobRefs
 	// named are blobs of requests that end in a put, oldest first.
 	named []namedBlob
+	// happened are the events of the step, since the number of the last before
+	// it.
+	happened []string
+	since    int64
 	// released are blobs that were given up or offered: the sweep may doom
 	// them, were they even being written.
 	released map[meta.BlobID]bool
@@ -192,7 +197,37 @@ func (m *model) fits(owner protocol.Owner, more meta.Usage) bool {
 }
 
 // received notes that bytes arrived: they win.
-func (m *model) received(k contentKey) { m.contents[k] = modelContent{epoch: m.contents[k].epoch + 1} }
+func (m *model) received(k contentKey) {
+	if m.contents[k].damaged {
+		m.eachOf(k, protocol.EventContentHealed)
+	}
+	m.contents[k] = modelContent{epoch: m.contents[k].epoch + 1}
+}
+
+// event notes what the step must have made known.
+func (m *model) event(kind protocol.EventKind, uid protocol.UID) {
+	m.happened = append(m.happened, eventText(kind, uid))
+}
+
+// eachOf is event for all files of a content.
+func (m *model) eachOf(k contentKey, kind protocol.EventKind) {
+	for uid, f := range m.files {
+		if f.key == k {
+			m.event(kind, uid)
+		}
+	}
+}
+
+// checkEvents compares the events that were made with those of the step.
+func (m *model) checkEvents() {
+	events := m.eventsAfter(m.since)
+	for i, e := range events {
+		m.same("number", e.Number, m.since+1+int64(i))
+	}
+	slices.Sort(m.happened)
+	m.same("events", eventsText(events), strings.Join(m.happened, " "))
+	m.since, m.happened = m.since+int64(len(events)), nil
+}
 
 // end notes that a file or upload is there no more; the last file of a content
 // takes it along.
@@ -241,6 +276,7 @@ func (m *model) check(*rapid.T) {
 	}
 	m.recount()
 	m.checkBlobs()
+	m.checkEvents()
 }
 
 func (m *model) checkOpen(uid protocol.UID, u *modelUpload) {

@@ -31,6 +31,8 @@ type stage struct {
 	own, spare meta.BlobID
 	// shot is a file that is not put yet.
 	shot meta.NewFile
+	// since is the number of the last event before the story.
+	since int64
 }
 
 func newStage(t testing.TB, found rapid.TB, open OpenWatched) *stage {
@@ -105,6 +107,7 @@ func (s *stage) set() {
 	s.ok(s.db.DropPart(s.ctx, s.upload.UID, 1, gen))
 	s.gen = s.record(s.upload.UID, part(1, s.own, 0, claimSize))
 	s.shot = s.oneShot("shot", 1, claimSize)
+	s.since = s.lastEvent()
 	s.clock.Add(time.Second)
 }
 
@@ -172,7 +175,7 @@ func (s *stage) outcome(first, second string) string {
 		s.soundBlob(b, false)
 		return nil
 	}))
-	return fmt.Sprintf("the first: %s\nthe second: %s\n%s", first, second, s.snapshot())
+	return fmt.Sprintf("the first: %s\nthe second: %s\n%sevents: %s", first, second, s.snapshot(), eventsText(s.eventsAfter(s.since)))
 }
 
 func extentsText(list []meta.Extent) string {

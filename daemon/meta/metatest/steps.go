@@ -64,6 +64,7 @@ func (m *model) commit(r *rapid.T) {
 	m.ok(err)
 	delete(m.open, u.UID)
 	m.received(key)
+	m.event(protocol.EventFileCommitted, u.UID)
 	m.files[u.UID] = modelFile{u.Owner, key, u.ExpiresAt}
 }
 
@@ -99,6 +100,7 @@ func (m *model) putFile(r *rapid.T) {
 	default:
 		m.ok(err)
 		m.received(key)
+		m.event(protocol.EventFileCommitted, n.UID)
 		m.files[n.UID] = modelFile{n.Owner, key, n.ExpiresAt}
 	}
 }
@@ -106,6 +108,7 @@ func (m *model) putFile(r *rapid.T) {
 func (m *model) deleteFile(r *rapid.T) {
 	uid := m.anyFile(r)
 	m.ok(m.db.DeleteFile(m.ctx, m.files[uid].owner, uid))
+	m.event(protocol.EventFileDeleted, uid)
 	m.end(uid)
 }
 
@@ -116,6 +119,9 @@ func (m *model) damage(r *rapid.T) {
 	m.ok(err)
 	m.ok(m.db.MarkDamaged(m.ctx, c.ID, c.Gen))
 	mc := m.contents[f.key]
+	if !mc.damaged {
+		m.eachOf(f.key, protocol.EventContentCorrupt)
+	}
 	mc.damaged = true
 	m.contents[f.key] = mc
 }
@@ -186,6 +192,7 @@ func (m *model) finishClaim(r *rapid.T) {
 	}
 	m.ok(err)
 	delete(m.open, u.UID)
+	m.event(protocol.EventFileCommitted, u.UID)
 	m.files[u.UID], m.claims[u.UID] = modelFile{u.Owner, taken.key, u.ExpiresAt}, taken.nonce
 }
 
@@ -205,12 +212,14 @@ func (m *model) expire(*rapid.T) {
 	var want int
 	for uid, f := range maps.Clone(m.files) {
 		if !m.live(f.expires) {
+			m.event(protocol.EventFileExpired, uid)
 			m.end(uid)
 			want++
 		}
 	}
 	for uid, u := range maps.Clone(m.open) {
 		if !m.live(u.ExpiresAt) {
+			m.event(protocol.EventUploadAbandoned, uid)
 			m.end(uid)
 			want++
 		}
@@ -225,6 +234,7 @@ func (m *model) abandon(r *rapid.T) {
 	var want int
 	for uid, u := range maps.Clone(m.open) {
 		if u.touched.Before(bound) {
+			m.event(protocol.EventUploadAbandoned, uid)
 			m.end(uid)
 			want++
 		}
