@@ -17,7 +17,9 @@ type sample struct {
 	// requests, and how many a second, of works that are measured by them.
 	requests int
 	rate     float64
-	p99      time.Duration
+	p50, p99 time.Duration
+	// at is a time for each size of what was asked.
+	at []time.Duration
 }
 
 // row are the samples of one system, or of one way to use it, in the order of
@@ -99,6 +101,10 @@ func millisecondsColumn(head string, seconds func(sample) float64) column {
 	return column{head: head + " (least – greatest)", value: func(s sample) float64 { return seconds(s) * 1000 }, format: "%.1f", spread: true}
 }
 
+func microsecondsColumn(head string, seconds func(sample) float64) column {
+	return column{head: head + " (least – greatest)", value: func(s sample) float64 { return seconds(s) * 1e6 }, format: "%.0f", spread: true}
+}
+
 func peakColumn() column { return column{head: "server peak MB", value: peak, format: "%.0f"} }
 
 func wall(s sample) float64 { return s.wall.Seconds() }
@@ -108,6 +114,8 @@ func wallAndSync(s sample) float64 { return (s.wall + s.sync).Seconds() }
 func clientCPU(s sample) float64 { return s.clientCPU.Seconds() }
 
 func serverCPU(s sample) float64 { return s.serverCPU.Seconds() }
+
+func p50(s sample) float64 { return s.p50.Seconds() }
 
 func p99(s sample) float64 { return s.p99.Seconds() }
 

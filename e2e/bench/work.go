@@ -29,6 +29,8 @@ func allWorks() []work {
 		instantWork(),
 		commitWork(),
 		startWork(),
+		recordsWork(),
+		scaleWork(),
 	}
 }
 

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// recordsOwner is whose all files of a database are.
+const recordsOwner protocol.Owner = "bench"
+
+// records is the database of an ospd that nothing else uses.
+type records struct {
+	name string
+	*meta.DB
+	// ids are given away: uids, and the numbers that contents are made of.
+	ids atomic.Int64
+}
+
+// openRecords opens an empty database of each kind.
+func (b *bench) openRecords(ctx context.Context) ([]*records, error) {
+	db, err := meta.Open(ctx, meta.Config{Path: filepath.Join(b.dir, "records.db"), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	return []*records{{name: "SQLite", DB: db}}, nil
+}
+
+func closeRecords(all []*records) {
+	for _, r := range all {
+		_ = r.Close() // their folder is thrown away
+	}
+}
+
+// load has clients call do one call after the other, n times in all, and
+// gives what that took.
+func (r *records) load(ctx context.Context, clients, n int, do func(ctx context.Context, client int) error) (sample, error) {
+	took := make([][]time.Duration, clients)
+	began := time.Now()
+	err := each(ctx, clients, clients, func(ctx context.Context, client int) error {
+		for range n / clients {
+			before := time.Now()
+			if err := do(ctx, client); err != nil {
+				return err
+			}
+			took[client] = append(took[client], time.Since(before))
+		}
+		return nil
+	})
+	wall := time.Since(began)
+	all := slices.Concat(took...)
+	return sample{wall: wall, requests: len(all), rate: float64(len(all)) / wall.Seconds(),
+		p50: quantile(all, 0.5), p99: quantile(all, 0.99)}, err
+}
+
+// begin begins an upload.
+func (r *records) begin(ctx context.Context) (meta.Upload, error) {
+	id := r.ids.Add(1)
+	return r.BeginUpload(ctx, meta.NewUpload{FileFields: meta.FileFields{Owner: recordsOwner, Name: nameOf(id)}, UID: protocol.UID(id),
+		CreatedAt: time.Now(), PartSize: protocol.MinPartSize, InPlace: &meta.NewBlob{Store: "disk", Key: keyOf(id)}}, nil)
+}
+
+// part records part n of an upload, of the greatest size.
+func (r *records) part(ctx context.Context, u meta.Upload, n protocol.PartNumber) (gen int64, err error) {
+	const blocks = protocol.MinPartSize / protocol.BlockSize
+	return r.RecordPart(ctx, recordsOwner, u.UID, meta.NewPart{Number: n, Offset: int64(n-1) * protocol.MinPartSize, Length: protocol.MinPartSize,
+		Blocks: make([]protocol.Block, blocks), Blob: u.Blob, BlobOffset: int64(n-1) * protocol.MinPartSize, BootID: "boot"})
+}
+
+// commit commits an upload of one part.
+func (r *records) commit(ctx context.Context, u meta.Upload, gen int64) error {
+	digest, fingerprint := contentOf(int64(u.UID))
+	_, err := r.Commit(ctx, meta.Commit{Owner: recordsOwner, UID: u.UID, Gen: gen, CommittedAt: time.Now(), Size: protocol.MinPartSize,
+		Digest: &digest, Fingerprint: &fingerprint, ETag: `"` + digest.String() + `"`, Blocks: make([]protocol.Block, protocol.MinPartSize/protocol.BlockSize),
+		Extents: []meta.Extent{{Blob: u.Blob, Length: protocol.MinPartSize}}})
+	return err
+}
+
+// put makes a small file.
+func (r *records) put(ctx context.Context) error {
+	id := r.ids.Add(1)
+	digest, fingerprint := contentOf(id)
+	_, err := r.PutFile(ctx, meta.NewFile{FileFields: meta.FileFields{Owner: recordsOwner, Name: nameOf(id)}, UID: protocol.UID(id),
+		CommittedAt: time.Now(), Size: smallSize, Digest: digest, Fingerprint: fingerprint, ETag: `"` + digest.String() + `"`,
+		Blocks: make([]protocol.Block, 1), Blob: &meta.NewBlob{Store: "disk", Key: keyOf(id), Size: smallSize}}, nil)
+	return err
+}
+
+// smallSize is that of all small files.
+const smallSize = 16 << 10
+
+func nameOf(id int64) string { return fmt.Sprintf("folder-%04d/file-%09d.bin", id%1000, id) }
+
+func keyOf(id int64) string { return fmt.Sprintf("%08x/%032x", id>>12, id) }
+
+// contentOf is what content a file has, another for each.
+func contentOf(id int64) (d protocol.Digest, f protocol.Fingerprint) {
+	binary.BigEndian.PutUint64(d[:], uint64(id)*0x9e3779b97f4a7c15) // spread like hashes are
+	binary.BigEndian.PutUint64(f[:], uint64(id)*0xbf58476d1ce4e5b9)
+	return d, f
+}
