@@ -31,6 +31,7 @@ func allWorks() []work {
 		startWork(),
 		recordsWork(),
 		scaleWork(),
+		jobsWork(),
 	}
 }
 
