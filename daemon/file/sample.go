@@ -49,24 +49,13 @@ func (s *Service) Sample(ctx context.Context, mc meta.Content, ranges [][2]int64
 // damaged, which is recorded and is KindContentCorrupt. A content that is gone
 // is no error.
 func (s *Service) Scrub(ctx context.Context, id meta.ContentID) (err error) {
-	extents, gen, err := s.cfg.Meta.Extents(ctx, id)
+	r, err := s.Through(ctx, id)
 	if err != nil {
 		return unlessGone(err)
 	}
-	mc := meta.Content{ID: id, Gen: gen, Extents: extents}
-	for _, e := range extents {
-		mc.Size += e.Length
-	}
-	c, err := s.content(ctx, protocol.File{Size: mc.Size}, mc)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, c.Close()) }()
-	for block := range protocol.BlockCount(mc.Size) {
-		if err := c.settle(ctx, func() error {
-			_, err := c.compare(ctx, block, func([]byte) {})
-			return err
-		}); err != nil {
+	defer func() { err = errors.Join(err, r.Close()) }()
+	for block := range r.Blocks() {
+		if err := r.Check(ctx, block); err != nil {
 			return unlessGone(err)
 		}
 	}
