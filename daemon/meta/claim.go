@@ -218,7 +218,7 @@ func (db *DB) Claim(ctx context.Context, owner protocol.Owner, uid protocol.UID,
 		if err := t.endUpload(u.openUpload, u.size.V, &claimant{nonce, proof}); err != nil {
 			return err
 		}
-		if err := t.point(uid, content, etag, ms(at)); err != nil {
+		if err := t.point(uid, content, etag, ms(at), t.digestDue(u.size.V, true)); err != nil {
 			return err
 		}
 		if err := t.doom(blobs); err != nil {

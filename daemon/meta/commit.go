@@ -36,7 +36,7 @@ func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error)
 		if err := t.measureBlob(u, c.Extents); err != nil {
 			return err
 		}
-		if err := t.point(c.UID, content, c.ETag, ms(c.CommittedAt)); err != nil {
+		if err := t.point(c.UID, content, c.ETag, ms(c.CommittedAt), t.digestDue(c.Size, c.Digest != nil)); err != nil {
 			return err
 		}
 		if err := t.offer(unused(blobs, c.Extents)); err != nil {
@@ -53,10 +53,11 @@ func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error)
 	return f, err
 }
 
-// point makes a file committed on a content.
-func (t *tx) point(uid protocol.UID, content ContentID, etag string, at int64) error {
-	_, err := t.exec(`UPDATE files SET state = 'committed', content_id = ?, etag = ?, committed_at = ? WHERE uid = ?`,
-		content, etag, at, int64(uid))
+// point makes a file committed on a content, for a digest job to look at when
+// due says.
+func (t *tx) point(uid protocol.UID, content ContentID, etag string, at int64, due *int64) error {
+	_, err := t.exec(`UPDATE files SET state = 'committed', content_id = ?, etag = ?, committed_at = ?, digest_due = ? WHERE uid = ?`,
+		content, etag, at, due, int64(uid))
 	return err
 }
 
@@ -127,7 +128,7 @@ func (db *DB) PutFile(ctx context.Context, n NewFile, idem *Idempotency) (f prot
 		if err != nil {
 			return err
 		}
-		if err := t.point(n.UID, content, n.ETag, ms(n.CommittedAt)); err != nil {
+		if err := t.point(n.UID, content, n.ETag, ms(n.CommittedAt), t.digestDue(n.Size, true)); err != nil {
 			return err
 		}
 		if err := t.reserve(n.Owner, Usage{Bytes: n.Size, Files: 1}, db.cfg.DefaultQuota); err != nil {

@@ -87,8 +87,10 @@ func (t *tx) switchExtents(r received) (ContentID, error) {
 	if err != nil || !found {
 		return 0, err
 	}
-	n, err := t.exec(`UPDATE contents SET state = 'live', gen = gen + 1, verified_at = ?, fingerprint = COALESCE(fingerprint, ?)
-		WHERE id = ? AND gen = ? AND state IN ('live', 'damaged')`, t.now, encodeHash(r.fingerprint), id, gen)
+	sha, md := r.sums()
+	n, err := t.exec(`UPDATE contents SET state = 'live', gen = gen + 1, verified_at = ?, fingerprint = COALESCE(fingerprint, ?),
+		sha256 = COALESCE(sha256, ?), md5 = COALESCE(md5, ?)
+		WHERE id = ? AND gen = ? AND state IN ('live', 'damaged')`, t.now, encodeHash(r.fingerprint), sha, md, id, gen)
 	if err != nil || n == 0 {
 		return 0, err
 	}
@@ -138,8 +140,9 @@ func (t *tx) foldDamaged(into ContentID, r received) (blobs []BlobID, err error)
 
 // newContent makes the row; 0 where an equal one appeared meanwhile.
 func (t *tx) newContent(r received) (id ContentID, err error) {
-	_, err = t.one(`INSERT INTO contents (digest, size, fingerprint, state, created_at, verified_at) VALUES (?, ?, ?, 'live', ?, ?)
-		ON CONFLICT DO NOTHING RETURNING id`, []any{encodeHash(r.digest), r.size, encodeHash(r.fingerprint), t.now, t.now}, &id)
+	sha, md := r.sums()
+	_, err = t.one(`INSERT INTO contents (digest, size, fingerprint, sha256, md5, state, created_at, verified_at) VALUES (?, ?, ?, ?, ?, 'live', ?, ?)
+		ON CONFLICT DO NOTHING RETURNING id`, []any{encodeHash(r.digest), r.size, encodeHash(r.fingerprint), sha, md, t.now, t.now}, &id)
 	return id, err
 }
 
@@ -157,8 +160,8 @@ func (t *tx) putExtents(id ContentID, r received) error {
 		}
 	}
 	for seq, e := range r.extents {
-		if _, err := t.exec(`INSERT INTO extents (content_id, seq, blob_id, blob_offset, length) VALUES (?, ?, ?, ?, ?)`,
-			id, seq, e.Blob, e.Offset, e.Length); err != nil {
+		if _, err := t.exec(`INSERT INTO extents (content_id, seq, blob_id, blob_offset, length, xxh3) VALUES (?, ?, ?, ?, ?, ?)`,
+			id, seq, e.Blob, e.Offset, e.Length, encodeHash(e.XXH3)); err != nil {
 			return err
 		}
 	}
@@ -305,10 +308,14 @@ func (q query) content(id ContentID) (c Content, err error) {
 }
 
 func (q query) extents(id ContentID) (list []Extent, err error) {
-	err = q.each(`SELECT e.blob_id, b.store, b.key, b.node, e.blob_offset, e.length FROM extents e JOIN blobs b ON b.id = e.blob_id
+	err = q.each(`SELECT e.blob_id, b.store, b.key, b.node, e.blob_offset, e.length, e.xxh3 FROM extents e JOIN blobs b ON b.id = e.blob_id
 		WHERE e.content_id = ? ORDER BY e.seq`, []any{id}, func(scan scanFunc) error {
 		var e Extent
-		err := scan(&e.Blob, &e.Store, &e.Key, &e.Node, &e.Offset, &e.Length)
+		var sum []byte
+		err := scan(&e.Blob, &e.Store, &e.Key, &e.Node, &e.Offset, &e.Length, &sum)
+		if err == nil {
+			e.XXH3, err = decodeHash[protocol.XXH3](sum)
+		}
 		list = append(list, e)
 		return err
 	})

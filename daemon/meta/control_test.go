@@ -43,6 +43,7 @@ func TestModelFindsAMissingCheck(t *testing.T) {
 		},
 		"what is let go of is offered":     {never(`SELECT id, ? FROM blobs WHERE id = ?`)},
 		"a file points to the content":     {never(`SELECT 1 FROM files WHERE content_id = ?`)},
+		"another's findings are no answer": {{`CASE WHEN f.digest_due IS NULL THEN c.md5 END`, `c.md5`}},
 		"a damaged content is not claimed": {{`AND c.state = 'live' AND c.digest`, `AND c.digest`}},
 	} {
 		t.Run(name, func(t *testing.T) {

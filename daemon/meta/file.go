@@ -66,7 +66,7 @@ func (t *tx) lockCommitted(owner protocol.Owner, uid protocol.UID) error {
 }
 
 const (
-	fileFields = `SELECT f.uid, f.owner, f.name, c.size, c.digest, c.sha256, c.md5, f.etag, f.media_type, f.meta,
+	fileFields = `SELECT f.uid, f.owner, f.name, c.size, c.digest, ` + shownSums + `, f.etag, f.media_type, f.meta,
 	f.created_at, f.committed_at, f.expires_at, c.id`
 	fileTables = ` FROM files f JOIN contents c ON c.id = f.content_id `
 	fileRows   = fileFields + fileTables

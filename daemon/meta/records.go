@@ -50,6 +50,9 @@ type Extent struct {
 	Node   string
 	Offset int64
 	Length int64
+	// XXH3 is of the extent's bytes where the content's digest is not known, and
+	// so nothing of its blocks; nil where that is not known either.
+	XXH3 *protocol.XXH3
 }
 
 // FileFields are what a caller says of a file when it begins.

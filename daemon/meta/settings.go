@@ -13,8 +13,9 @@ import (
 
 // The names of settings.
 const (
-	settingServerID = "server_id"
-	settingClock    = "clock"
+	settingServerID     = "server_id"
+	settingClock        = "clock"
+	settingDigestStores = "digest_stores"
 )
 
 func settingUIDMark(worker int) string      { return "uid_mark/" + strconv.Itoa(worker) }

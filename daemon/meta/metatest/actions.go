@@ -42,6 +42,15 @@ var (
 		n, err := s.db.ExpireFiles(ctx, s.clock.Now().Add(2*time.Hour), 10)
 		return fmt.Sprint(n), err
 	}}
+	fills = action{"fill", func(ctx context.Context, s *stage) (string, error) {
+		return "", s.db.FillDigest(ctx, filled(s.unknown, 1))
+	}}
+	finds = action{"find", func(ctx context.Context, s *stage) (string, error) {
+		return "", s.db.RecordFindings(ctx, []meta.FoundOut{{Content: s.looked.Content, Findings: findings(1)}}, s.as([]meta.DigestDue{s.looked}, "image/png"))
+	}}
+	deletesUnknown = action{"delete the unknown", func(ctx context.Context, s *stage) (string, error) {
+		return "", s.db.DeleteFile(ctx, alice, s.unknown.UID)
+	}}
 	abandons = action{"abandon", func(ctx context.Context, s *stage) (string, error) {
 		n, err := s.db.AbandonUploads(ctx, s.clock.Now().Add(time.Hour), 10)
 		return fmt.Sprint(n), err
@@ -75,7 +84,7 @@ func viewContent(ctx context.Context, s *stage, uid protocol.UID) (string, error
 	if f.MediaType != nil {
 		media = *f.MediaType
 	}
-	return fmt.Sprintf("%s %s %s gen=%d %s", fileText(f), media, c.State, c.Gen, extentsText(c.Extents)), err
+	return fmt.Sprintf("%s %s sums=%v %s gen=%d %s", fileText(f), media, f.MD5 != nil, c.State, c.Gen, extentsText(c.Extents)), err
 }
 
 // What looks at a stage, each in one operation.
@@ -117,7 +126,7 @@ var (
 	}}
 	seesContents = action{"contents", func(ctx context.Context, s *stage) (text string, err error) {
 		err = s.db.EachContent(ctx, func(c meta.ContentRefs) error {
-			text += fmt.Sprintf("[%x %s %d %v %s]", c.Digest[:1], c.State, c.Gen, c.Files, extentsText(c.Extents))
+			text += fmt.Sprintf("[%v %s %d %v %s]", c.Digest, c.State, c.Gen, c.Files, extentsText(c.Extents))
 			return nil
 		})
 		return text, err

@@ -35,6 +35,8 @@ func Interleave(t *testing.T, open OpenWatched) {
 		{commits, sweeps}, {commits, deletes}, {commits, claims},
 		{records, abandons}, {records, expires},
 		{commits, puts}, {deletes, puts}, {records, commits}, {records, givesUp}, {claims, expires},
+		{fills, deletes}, {fills, deletesUnknown}, {fills, commits}, {fills, puts}, {fills, claims}, {fills, sweeps},
+		{finds, deletes}, {finds, fills}, {finds, commits},
 	} {
 		t.Run(p.first.name+" and "+p.second.name, func(t *testing.T) {
 			s := newStage(t, t, open)
@@ -46,13 +48,13 @@ func Interleave(t *testing.T, open OpenWatched) {
 	for _, l := range []look{
 		{seesUpload, []action{commits, claims, abandons}},
 		{seesParts, []action{commits, records, abandons}},
-		{seesContent, []action{commits, deletes}},
+		{seesContent, []action{commits, deletes, finds, fills}},
 		{seesContentAgain, []action{commits, deletes}},
 		{seesExtents, []action{commits, deletes}},
 		{seesBlocks, []action{deletes}},
 		{seesClaim, []action{claims}},
 		{seesBlobs, []action{commits, deletes}},
-		{seesContents, []action{commits, deletes}},
+		{seesContents, []action{commits, deletes, fills}},
 	} {
 		t.Run(l.view.name, func(t *testing.T) {
 			s := newStage(t, t, open)

@@ -80,6 +80,9 @@ type takenClaim struct {
 type contentKey struct {
 	digest byte
 	size   int64
+	// unknown is the file whose commit did not know the digest, until it is
+	// filled in; 0 for a content whose digest is known.
+	unknown protocol.UID
 }
 
 // modelContent is one that files point to. Its epoch changes whenever bytes
@@ -93,6 +96,8 @@ type modelFile struct {
 	owner   protocol.Owner
 	key     contentKey
 	expires *time.Time
+	// looked says that its digest job has run.
+	looked bool
 }
 
 const (
@@ -153,6 +158,7 @@ func (m *model) steps() []Step {
 		{"begin", m.beginUpload}, {"record", m.recordPart}, {"put", m.putFile}, {"claim", m.finishClaim},
 		{"commit", m.commit}, {"give up", m.giveUp}, {"drop", m.dropPart}, {"sweep", m.sweep},
 		{"take", m.takeChallenge}, {"challenge", m.startClaim}, {"add", m.addBlob}, {"lose", m.loseBlob},
+		{"digest", m.digest}, {"fill", m.fill},
 		{"delete", m.deleteFile}, {"damage", m.damage}, {"abort", m.abort}, {"name", m.nameBlob},
 		{"time", m.passTime}, {"expire", m.expire}, {"abandon", m.abandon}, {"prune", m.prune},
 	}
@@ -269,11 +275,12 @@ func (m *model) check(*rapid.T) {
 		for _, fp := range []byte{1, 3} {
 			may := m.mayHave(owner, meta.ScopeOwner, modelPart, fp/3)
 			want := m.reach(owner, meta.ScopeOwner, func(k contentKey) bool {
-				return k.size == modelPart && fingerprintOf(k.digest) == fingerprintOf(fp)
+				return k.unknown == 0 && k.size == modelPart && fingerprintOf(k.digest) == fingerprintOf(fp)
 			})
 			m.same("maybe", may, want)
 		}
 	}
+	m.checkDue()
 	m.recount()
 	m.checkBlobs()
 	m.checkEvents()
@@ -300,7 +307,15 @@ func (m *model) checkFile(uid protocol.UID, want modelFile, ids map[contentKey]m
 	if m.contents[want.key].damaged {
 		state = meta.ContentDamaged
 	}
-	m.same("file", []any{*f.Digest, f.Size, c.State}, []any{protocol.Digest{want.key.digest}, want.key.size, state})
+	digest := ""
+	if want.key.unknown == 0 {
+		digest = protocol.Digest{want.key.digest}.String()
+	}
+	got := ""
+	if f.Digest != nil {
+		got = f.Digest.String()
+	}
+	m.same("file", []any{got, f.Size, c.State, f.MD5 != nil}, []any{digest, want.key.size, state, want.looked})
 	if other, ok := ids[want.key]; ok && other != c.ID {
 		m.Fatalf("contents %d and %d are equal", other, c.ID)
 	}

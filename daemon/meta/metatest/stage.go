@@ -33,6 +33,9 @@ type stage struct {
 	shot meta.NewFile
 	// since is the number of the last event before the story.
 	since int64
+	// looked is what a digest job was told of the file, unknown of one of the
+	// same bytes whose digest is not known.
+	looked, unknown meta.DigestDue
 }
 
 func newStage(t testing.TB, found rapid.TB, open OpenWatched) *stage {
@@ -107,6 +110,7 @@ func (s *stage) set() {
 	s.ok(s.db.DropPart(s.ctx, s.upload.UID, 1, gen))
 	s.gen = s.record(s.upload.UID, part(1, s.own, 0, claimSize))
 	s.shot = s.oneShot("shot", 1, claimSize)
+	s.looked, s.unknown = s.dueOf(s.file.UID), s.dueOf(s.commitUnknown("unknown", claimSize).UID)
 	s.since = s.lastEvent()
 	s.clock.Add(time.Second)
 }
@@ -152,7 +156,11 @@ func (s *stage) snapshot() string {
 		return nil
 	}))
 	s.ok(s.db.EachContent(s.ctx, func(c meta.ContentRefs) error {
-		say("content %x: %s size=%d gen=%d files=%v blocks=%d extents=%s", c.Digest[:1], c.State, c.Size, c.Gen, c.Files, c.BlockRows, extentsText(c.Extents))
+		digest := "unknown"
+		if c.Digest != nil {
+			digest = fmt.Sprintf("%x", c.Digest[:1])
+		}
+		say("content %s: %s size=%d gen=%d files=%v blocks=%d extents=%s", digest, c.State, c.Size, c.Gen, c.Files, c.BlockRows, extentsText(c.Extents))
 		return nil
 	}))
 	for uid := protocol.UID(1001); uid <= s.uids; uid++ {

@@ -46,9 +46,12 @@ func (m *model) commit(r *rapid.T) {
 			extents = append(extents, meta.Extent{Blob: c.Extents[0].Blob, Offset: c.Extents[0].Offset, Length: c.Extents[0].Length})
 		}
 	}
-	key := contentKey{anyDigest(r), int64(len(extents)) * modelPart}
+	key := contentKey{digest: anyDigest(r), size: int64(len(extents)) * modelPart}
 	c := m.commitOf(u.Upload, u.gen, key.digest, key.size, extents...)
 	*c.Fingerprint = fingerprintOf(key.digest)
+	if rapid.IntRange(0, 3).Draw(r, "digest unknown") == 0 {
+		key.unknown, c.Digest, c.Fingerprint, c.Blocks = u.UID, nil, nil, nil
+	}
 	if rapid.IntRange(0, 9).Draw(r, "stale") == 9 {
 		c.Gen--
 		if _, err := m.db.Commit(m.ctx, c); !isGenChanged(err) {
@@ -65,7 +68,7 @@ func (m *model) commit(r *rapid.T) {
 	delete(m.open, u.UID)
 	m.received(key)
 	m.event(protocol.EventFileCommitted, u.UID)
-	m.files[u.UID] = modelFile{u.Owner, key, u.ExpiresAt}
+	m.files[u.UID] = modelFile{owner: u.Owner, key: key, expires: u.ExpiresAt, looked: key.size == 0 && key.unknown == 0}
 }
 
 func (m *model) abort(r *rapid.T) {
@@ -76,7 +79,7 @@ func (m *model) abort(r *rapid.T) {
 
 // putFile puts a file in one request, which named its blob before or did not.
 func (m *model) putFile(r *rapid.T) {
-	key := contentKey{anyDigest(r), modelPart}
+	key := contentKey{digest: anyDigest(r), size: modelPart}
 	n := m.oneShot("x", key.digest, key.size)
 	n.Owner, n.ExpiresAt, n.Fingerprint = anyOwner(r), m.anyExpiry(r), fingerprintOf(key.digest)
 	var lost bool
@@ -101,7 +104,7 @@ func (m *model) putFile(r *rapid.T) {
 		m.ok(err)
 		m.received(key)
 		m.event(protocol.EventFileCommitted, n.UID)
-		m.files[n.UID] = modelFile{n.Owner, key, n.ExpiresAt}
+		m.files[n.UID] = modelFile{owner: n.Owner, key: key, expires: n.ExpiresAt}
 	}
 }
 
@@ -142,7 +145,7 @@ func (m *model) startClaimOf(r *rapid.T, u *modelUpload) {
 	scope, d := anyScope(r), anyDigest(r)
 	m.nonces++
 	_, err := m.db.StartClaim(m.ctx, u.Owner, u.UID, m.challenge(d, m.nonces), scope)
-	if !u.Maybe || !m.reach(u.Owner, scope, func(k contentKey) bool { return k == contentKey{d, modelPart} }) {
+	if !u.Maybe || !m.reach(u.Owner, scope, func(k contentKey) bool { return k == contentKey{digest: d, size: modelPart} }) {
 		m.kind(err, protocol.KindClaimRefused)
 		return
 	}
@@ -157,7 +160,7 @@ func (m *model) takeChallengeOf(r *rapid.T, u *modelUpload) {
 	if u.nonce == 0 {
 		m.startClaimOf(r, u)
 	}
-	scope, nonce, key := anyScope(r), u.nonce, contentKey{u.digest, modelPart}
+	scope, nonce, key := anyScope(r), u.nonce, contentKey{digest: u.digest, size: modelPart}
 	if rapid.IntRange(0, 9).Draw(r, "another nonce") == 9 {
 		nonce = 255
 	}
@@ -193,7 +196,7 @@ func (m *model) finishClaim(r *rapid.T) {
 	m.ok(err)
 	delete(m.open, u.UID)
 	m.event(protocol.EventFileCommitted, u.UID)
-	m.files[u.UID], m.claims[u.UID] = modelFile{u.Owner, taken.key, u.ExpiresAt}, taken.nonce
+	m.files[u.UID], m.claims[u.UID] = modelFile{owner: u.Owner, key: taken.key, expires: u.ExpiresAt}, taken.nonce
 }
 
 // passTime lets some seconds pass, or the time after which nobody believes in
