@@ -22,6 +22,19 @@ func DigestOf(blocks []Block) Digest {
 	return Digest(h.Sum(nil))
 }
 
+// PlainSHA256 is the plain SHA-256 of content of size bytes from the records of
+// its blocks, where they tell it: of one block it is the block's own, of nothing
+// that of nothing. ok is false for all other content.
+func PlainSHA256(size int64, blocks []Block) (sum [sha256.Size]byte, ok bool) {
+	switch {
+	case size == 0:
+		return sha256.Sum256(nil), true
+	case len(blocks) == 1:
+		return blocks[0].SHA256, true
+	}
+	return sum, false
+}
+
 // DigestOfSums is the digest over raw 32-byte block digests, one after the
 // other, as GET …/blocks gives them (WIRE 2, 8). A length that is no multiple
 // of 32 is KindIntegrity.

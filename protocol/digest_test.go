@@ -187,3 +187,17 @@ func BenchmarkPartHasher(b *testing.B) {
 		})
 	}
 }
+
+// The plain SHA-256 is told of one block and of none, and of nothing longer.
+func TestPlainSHA256(t *testing.T) {
+	for _, size := range []int{0, 1, HeadSize, BlockSize, BlockSize + 1, 2 * BlockSize} {
+		data := bytes.Repeat([]byte("osp"), size/3+1)[:size]
+		h := NewPartHasher()
+		_, _ = h.Write(data)
+		_, blocks := h.Sum()
+		got, ok := PlainSHA256(int64(size), blocks)
+		if ok != (size <= BlockSize) || ok && got != sha256.Sum256(data) {
+			t.Errorf("of %d bytes: %x, %v", size, got, ok)
+		}
+	}
+}

@@ -72,15 +72,17 @@ const shownSums = `CASE WHEN f.digest_due IS NULL OR c.size <= 4194304 THEN c.sh
 // sums are the plain SHA-256 and MD5 where they are known without reading a
 // byte: those of nothing, and the SHA-256 of one block.
 func (r received) sums() (sha, md []byte) {
-	switch {
-	case r.digest == nil:
-	case r.size == 0:
-		none, nothing := sha256.Sum256(nil), md5.Sum(nil)
-		return none[:], nothing[:]
-	case len(r.blocks) == 1:
-		return r.blocks[0].SHA256[:], nil
+	if r.digest == nil {
+		return nil, nil
 	}
-	return nil, nil
+	if sum, ok := protocol.PlainSHA256(r.size, r.blocks); ok {
+		sha = sum[:]
+	}
+	if r.size == 0 {
+		none := md5.Sum(nil)
+		md = none[:]
+	}
+	return sha, md
 }
 
 // DueDigests lists up to limit files that are due for a digest job, in the

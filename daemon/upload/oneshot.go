@@ -3,7 +3,9 @@ package upload
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"crypto/sha256"
+	"encoding/hex"
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -138,5 +140,17 @@ func fileOf(rec meta.NewFile) protocol.File {
 		t := protocol.TimeOf(*rec.ExpiresAt)
 		f.ExpiresAt = &t
 	}
+	if sum, ok := protocol.PlainSHA256(rec.Size, rec.Blocks); ok {
+		f.SHA256 = hexOf(sum[:])
+	}
+	if rec.Size == 0 {
+		sum := md5.Sum(nil)
+		f.MD5 = hexOf(sum[:])
+	}
 	return f
+}
+
+func hexOf(sum []byte) *string {
+	s := hex.EncodeToString(sum)
+	return &s
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -45,6 +46,9 @@ func TestPutFile(t *testing.T) {
 			must(t, err)
 			if want, _ := json.Marshal(f); !r.Created || string(want) != string(r.Body) {
 				t.Errorf("answered %s, stored is %s", r.Body, want)
+			}
+			if want := sha256.Sum256(p); f.SHA256 == nil || *f.SHA256 != hex.EncodeToString(want[:]) {
+				t.Errorf("of %d bytes the SHA-256 is %v", size, f.SHA256)
 			}
 		}
 		b.mustBeSound()
