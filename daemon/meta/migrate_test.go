@@ -101,3 +101,33 @@ func TestKeepSchema(t *testing.T) {
 		}
 	}
 }
+
+// Files of an older database are due for a digest job. What one block's record
+// tells is told already.
+func TestMigrateFindings(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "meta.db")
+	firstSchema(t, path,
+		`INSERT INTO contents (id, digest, size, state, created_at) VALUES (1, zeroblob(32), 5, 'live', 1), (2, zeroblob(32), 4194305, 'live', 1), (3, zeroblob(32), 0, 'live', 1)`,
+		`INSERT INTO block_digests (content_id, seq, triples) VALUES (1, 0, unhex('`+strings.Repeat("07", 64)+`')), (2, 0, zeroblob(128))`,
+		`INSERT INTO files (uid, owner, name, state, created_at, content_id, etag, committed_at) VALUES
+			(1, 'o', 'n', 'committed', 1, 1, '"e"', 1), (2, 'o', 'n', 'committed', 1, 2, '"e"', 2), (3, 'o', 'n', 'committed', 1, 3, '"e"', 3)`,
+		`INSERT INTO files (uid, owner, name, state, created_at) VALUES (4, 'o', 'n', 'open', 1)`)
+	if err := openClosed(t, path, func(db *DB) {
+		due, err := db.DueDigests(t.Context(), 10)
+		if len(due) != 3 || due[0].UID != 1 || due[0].SumsKnown || due[1].SumsKnown || !due[2].SumsKnown || err != nil {
+			t.Errorf("due are %+v, %v", due, err)
+		}
+		for uid, want := range map[protocol.UID]string{1: strings.Repeat("07", 32), 2: "none", 3: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"} {
+			f, err := db.File(t.Context(), "o", uid)
+			got := "none"
+			if f.SHA256 != nil {
+				got = *f.SHA256
+			}
+			if got != want || f.MD5 != nil || err != nil {
+				t.Errorf("the SHA-256 of %d is %s, its MD5 %v, %v", uid, got, f.MD5, err)
+			}
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
