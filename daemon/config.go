@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store/open"
 )
 
@@ -58,6 +60,8 @@ type Config struct {
 	Grace time.Duration `koanf:"grace"`
 	// AbandonAfter is how long an upload lives after its last part began.
 	AbandonAfter time.Duration `koanf:"abandon_after"`
+	// Jobs is how the daemon works on jobs.
+	Jobs JobsConfig `koanf:"jobs"`
 	// MaxSize is the largest file in bytes; 0 means the protocol's limit.
 	MaxSize int64 `koanf:"max_size"`
 	// DrainTimeout is how long requests in flight may take to finish after
@@ -103,7 +107,7 @@ func (c *Config) Complete() error {
 			c.DefaultStore = name
 		}
 	}
-	return errors.Join(c.checkListeners(), c.checkDatabase(), c.checkStores(), c.checkReads(), c.checkClaims(), c.checkTimes(), c.checkQuotas())
+	return errors.Join(c.checkListeners(), c.checkDatabase(), c.checkStores(), c.checkReads(), c.checkClaims(), c.checkTimes(), c.checkJobs(), c.checkQuotas())
 }
 
 func (c *Config) checkListeners() error {
@@ -221,6 +225,18 @@ func (c *Config) checkTimes() error {
 		return fmt.Errorf("max_size: %d is negative", c.MaxSize)
 	}
 	return nil
+}
+
+func (c *Config) checkJobs() error {
+	var errs []error
+	for kind, n := range c.Jobs.Concurrency {
+		if !slices.Contains(protocol.JobKinds(), kind) {
+			errs = append(errs, fmt.Errorf("jobs.concurrency: %q is not a kind of job; there are %s", kind, strings.Join(kindNames(), ", ")))
+		} else if n < 1 || n > maxConcurrency {
+			errs = append(errs, fmt.Errorf("jobs.concurrency.%s: %d is not 1 to %d", kind, n, maxConcurrency))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (s StoreConfig) open() open.Config { return open.Config{Type: s.Type, Path: s.Path} }

@@ -3,7 +3,7 @@
 // global, so that several fit in one test.
 //
 // The parts: meta (the database), upload (the write side), file (the read
-// side), sweep (what removes the rest), token (who may) and api (HTTP); package
+// side), job (what is done beside), sweep (what removes the rest), token (who may) and api (HTTP); package
 // store keeps the bytes.
 package daemon
 
@@ -19,6 +19,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/api"
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/metrics"
 	"github.com/osproxy/osproxy/daemon/sweep"
@@ -32,12 +33,13 @@ type Daemon struct {
 	log     *slog.Logger
 	in      *Installation
 	uploads *upload.Service
-	sweep   *sweep.Loop
-	// stopSweep ends the sweep and waits for it; nil while it does not run.
-	stopSweep func()
-	api       *api.Server
-	admin     *admin
-	l         net.Listener
+	sweep   *sweep.Sweeper
+	jobs    *job.Queue
+	// stopJobs ends the queue and waits for it; nil while it does not run.
+	stopJobs func()
+	api      *api.Server
+	admin    *admin
+	l        net.Listener
 }
 
 // New opens the installation, settles what a crash left, and listens. Errors
@@ -83,12 +85,15 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		Meta: in.DB, Stores: in.Stores, Verify: cfg.VerifyReads, Logger: log,
 		Corrupt: func(file.Corruption) { met.Corrupt() },
 	})
-	d.sweep = sweep.New(cfg.sweeping(in, files, log))
+	d.sweep = sweep.New(cfg.sweeping(in, log))
+	if d.jobs, err = cfg.queue(in, workers{sweep: d.sweep, files: files}, met, log); err != nil {
+		return nil, at(StageConfig, err)
+	}
 	d.uploads = upload.New(upload.Config{
 		Meta: in.DB, Minter: minter,
 		Store: in.Stores[cfg.DefaultStore], Stores: in.Stores,
 		BootID: bootID(), MaxSize: cfg.MaxSize, AbandonAfter: cfg.AbandonAfter,
-		Instant: cfg.Instant, Sample: files.Sample, ClaimFailures: cfg.ClaimFailures, Scrub: d.sweep.Wake,
+		Instant: cfg.Instant, Sample: files.Sample, ClaimFailures: cfg.ClaimFailures,
 		Logger: log, Observe: met.Upload, Saved: met.Saved,
 	})
 	removed, err := d.uploads.Settle(ctx)
@@ -142,7 +147,7 @@ func (d *Daemon) URL() string { return "http://" + d.l.Addr().String() }
 func (d *Daemon) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- d.api.Serve(d.l) }()
-	d.startSweep()
+	d.startJobs()
 	if d.admin != nil {
 		d.admin.serve()
 	}
@@ -159,15 +164,15 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return errors.Join(err, d.Close())
 }
 
-// startSweep runs the sweep until Close.
-func (d *Daemon) startSweep() {
+// startJobs runs the queue until Close.
+func (d *Daemon) startJobs() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		d.sweep.Run(ctx)
+		d.jobs.Run(ctx)
 	}()
-	d.stopSweep = func() {
+	d.stopJobs = func() {
 		cancel()
 		<-done
 	}
@@ -188,8 +193,8 @@ func (d *Daemon) Close() error {
 	if d.admin != nil {
 		errs = append(errs, d.admin.close())
 	}
-	if d.stopSweep != nil {
-		d.stopSweep()
+	if d.stopJobs != nil {
+		d.stopJobs()
 	}
 	if d.uploads != nil {
 		errs = append(errs, d.uploads.Close())

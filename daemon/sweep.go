@@ -2,46 +2,56 @@ package daemon
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/job"
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/daemon/upload"
 )
 
 // sweeping is how an installation is swept.
-func (c *Config) sweeping(in *Installation, files *file.Service, log *slog.Logger) sweep.Config {
-	return sweep.Config{
-		Meta: in.DB, Stores: in.Stores, Scrub: files.Scrub,
-		Interval: c.SweepInterval, Grace: c.Grace, AbandonAfter: c.AbandonAfter, Logger: log,
-	}
+func (c *Config) sweeping(in *Installation, log *slog.Logger) sweep.Config {
+	return sweep.Config{Meta: in.DB, Stores: in.Stores, Grace: c.Grace, AbandonAfter: c.AbandonAfter, Logger: log}
+}
+
+// Collected is what Collect did.
+type Collected struct {
+	sweep.Report
+	// Scrubbed counts suspected contents that were read through, Damaged those
+	// of them that are damaged.
+	Scrubbed int `json:"scrubbed"`
+	Damaged  int `json:"damaged"`
 }
 
 // ErrClock is that of a Collect that did nothing, since the clock may be wrong.
 var ErrClock = errors.New("nothing was removed: the clock may be wrong")
 
 // Collect takes the data folder of a daemon that does not run, settles what a
-// crash left, and runs one round of the sweep, with the grace period of cfg.
-// The error tells of what failed; the report is of what was done all the same.
-// A clock more than an hour from that of the last round is ErrClock, unless
-// the caller vouches for it with clockIsRight.
-func Collect(ctx context.Context, cfg Config, clockIsRight bool, log *slog.Logger) (r sweep.Report, err error) {
+// crash left, runs one round of the sweep, with the grace period of cfg, and
+// reads the contents whose scrub is due. The error tells of what failed; the
+// report is of what was done all the same. A clock more than an hour from that
+// of the last round is ErrClock, unless the caller vouches for it with
+// clockIsRight.
+func Collect(ctx context.Context, cfg Config, clockIsRight bool, log *slog.Logger) (r Collected, err error) {
 	unobserved := func(string) func(string, error, time.Duration) { return nil }
 	in, err := OpenInstallation(ctx, cfg, false, log, unobserved)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	sc := cfg.sweeping(in, file.New(file.Config{Meta: in.DB, Stores: in.Stores, Verify: cfg.VerifyReads, Logger: log}), log)
+	sc := cfg.sweeping(in, log)
 	sc.Alone, sc.ClockIsRight = true, clockIsRight
-	loop := sweep.New(sc)
-	if err := loop.JudgeClock(ctx); err != nil {
+	sweeper := sweep.New(sc)
+	if err := sweeper.JudgeClock(ctx); err != nil {
 		return r, at(StageDatabase, err)
 	}
-	if held := loop.Held(); held != "" {
+	if held := sweeper.Held(); held != "" {
 		return r, fmt.Errorf("%w: %s", ErrClock, held)
 	}
 	uploads := upload.New(upload.Config{
@@ -50,6 +60,23 @@ func Collect(ctx context.Context, cfg Config, clockIsRight bool, log *slog.Logge
 	defer func() { err = errors.Join(err, uploads.Close()) }()
 	_, settled := uploads.Settle(ctx)
 	parts := uploads.SettleParts(ctx)
-	r, err = loop.Round(ctx)
-	return r, errors.Join(at(StageStore, settled), at(StageStore, parts), at(StageDatabase, err))
+	r.Report, err = sweeper.Round(ctx)
+	files := file.New(file.Config{Meta: in.DB, Stores: in.Stores, Verify: cfg.VerifyReads, Logger: log})
+	return r, errors.Join(at(StageStore, settled), at(StageStore, parts), at(StageDatabase, err), at(StageDatabase, r.scrub(ctx, in, files, log)))
+}
+
+// scrub reads the contents whose scrub is due.
+func (r *Collected) scrub(ctx context.Context, in *Installation, files *file.Service, log *slog.Logger) error {
+	h := scrubbing(files.Scrub, func(damaged bool) {
+		r.Scrubbed++
+		if damaged {
+			r.Damaged++
+		}
+	})
+	h.Concurrency = 1
+	q, err := job.New(job.Config{Meta: in.DB, Handlers: []job.Handler{h}, Holder: meta.JobHolder{Name: rand.Text()}, Alone: true, Logger: log})
+	if err != nil {
+		return err
+	}
+	return q.RunDue(ctx)
 }

@@ -11,13 +11,16 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/osproxy/osproxy/daemon"
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/fsck"
+	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/daemon/upload"
@@ -86,14 +89,13 @@ type world struct {
 	minter *meta.Minter
 	*upload.Service
 	files *file.Service
-	sweep *sweep.Loop
+	sweep *sweep.Sweeper
 	// sampling runs before a claim reads, sampled after it; sweeping runs
 	// before each verb of the sweep, with its name.
 	sampling, sampled func()
 	sweeping          func(verb string)
 	outcomes          map[string]int
 	saved             int64
-	scrubs            int
 }
 
 // setup says how a world differs from the usual one: a local store, claims
@@ -140,10 +142,10 @@ func newWorld(t testing.TB, s setup) *world {
 	w.Service = upload.New(upload.Config{
 		Meta: w.db, Minter: w.minter, Store: st, Stores: w.stores, BootID: "boot", Clock: w.clocks.Now, Logger: quiet,
 		Instant: s.instant, Sample: w.sample, ClaimFailures: s.failures,
-		Scrub: func() { w.scrubs++ }, Observe: func(o string) { w.outcomes[o]++ }, Saved: func(n int64) { w.saved += n },
+		Observe: func(o string) { w.outcomes[o]++ }, Saved: func(n int64) { w.saved += n },
 	})
 	w.sweep = sweep.New(sweep.Config{
-		Meta: hooked{w.db, w}, Stores: w.stores, Scrub: w.files.Scrub, Grace: s.grace,
+		Meta: hooked{w.db, w}, Stores: w.stores, Grace: s.grace,
 		Clock: w.clocks.Now, Uptime: w.clocks.uptime, Logger: quiet,
 	})
 	return w
@@ -386,11 +388,23 @@ func (w *world) delete(owner protocol.Owner, uid protocol.UID) {
 	must(w.t, w.files.Delete(w.t.Context(), owner, uid))
 }
 
-// round is one of the sweep that must not fail.
-func (w *world) round() sweep.Report {
+// round is one of the sweep, and the scrubs that are due then. It must not fail.
+func (w *world) round() (r daemon.Collected) {
 	w.t.Helper()
-	r, err := w.sweep.Round(w.t.Context())
+	var err error
+	r.Report, err = w.sweep.Round(w.t.Context())
 	must(w.t, err)
+	var damaged, scrubbed atomic.Int32
+	q, err := job.New(job.Config{Meta: w.db, Alone: true, Holder: meta.JobHolder{Name: "round"}, Logger: slog.New(slog.DiscardHandler),
+		Handlers: []job.Handler{daemon.Scrubbing(w.files.Scrub, func(bad bool) {
+			scrubbed.Add(1)
+			if bad {
+				damaged.Add(1)
+			}
+		})}})
+	must(w.t, err)
+	must(w.t, q.RunDue(w.t.Context()))
+	r.Scrubbed, r.Damaged = int(scrubbed.Load()), int(damaged.Load())
 	if r.Failed > 0 {
 		w.t.Fatalf("%d objects could not be deleted", r.Failed)
 	}

@@ -45,6 +45,9 @@ const (
 	JobScrub JobKind = "scrub"
 )
 
+// JobKinds are the kinds that this version knows.
+func JobKinds() []JobKind { return []JobKind{JobExpire, JobScrub, JobSweep} }
+
 // JobState is where a job stands.
 type JobState string
 

@@ -68,8 +68,9 @@ type Queue struct {
 	handlers map[protocol.JobKind]Handler
 	// freed has word when an attempt ended.
 	freed chan struct{}
-	// prepared: leases were abandoned and periodic jobs set. Run's alone.
-	prepared bool
+	// abandoned: the leases of the dead were; prepared: periodic jobs were set
+	// too. Run's alone.
+	abandoned, prepared bool
 
 	mu sync.Mutex
 	// running are the attempts under way. Guarded by mu.
@@ -158,6 +159,31 @@ func (q *Queue) Run(ctx context.Context) {
 	}
 }
 
+// RunDue runs all that is due now, and what that makes due, and returns when
+// nothing is left. Periodic jobs are not set.
+func (q *Queue) RunDue(ctx context.Context) error {
+	defer q.drain()
+	for {
+		if err := q.abandon(ctx); err != nil {
+			return err
+		}
+		if _, err := q.begin(ctx); err != nil {
+			return err
+		}
+		q.mu.Lock()
+		idle := len(q.running) == 0
+		q.mu.Unlock()
+		if idle {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-q.freed:
+		}
+	}
+}
+
 func (q *Queue) drain() {
 	q.mu.Lock()
 	for _, r := range q.running {
@@ -175,6 +201,11 @@ func (q *Queue) turn(ctx context.Context) (wait time.Duration, err error) {
 	if err := q.endCancelled(ctx); err != nil {
 		return q.cfg.Poll, err
 	}
+	return q.begin(ctx)
+}
+
+// begin is turn once all is prepared.
+func (q *Queue) begin(ctx context.Context) (wait time.Duration, err error) {
 	lines, err := q.cfg.Meta.JobLines(ctx, q.cfg.Holder, q.freeKinds())
 	if err != nil {
 		return q.cfg.Poll, err
@@ -201,10 +232,8 @@ func (q *Queue) prepare(ctx context.Context) error {
 	if q.prepared {
 		return nil
 	}
-	if q.cfg.Alone {
-		if _, err := q.cfg.Meta.AbandonLeases(ctx); err != nil {
-			return err
-		}
+	if err := q.abandon(ctx); err != nil {
+		return err
 	}
 	for _, p := range q.cfg.Periodic {
 		if err := q.cfg.Meta.SetPeriodic(ctx, p.Job, p.Every); err != nil {
@@ -213,6 +242,16 @@ func (q *Queue) prepare(ctx context.Context) error {
 	}
 	q.prepared = true
 	return nil
+}
+
+// abandon has the leases of the dead run out, once.
+func (q *Queue) abandon(ctx context.Context) error {
+	if q.abandoned || !q.cfg.Alone {
+		return nil
+	}
+	_, err := q.cfg.Meta.AbandonLeases(ctx)
+	q.abandoned = err == nil
+	return err
 }
 
 // endCancelled ends the contexts of the attempts whose job was cancelled.
@@ -268,7 +307,7 @@ func (q *Queue) lease(ctx context.Context, line meta.JobLine) error {
 	}
 	jobs, err := q.cfg.Meta.LeaseJobs(ctx, q.cfg.Holder, line, h.Lease, n)
 	for _, j := range jobs {
-		q.begin(ctx, h, j, now)
+		q.start(ctx, h, j, now)
 	}
 	return err
 }
@@ -291,9 +330,9 @@ func (q *Queue) beatAll(ctx context.Context, kind protocol.JobKind) {
 	}
 }
 
-// begin runs an attempt beside the queue. One at the same job that still runs
+// start runs an attempt beside the queue. One at the same job that still runs
 // here has lost its lease, and is waited for.
-func (q *Queue) begin(ctx context.Context, h Handler, j meta.LeasedJob, leased time.Time) {
+func (q *Queue) start(ctx context.Context, h Handler, j meta.LeasedJob, leased time.Time) {
 	base := context.WithoutCancel(ctx)
 	attempt, cancel := context.WithCancelCause(base)
 	r := &Run{Job: j.Job, Lease: j.Lease, handler: h, records: q.cfg.Meta, cancel: cancel, told: true, ended: make(chan struct{})}

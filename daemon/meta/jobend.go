@@ -27,6 +27,11 @@ const (
 	ResultCancelled
 )
 
+// String is a word for it.
+func (r JobResult) String() string {
+	return [...]string{"done", "failed", "hopeless", "snoozed", "cancelled"}[r]
+}
+
 // JobOutcome is what a holder says at the end of an attempt.
 type JobOutcome struct {
 	Result JobResult

@@ -72,8 +72,8 @@ func TestRestartTimers(t *testing.T) {
 		if doomed, gone := counts(); doomed != 1 || gone != 1 {
 			t.Errorf("%d doomed and %d gone by now", doomed, gone)
 		}
-		if jobs, err := db.DueJobs(ctx, protocol.JobScrub, 10); err != nil || len(jobs) != 1 {
-			t.Errorf("%d scrubs are due (%v)", len(jobs), err)
+		if jobs, err := db.JobLines(ctx, meta.JobHolder{Name: "x"}, []protocol.JobKind{protocol.JobScrub}); err != nil || len(jobs) != 1 || jobs[0].DueIn > 0 {
+			t.Errorf("of the scrub it says %+v (%v)", jobs, err)
 		}
 		if u, err := db.Upload(ctx, "ann", open); err != nil || !u.TouchedAt.Equal(now) {
 			t.Errorf("the upload was touched at %s (%v)", u.TouchedAt, err)

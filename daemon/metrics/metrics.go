@@ -26,6 +26,7 @@ type Metrics struct {
 	saved    prometheus.Counter
 	corrupt  prometheus.Counter
 	storeOps *prometheus.HistogramVec
+	jobs     *prometheus.HistogramVec
 }
 
 // New makes the collectors and registers them. It panics where one of them is
@@ -56,8 +57,11 @@ func New(reg prometheus.Registerer) *Metrics {
 		storeOps: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ospd_store_operation_duration_seconds",
 			Help:    "Operations of stores, by store, operation and result.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10)}, []string{"store", "op", "result"}),
+		jobs: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ospd_job_attempt_duration_seconds",
+			Help:    "Attempts at jobs, by kind and how they ended: done, failed, hopeless, snoozed or cancelled.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 8, 8)}, []string{"kind", "result"}),
 	}
-	reg.MustRegister(m.requests, m.duration, m.inFlight, m.errors, m.auth, m.received, m.sent, m.uploads, m.saved, m.corrupt, m.storeOps)
+	reg.MustRegister(m.requests, m.duration, m.inFlight, m.errors, m.auth, m.received, m.sent, m.uploads, m.saved, m.corrupt, m.storeOps, m.jobs)
 	return m
 }
 
@@ -104,4 +108,9 @@ func (m *Metrics) Store(name string) func(op string, err error, took time.Durati
 		}
 		m.storeOps.WithLabelValues(name, op, result).Observe(took.Seconds())
 	}
+}
+
+// Job notes one attempt at a job.
+func (m *Metrics) Job(kind protocol.JobKind, result string, took time.Duration) {
+	m.jobs.WithLabelValues(string(kind), result).Observe(took.Seconds())
 }

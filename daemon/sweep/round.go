@@ -25,12 +25,58 @@ const (
 
 // round is one round.
 type round struct {
-	*Loop
+	*Sweeper
 	report Report
 
 	mu sync.Mutex
 	// deleted and failures count objects by store. Guarded by mu.
 	deleted, failures map[string]int
+}
+
+func newRound(s *Sweeper) *round {
+	return &round{Sweeper: s, deleted: map[string]int{}, failures: map[string]int{}}
+}
+
+func (r *round) expiring() []step {
+	return []step{
+		{"keep the time", r.cfg.Meta.KeepClock},
+		{"start timers anew", r.restartTimers},
+		{"expire files", r.expire},
+		{"abandon uploads", r.abandon},
+	}
+}
+
+func (r *round) sweeping() []step {
+	return []step{
+		{"keep the time", r.cfg.Meta.KeepClock},
+		{"doom blobs", r.doom},
+		{"delete objects", r.delete},
+		{"remove tombstones", r.bury},
+		{"prune", r.prune},
+	}
+}
+
+// run does the steps, unless the clock may be wrong.
+func (r *round) run(ctx context.Context, steps []step) error {
+	if err := r.JudgeClock(ctx); err != nil {
+		return err
+	}
+	var errs []error
+	for _, step := range steps {
+		// Each step looks at the clock, which may be set at any time.
+		now, held := r.clock.look()
+		if held != "" {
+			r.report.Held = held
+			break
+		}
+		if err := step.do(ctx, now); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", step.name, err))
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // repeat calls do until it does less than a whole batch, and adds up.

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/osproxy/osproxy/daemon/meta"
-	"github.com/osproxy/osproxy/protocol"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -97,13 +95,9 @@ func TestWatchBySystemClocks(t *testing.T) {
 type idle struct {
 	Records // nil: a verb that no test expects ends it
 
-	mu     sync.Mutex
-	fail   error
-	rounds chan struct{}
-	jobs   []meta.Job
-	ended  map[protocol.JobID]string
-	kept   time.Time
-	lost   error // of the time that was kept
+	fail error
+	kept time.Time
+	lost error // of the time that was kept
 }
 
 func (i *idle) ClockKept(context.Context) (time.Time, error) { return i.kept, i.lost }
@@ -112,12 +106,7 @@ func (i *idle) KeepClock(_ context.Context, now time.Time) error {
 	return nil
 }
 
-func (i *idle) RestartTimers(context.Context, int) (int, error) {
-	if i.rounds != nil {
-		i.rounds <- struct{}{}
-	}
-	return 0, nil
-}
+func (i *idle) RestartTimers(context.Context, int) (int, error) { return 0, nil }
 
 func (i *idle) ExpireFiles(context.Context, time.Time, int) (int, error) {
 	return 0, i.fail
@@ -134,101 +123,7 @@ func (i *idle) Tombstones(context.Context, time.Time, *meta.Blob, int) ([]meta.B
 }
 func (i *idle) Prune(context.Context, time.Time, int) (int, error) { return 0, i.fail }
 
-func (i *idle) DueJobs(_ context.Context, _ protocol.JobKind, limit int) ([]meta.Job, error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	n := min(limit, len(i.jobs))
-	return i.jobs[:n], nil
-}
-
-func (i *idle) FinishJob(_ context.Context, id protocol.JobID, failure string) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.ended[id] = failure
-	return nil
-}
-
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
-// TestLoop: a round at once, one when woken, and an end that is waited for.
-func TestLoop(t *testing.T) {
-	records := &idle{rounds: make(chan struct{})}
-	l := New(Config{Meta: records, Interval: time.Hour, Logger: quiet()})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		l.Run(ctx)
-	}()
-	<-records.rounds
-	for range 3 {
-		l.Wake()
-		l.Wake() // twice is once
-		<-records.rounds
-	}
-	cancel()
-	go func() {
-		for range records.rounds { // a round that had begun
-		}
-	}()
-	<-done
-	close(records.rounds)
-}
-
-func TestLoopGoesOnByItself(t *testing.T) {
-	records := &idle{rounds: make(chan struct{}), fail: errors.New("broken")}
-	l := New(Config{Meta: records, Interval: time.Millisecond, Logger: quiet()})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		l.Run(ctx)
-	}()
-	for range 5 {
-		<-records.rounds
-	}
-	cancel()
-	go func() {
-		for range records.rounds { // a round that had begun
-		}
-	}()
-	<-done
-	close(records.rounds)
-}
-
-// TestRoundsGoOnBesideAScrub: however long a content is read, things are freed;
-// and the end waits for who reads.
-func TestRoundsGoOnBesideAScrub(t *testing.T) {
-	records := &idle{rounds: make(chan struct{}), jobs: []meta.Job{scrubOf(1, `{"content":100}`)}, ended: map[protocol.JobID]string{}}
-	reading, read := make(chan struct{}), false
-	l := New(Config{Meta: records, Interval: time.Millisecond, Logger: quiet(), Scrub: func(ctx context.Context, _ meta.ContentID) error {
-		close(reading) // twice is a panic: nobody reads beside it
-		<-ctx.Done()
-		read = true
-		return ctx.Err()
-	}})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		l.Run(ctx)
-	}()
-	<-records.rounds
-	<-reading
-	for range 5 {
-		<-records.rounds
-	}
-	cancel()
-	go func() {
-		for range records.rounds { // a round that had begun
-		}
-	}()
-	<-done
-	close(records.rounds)
-	if !read || len(records.ended) != 0 {
-		t.Errorf("the scrub was waited for: %t; jobs ended: %v", read, records.ended)
-	}
-}
 
 // TestRoundTellsOfAllThatFailed: one step's failure keeps no other from being
 // done.
@@ -290,33 +185,4 @@ func TestClockThatCannotBeJudged(t *testing.T) {
 	if _, err := l.Round(t.Context()); !errors.Is(err, records.lost) || errors.Is(err, records.fail) || !records.kept.IsZero() {
 		t.Errorf("%v, kept %s", err, records.kept)
 	}
-}
-
-// TestScrubs: a few in a round; damage is what a scrub is for, a failure has it
-// tried again.
-func TestScrubs(t *testing.T) {
-	records := &idle{ended: map[protocol.JobID]string{}}
-	for id, args := range []string{`{"content":100}`, `{"content":101}`, `{"content":102}`, "nonsense", `{"content":104}`} {
-		records.jobs = append(records.jobs, scrubOf(protocol.JobID(id+1), args))
-	}
-	l := New(Config{Meta: records, Logger: quiet(), Scrub: func(_ context.Context, id meta.ContentID) error {
-		switch id {
-		case 101:
-			return protocol.Errorf(protocol.KindContentCorrupt, "damaged")
-		case 102:
-			return errors.New("store is away")
-		}
-		return nil
-	}})
-	r, err := l.Round(t.Context())
-	if err != nil || r.Scrubbed != 2 || r.Damaged != 1 {
-		t.Fatalf("%+v, %v", r, err)
-	}
-	if e := records.ended; len(e) != scrubsARound || e[1] != "" || e[2] != "" || e[3] != "store is away" || !strings.Contains(e[4], "nonsense") {
-		t.Errorf("jobs ended as %v", e)
-	}
-}
-
-func scrubOf(id protocol.JobID, args string) meta.Job {
-	return meta.Job{ID: id, NewJob: meta.NewJob{Args: []byte(args)}}
 }

@@ -163,9 +163,7 @@ func (s *Service) scrub(ctx context.Context, id meta.ContentID) {
 	defer cancel()
 	if err := s.db.EnqueueScrub(ctx, id); err != nil {
 		s.log.Error("ask for a content to be scrubbed", "content", id, "err", err)
-		return
 	}
-	s.cfg.Scrub()
 }
 
 // parseProof accepts 64 lower-case hex digits; anything else is

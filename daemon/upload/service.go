@@ -54,10 +54,8 @@ type Config struct {
 	// ClaimFailures is how many proofs of one subject may fail in an hour, 10
 	// by default.
 	ClaimFailures int
-	// Scrub is told that a scrub was recorded as due. It may be nil.
-	Scrub  func()
-	Clock  func() time.Time
-	Logger *slog.Logger
+	Clock         func() time.Time
+	Logger        *slog.Logger
 	// Observe is told what became of each upload: "begun", "committed",
 	// "instant", "aborted", "put". It may be nil.
 	Observe func(outcome string)
@@ -129,9 +127,6 @@ func New(cfg Config) *Service {
 	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(string) {}
-	}
-	if cfg.Scrub == nil {
-		cfg.Scrub = func() {}
 	}
 	if cfg.Saved == nil {
 		cfg.Saved = func(int64) {}

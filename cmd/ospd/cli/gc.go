@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/osproxy/osproxy/daemon"
-	"github.com/osproxy/osproxy/daemon/sweep"
 )
 
 type gcOptions struct {
@@ -73,7 +72,7 @@ func runGC(ctx context.Context, e *env, o *gcOptions) error {
 }
 
 // writeCollected prints what a round did.
-func writeCollected(w io.Writer, r sweep.Report) error {
+func writeCollected(w io.Writer, r daemon.Collected) error {
 	_, err := fmt.Fprintf(w, "Ended %d expired files and uploads, %d abandoned uploads.\n"+
 		"Deleted %d objects, %d bytes.\nForgot %d tombstones and %d rows of what ended a day ago or earlier.\n"+
 		"Read %d suspected contents, %d of them damaged.\n",

@@ -217,7 +217,7 @@ var jobTests = map[string]func(*env){
 		_, err = e.db.DoomOffered(ctx, 10)
 		e.lost(err)
 		e.jobIs(id, protocol.JobRunning, 2)
-		e.same("nothing was written", []any{e.job(id).Progress, len(e.job(id).Checkpoint), len(e.due(10))}, []any{(*protocol.JobProgress)(nil), 0, 2})
+		e.same("nothing was written", []any{e.job(id).Progress, len(e.job(id).Checkpoint), len(e.scrubs())}, []any{(*protocol.JobProgress)(nil), 0, 2})
 		e.blobState(u.Blob, meta.BlobLive)
 		e.ok(e.db.DeleteFile(meta.Fenced(e.ctx, now.Lease), alice, f.UID))
 		e.end(now, meta.ResultDone)

@@ -168,7 +168,7 @@ var sweepTests = map[string]func(*env){
 		e.ok(e.db.DeleteFile(e.ctx, alice, f.UID))
 		e.ok(e.db.AbortUpload(e.ctx, alice, e.begin(e.newUpload("y")).UID))
 		e.ok(e.db.EnqueueScrub(e.ctx, 7))
-		e.ok(e.db.FinishJob(e.ctx, e.due(1)[0].ID, ""))
+		e.end(e.leaseAll(one, 1, protocol.JobScrub)[0], meta.ResultDone)
 		at := e.clock.Now()
 		e.clock.Add(time.Second)
 		_, kept := e.put("z", 2, 5)
@@ -188,7 +188,7 @@ var sweepTests = map[string]func(*env){
 		e.ok(err)
 		_, err = e.db.Upload(e.ctx, alice, open.UID)
 		e.ok(err)
-		e.same("jobs", len(e.due(10)), 1)
+		e.same("jobs", e.scrubs(), []meta.ContentID{8})
 		e.ok(e.db.CheckDatabase(e.ctx))
 		again := e.newUpload("a uid that was pruned")
 		again.UID = f.UID

@@ -1,0 +1,106 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/job"
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/metrics"
+	"github.com/osproxy/osproxy/daemon/sweep"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// JobsConfig is how the daemon works on jobs.
+type JobsConfig struct {
+	// Concurrency is how many jobs of a kind one daemon runs at once.
+	Concurrency map[protocol.JobKind]int `koanf:"concurrency"`
+}
+
+// maxConcurrency bounds what somebody may set it to.
+const maxConcurrency = 64
+
+func kindNames() (names []string) {
+	for _, kind := range protocol.JobKinds() {
+		names = append(names, string(kind))
+	}
+	return names
+}
+
+// workers are who does jobs.
+type workers struct {
+	sweep *sweep.Sweeper
+	files *file.Service
+}
+
+// handlers are all kinds of jobs there are. docs/jobs.md tells of each.
+func (c *Config) handlers(w workers) []job.Handler {
+	again := func(int) time.Duration { return c.SweepInterval }
+	return []job.Handler{
+		{Kind: protocol.JobExpire, Do: round(w.sweep, w.sweep.Expire), Backoff: again},
+		{Kind: protocol.JobSweep, Do: round(w.sweep, w.sweep.Sweep), Backoff: again},
+		scrubbing(w.files.Scrub, func(bool) {}),
+	}
+}
+
+// periodic are the jobs that come again and again.
+func (c *Config) periodic() []job.Periodic {
+	return []job.Periodic{
+		{Job: meta.NewJob{Kind: protocol.JobExpire, Subject: everything}, Every: c.SweepInterval},
+		{Job: meta.NewJob{Kind: protocol.JobSweep, Subject: everything}, Every: c.SweepInterval},
+	}
+}
+
+// everything is the subject of jobs about all there is.
+const everything = "all"
+
+// queue makes the queue that runs them.
+func (c *Config) queue(in *Installation, w workers, met *metrics.Metrics, log *slog.Logger) (*job.Queue, error) {
+	handlers := c.handlers(w)
+	for i, h := range handlers {
+		if n := c.Jobs.Concurrency[h.Kind]; n > 0 {
+			handlers[i].Concurrency = n
+		}
+	}
+	return job.New(job.Config{
+		Meta: in.DB, Handlers: handlers, Periodic: c.periodic(), Holder: meta.JobHolder{Name: rand.Text()},
+		Alone:  true, // the lock on the data folder is ours
+		Ended:  func(kind protocol.JobKind, r meta.JobResult, took time.Duration) { met.Job(kind, r.String(), took) },
+		Logger: log,
+	})
+}
+
+// round is a round of the sweep as a job.
+func round(s *sweep.Sweeper, do func(context.Context) (sweep.Report, error)) func(context.Context, *job.Run) error {
+	return func(ctx context.Context, r *job.Run) error {
+		report, err := do(ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		s.Tell(report)
+		r.Progress(protocol.JobProgress{Done: int64(report.Expired + report.Abandoned + report.Deleted), Unit: "ended", Note: report.Held})
+		return err
+	}
+}
+
+// scrubbing is the handler of scrubs. Damage is what a scrub is for, and no
+// failure of it; found is told of each content that was read through.
+func scrubbing(scrub func(context.Context, meta.ContentID) error, found func(damaged bool)) job.Handler {
+	return job.Handler{Kind: protocol.JobScrub, Concurrency: 2, Do: job.With(func(ctx context.Context, r *job.Run, args meta.ScrubArgs) error {
+		err := scrub(ctx, args.Content)
+		damaged := protocol.KindOf(err) == protocol.KindContentCorrupt
+		if err != nil && !damaged {
+			return err
+		}
+		p := protocol.JobProgress{Done: 1, Unit: "contents"}
+		if damaged {
+			p.Note = "it is damaged"
+		}
+		r.Progress(p)
+		found(damaged)
+		return nil
+	})}
+}
