@@ -41,14 +41,15 @@ var rules = []rule{
 	{"daemon/metrics", []string{"protocol", "store"}, []string{"github.com/prometheus/..."}},
 	{"daemon/meta/metatest", []string{"protocol", "daemon/meta"}, []string{"pgregory.net/rapid"}},
 	{"daemon/meta", []string{"protocol", "daemon/meta/...", "daemon/recent"}, []string{"modernc.org/sqlite/...", "github.com/pressly/goose/v3/..."}},
-	{"daemon/upload", []string{"protocol", "store", "daemon/meta", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/once", []string{"protocol", "daemon/meta"}, nil},
+	{"daemon/upload", []string{"protocol", "store", "daemon/meta", "daemon/names", "daemon/once", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/file", []string{"protocol", "store", "daemon/meta", "daemon/layout", "daemon/names", "daemon/recent", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
 	// Tokens are made and checked without HTTP: ospd token does it beside a running daemon.
 	{"daemon/token", []string{"protocol", "daemon/meta"}, nil},
 	{"daemon/sweep", []string{"protocol", "store", "daemon/meta"}, []string{"golang.org/x/sync/..."}},
-	{"daemon/job", []string{"protocol", "daemon/meta"}, nil},
+	{"daemon/job", []string{"protocol", "daemon/meta", "daemon/once"}, nil},
 	{"daemon/fsck", []string{"protocol", "store", "daemon/meta", "daemon/layout"}, []string{"golang.org/x/sync/..."}},
-	{"daemon/api", []string{"protocol", "daemon/upload", "daemon/file", "daemon/token", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
+	{"daemon/api", []string{"protocol", "daemon/upload", "daemon/file", "daemon/job", "daemon/once", "daemon/token", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
 	{"daemon", []string{"protocol", "store", "store/open", "daemon/..."}, []string{
 		"github.com/prometheus/...", "github.com/knadh/koanf/...", "github.com/gofrs/flock", "github.com/adrg/xdg",
 		"github.com/go-viper/mapstructure/v2", "go.yaml.in/yaml/v3",

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/osproxy/osproxy/daemon/upload"
+	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -79,7 +79,7 @@ func (c *call) readJSON() ([]byte, error) {
 
 // once is what makes this request happen at most once, nil without a key
 // (WIRE 10).
-func (c *call) once(body []byte) (*upload.Once, error) {
+func (c *call) once(body []byte) (*once.Request, error) {
 	key := c.header(protocol.HeaderIdempotencyKey)
 	if !c.given(protocol.HeaderIdempotencyKey) {
 		return nil, nil
@@ -95,7 +95,7 @@ func (c *call) once(body []byte) (*upload.Once, error) {
 		h.Write(n[:])
 		h.Write([]byte(s))
 	}
-	return &upload.Once{Key: key, Request: [32]byte(h.Sum(nil))}, nil
+	return &once.Request{Key: key, Sum: [32]byte(h.Sum(nil))}, nil
 }
 
 // given reports whether the request has the field at all, be it empty.

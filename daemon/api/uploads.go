@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -54,7 +55,7 @@ func (c *call) probe() error {
 }
 
 // writeReply answers a POST that made, or found, what lies at base and the uid.
-func (c *call) writeReply(r upload.Reply, base string) {
+func (c *call) writeReply(r once.Reply, base string) {
 	c.http.Response.Header.Set("Location", base+r.UID.String())
 	status := http.StatusOK
 	if r.Created {

@@ -7,23 +7,24 @@ import (
 	"github.com/osproxy/osproxy/daemon/crashpoint"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/names"
+	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/protocol"
 )
 
 // Begin makes an upload, or with b.Resume finds an open one of the same name,
 // size and fingerprint that nobody is sending to.
-func (s *Service) Begin(ctx context.Context, owner protocol.Owner, b protocol.BeginUpload, once *Once) (Reply, error) {
-	return s.exactlyOnce(ctx, owner, once, func() (Reply, error) {
+func (s *Service) Begin(ctx context.Context, owner protocol.Owner, b protocol.BeginUpload, req *once.Request) (once.Reply, error) {
+	return s.once.Do(ctx, owner, req, func() (once.Reply, error) {
 		if err := s.checkBegin(b); err != nil {
-			return Reply{}, err
+			return once.Reply{}, err
 		}
 		if b.Resume && b.Size != nil && b.Fingerprint != nil {
-			r, err := s.find(ctx, owner, b, once)
+			r, err := s.find(ctx, owner, b, req)
 			if err != nil || r.Body != nil {
 				return r, err
 			}
 		}
-		return s.begin(ctx, owner, b, once)
+		return s.begin(ctx, owner, b, req)
 	})
 }
 
@@ -68,10 +69,10 @@ func checkFields(name string, mediaType *string, metadata map[string]string, exp
 }
 
 // find looks for the newest open upload that a resuming caller can go on with.
-func (s *Service) find(ctx context.Context, owner protocol.Owner, b protocol.BeginUpload, once *Once) (Reply, error) {
+func (s *Service) find(ctx context.Context, owner protocol.Owner, b protocol.BeginUpload, req *once.Request) (once.Reply, error) {
 	ups, err := s.db.OpenUploads(ctx, owner, b.Name, *b.Size, *b.Fingerprint)
 	if err != nil {
-		return Reply{}, err
+		return once.Reply{}, err
 	}
 	for _, up := range ups {
 		if s.sessions.busy(up) {
@@ -82,21 +83,21 @@ func (s *Service) find(ctx context.Context, owner protocol.Owner, b protocol.Beg
 			continue // it ended meanwhile
 		}
 		if err != nil {
-			return Reply{}, err
+			return once.Reply{}, err
 		}
-		r, err := reply(false, up.UID, u)
-		if err == nil && once != nil {
-			err = s.db.SaveAnswer(ctx, owner, *once.record(r))
+		r, err := once.ReplyOf(false, up.UID, u)
+		if err == nil && req != nil {
+			err = s.db.SaveAnswer(ctx, owner, *req.Record(r))
 		}
 		return r, err
 	}
-	return Reply{}, nil
+	return once.Reply{}, nil
 }
 
-func (s *Service) begin(ctx context.Context, owner protocol.Owner, b protocol.BeginUpload, once *Once) (Reply, error) {
+func (s *Service) begin(ctx context.Context, owner protocol.Owner, b protocol.BeginUpload, req *once.Request) (once.Reply, error) {
 	uid, err := s.cfg.Minter.Next(ctx)
 	if err != nil {
-		return Reply{}, err
+		return once.Reply{}, err
 	}
 	up := meta.NewUpload{
 		FileFields: fields(owner, b.Name, b.MediaType, b.Meta, b.ExpiresAt),
@@ -110,19 +111,19 @@ func (s *Service) begin(ctx context.Context, owner protocol.Owner, b protocol.Be
 	if _, ok := s.store.Assembler(); ok && (b.Size == nil || *b.Size > 0) {
 		key, err := s.place.key(ctx)
 		if err != nil {
-			return Reply{}, err
+			return once.Reply{}, err
 		}
 		up.InPlace = &meta.NewBlob{Store: s.store.Name(), Key: string(key), Node: s.cfg.Node}
 	}
 	if up.Maybe, err = s.maybe(ctx, owner, b.Size, b.Fingerprint); err != nil {
-		return Reply{}, err
+		return once.Reply{}, err
 	}
-	r, err := reply(true, uid, s.wire(meta.Upload{NewUpload: up, State: protocol.UploadOpen, TouchedAt: up.CreatedAt}))
+	r, err := once.ReplyOf(true, uid, s.wire(meta.Upload{NewUpload: up, State: protocol.UploadOpen, TouchedAt: up.CreatedAt}))
 	if err != nil {
-		return Reply{}, err
+		return once.Reply{}, err
 	}
-	if _, err := s.db.BeginUpload(ctx, up, once.record(r)); err != nil {
-		return Reply{}, err
+	if _, err := s.db.BeginUpload(ctx, up, req.Record(r)); err != nil {
+		return once.Reply{}, err
 	}
 	crashpoint.Hit(crashpoint.BeginRecorded)
 	s.cfg.Observe("begun")

@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
 )
 
-func uploadOf(t testing.TB, r upload.Reply) (u protocol.Upload) {
+func uploadOf(t testing.TB, r once.Reply) (u protocol.Upload) {
 	t.Helper()
 	must(t, json.Unmarshal(r.Body, &u))
 	if u.UID != r.UID {

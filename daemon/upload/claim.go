@@ -95,7 +95,7 @@ func (s *Service) FinishClaim(ctx context.Context, owner protocol.Owner, uid pro
 	}
 	// A caller who lost an answer asks again while the first request may
 	// still be running.
-	unlock, err := s.claims.lock(ctx, string(owner)+"\x00"+uid.String())
+	unlock, err := s.claims.Lock(ctx, string(owner)+"\x00"+uid.String())
 	if err != nil {
 		return protocol.File{}, err
 	}

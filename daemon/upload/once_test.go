@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
@@ -17,15 +18,15 @@ import (
 // TestOnce: the same request under one key has one effect and one answer,
 // whether it comes later or at the same time, for 24 h.
 func TestOnce(t *testing.T) {
-	requests := map[string]func(*bench, *upload.Once) (upload.Reply, error){
-		"begin": func(b *bench, o *upload.Once) (upload.Reply, error) {
+	requests := map[string]func(*bench, *once.Request) (once.Reply, error){
+		"begin": func(b *bench, o *once.Request) (once.Reply, error) {
 			expires := protocol.TimeOf(newClock().Now().Add(time.Hour))
 			return b.Begin(b.t.Context(), owner, protocol.BeginUpload{Name: "a", Size: ptr(int64(3)), ExpiresAt: &expires}, o)
 		},
-		"resume": func(b *bench, o *upload.Once) (upload.Reply, error) {
+		"resume": func(b *bench, o *once.Request) (once.Reply, error) {
 			return b.Begin(b.t.Context(), owner, protocol.BeginUpload{Name: "a", Size: ptr(int64(3)), Fingerprint: &protocol.Fingerprint{}, Resume: true}, o)
 		},
-		"put": func(b *bench, o *upload.Once) (upload.Reply, error) {
+		"put": func(b *bench, o *once.Request) (once.Reply, error) {
 			expires := protocol.TimeOf(newClock().Now().Add(time.Hour))
 			return b.PutFile(b.t.Context(), owner, upload.NewFile{Name: "a", Body: []byte("abc"), ExpiresAt: &expires}, o)
 		},
@@ -37,8 +38,8 @@ func TestOnce(t *testing.T) {
 					_, err := request(b, nil)
 					must(t, err)
 				}
-				key := &upload.Once{Key: "k", Request: [32]byte{1}}
-				replies := make([]upload.Reply, 8)
+				key := &once.Request{Key: "k", Sum: [32]byte{1}}
+				replies := make([]once.Reply, 8)
 				var wg sync.WaitGroup
 				for i := range replies {
 					wg.Go(func() {
@@ -58,7 +59,7 @@ func TestOnce(t *testing.T) {
 						t.Errorf("answers %s and %s", replies[0].Body, r.Body)
 					}
 				}
-				_, err = request(b, &upload.Once{Key: "k", Request: [32]byte{2}})
+				_, err = request(b, &once.Request{Key: "k", Sum: [32]byte{2}})
 				wants(t, err, protocol.KindIdempotencyMismatch)
 				b.clock.add(24 * time.Hour)
 				if name == "resume" {
@@ -76,7 +77,7 @@ func TestOnce(t *testing.T) {
 // TestOnceOwners: one key of two owners is two keys.
 func TestOnceOwners(t *testing.T) {
 	b := newEnded(t, setup{})
-	key := &upload.Once{Key: "k"}
+	key := &once.Request{Key: "k"}
 	one, err := b.Begin(t.Context(), "one", protocol.BeginUpload{Name: "a"}, key)
 	must(t, err)
 	two, err := b.Begin(t.Context(), "two", protocol.BeginUpload{Name: "a"}, key)
@@ -90,8 +91,8 @@ func TestOnceOwners(t *testing.T) {
 func TestOnceFailed(t *testing.T) {
 	faulty := storetest.NewFaulty(mem.New())
 	b := newEnded(t, setup{backend: faulty})
-	key := &upload.Once{Key: "k"}
-	put := func(f upload.NewFile) (upload.Reply, error) { return b.PutFile(t.Context(), owner, f, key) }
+	key := &once.Request{Key: "k"}
+	put := func(f upload.NewFile) (once.Reply, error) { return b.PutFile(t.Context(), owner, f, key) }
 	good := upload.NewFile{Name: "a", Body: []byte("abc")}
 	_, err := put(upload.NewFile{Name: "..", Body: []byte("abc")})
 	wants(t, err, protocol.KindBadName)
@@ -108,9 +109,9 @@ func TestOnceWaits(t *testing.T) {
 	entered, proceed := make(chan struct{}), make(chan struct{})
 	backend := &hooked{Backend: mem.New(), put: func() { close(entered); <-proceed }}
 	b := newEnded(t, setup{backend: backend})
-	key := &upload.Once{Key: "k"}
+	key := &once.Request{Key: "k"}
 	f := upload.NewFile{Name: "a", Body: []byte("abc")}
-	first := make(chan upload.Reply, 1)
+	first := make(chan once.Reply, 1)
 	go func() {
 		r, err := b.PutFile(t.Context(), owner, f, key)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
@@ -29,21 +30,21 @@ type NewFile struct {
 // PutFile stores a small file: one object, durable, then one transaction. No
 // row names the object before it exists; the reservation of its directory
 // stands for it (place.go).
-func (s *Service) PutFile(ctx context.Context, owner protocol.Owner, f NewFile, once *Once) (Reply, error) {
-	return s.exactlyOnce(ctx, owner, once, func() (Reply, error) {
+func (s *Service) PutFile(ctx context.Context, owner protocol.Owner, f NewFile, req *once.Request) (once.Reply, error) {
+	return s.once.Do(ctx, owner, req, func() (once.Reply, error) {
 		if err := checkFields(f.Name, f.MediaType, f.Meta, f.ExpiresAt, s.now()); err != nil {
-			return Reply{}, err
+			return once.Reply{}, err
 		}
 		if len(f.Body) > protocol.OneShotMax {
-			return Reply{}, &protocol.Error{Kind: protocol.KindTooLarge,
+			return once.Reply{}, &protocol.Error{Kind: protocol.KindTooLarge,
 				Message: "the body is too large for one request; nothing was recorded", Hint: "Begin an upload and send it in parts."}
 		}
 		sums := s.hash(f)
 		body := Body{Length: int64(len(f.Body)), XXH3: f.XXH3, SHA256: f.SHA256}
 		if err := body.check(sums); err != nil {
-			return Reply{}, err
+			return once.Reply{}, err
 		}
-		return s.putFile(ctx, owner, f, sums, once)
+		return s.putFile(ctx, owner, f, sums, req)
 	})
 }
 
@@ -60,10 +61,10 @@ func (s *Service) hash(f NewFile) received {
 	return r
 }
 
-func (s *Service) putFile(ctx context.Context, owner protocol.Owner, f NewFile, sums received, once *Once) (Reply, error) {
+func (s *Service) putFile(ctx context.Context, owner protocol.Owner, f NewFile, sums received, req *once.Request) (once.Reply, error) {
 	uid, err := s.cfg.Minter.Next(ctx)
 	if err != nil {
-		return Reply{}, err
+		return once.Reply{}, err
 	}
 	size := int64(len(f.Body))
 	digest := protocol.DigestOf(sums.blocks)
@@ -73,24 +74,24 @@ func (s *Service) putFile(ctx context.Context, owner protocol.Owner, f NewFile, 
 		ETag: etagOf(digest), Blocks: sums.blocks,
 	}
 	if err := s.place.begin(); err != nil {
-		return Reply{}, err
+		return once.Reply{}, err
 	}
 	defer s.place.end()
 	if size > 0 {
 		if rec.Blob, err = s.storeSmall(ctx, f.Body); err != nil {
-			return Reply{}, err
+			return once.Reply{}, err
 		}
 	}
 	rec.CommittedAt = s.now()
-	r, err := reply(true, uid, fileOf(rec))
+	r, err := once.ReplyOf(true, uid, fileOf(rec))
 	if err != nil {
-		return Reply{}, err
+		return once.Reply{}, err
 	}
 	ctx, cancel := finishing(ctx)
 	defer cancel()
-	if _, err := s.db.PutFile(ctx, rec, once.record(r)); err != nil {
+	if _, err := s.db.PutFile(ctx, rec, req.Record(r)); err != nil {
 		s.unstore(ctx, rec.Blob, err)
-		return Reply{}, err
+		return once.Reply{}, err
 	}
 	crashpoint.Hit(crashpoint.PutRecorded)
 	s.cfg.Observe("put")

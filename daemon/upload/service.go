@@ -19,6 +19,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
@@ -56,6 +57,8 @@ type Config struct {
 	ClaimFailures int
 	Clock         func() time.Time
 	Logger        *slog.Logger
+	// Once are the keys that requests bring, the service's own when nil.
+	Once *once.Keys
 	// Observe is told what became of each upload: "begun", "committed",
 	// "instant", "aborted", "put". It may be nil.
 	Observe func(outcome string)
@@ -84,12 +87,12 @@ type Service struct {
 	now      func() time.Time
 	place    *placer
 	sessions *sessions
-	once     *keyedLock
+	once     *once.Keys
 	// doubted: the database failed while it recorded a small file, so that
 	// whether the file is there is known after a restart.
 	doubted atomic.Bool
 	// claims keeps the second rounds of one upload's claims apart.
-	claims   *keyedLock
+	claims   *once.Locks
 	failures *failures
 	// scratches are *scratch, for running requests.
 	scratches sync.Pool
@@ -128,13 +131,16 @@ func New(cfg Config) *Service {
 	if cfg.Observe == nil {
 		cfg.Observe = func(string) {}
 	}
+	if cfg.Once == nil {
+		cfg.Once = once.NewKeys(cfg.Meta)
+	}
 	if cfg.Saved == nil {
 		cfg.Saved = func(int64) {}
 	}
 	s := &Service{
 		cfg: cfg, db: cfg.Meta, store: cfg.Store, log: cfg.Logger, now: cfg.Clock,
 		place: newPlacer(cfg.Meta, cfg.Store),
-		once:  newKeyedLock(), claims: newKeyedLock(),
+		once:  cfg.Once, claims: once.NewLocks(),
 		failures: newFailures(cfg.ClaimFailures, cfg.Clock),
 	}
 	s.scratches.New = newScratch
