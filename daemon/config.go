@@ -60,6 +60,8 @@ type Config struct {
 	Grace time.Duration `koanf:"grace"`
 	// AbandonAfter is how long an upload lives after its last part began.
 	AbandonAfter time.Duration `koanf:"abandon_after"`
+	// Events is how events are kept.
+	Events EventsConfig `koanf:"events"`
 	// Jobs is how the daemon works on jobs.
 	Jobs JobsConfig `koanf:"jobs"`
 	// MaxSize is the largest file in bytes; 0 means the protocol's limit.
@@ -88,6 +90,7 @@ func DefaultConfig() Config {
 
 		Instant: meta.ScopeOwner, ClaimFailures: 10,
 		SweepInterval: time.Minute, Grace: time.Hour, AbandonAfter: 7 * 24 * time.Hour,
+		Events: EventsConfig{Retention: 7 * 24 * time.Hour},
 	}
 }
 
@@ -220,6 +223,9 @@ func (c *Config) checkTimes() error {
 	}
 	if c.AbandonAfter <= 0 {
 		return fmt.Errorf("abandon_after: %s is not a time to wait", c.AbandonAfter)
+	}
+	if c.Events.Retention < time.Hour {
+		return fmt.Errorf("events.retention: %s is less than an hour", c.Events.Retention)
 	}
 	if c.MaxSize < 0 {
 		return fmt.Errorf("max_size: %d is negative", c.MaxSize)

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/osproxy/osproxy/daemon/api"
+	"github.com/osproxy/osproxy/daemon/event"
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -35,11 +36,13 @@ type Daemon struct {
 	uploads *upload.Service
 	sweep   *sweep.Sweeper
 	jobs    *job.Queue
-	// stopJobs ends the queue and waits for it; nil while it does not run.
-	stopJobs func()
-	api      *api.Server
-	admin    *admin
-	l        net.Listener
+	events  *event.Hub
+	// stopEvents and stopJobs end the hub and the queue, and wait for them; nil
+	// while they do not run.
+	stopEvents, stopJobs func()
+	api                  *api.Server
+	admin                *admin
+	l                    net.Listener
 }
 
 // New opens the installation, settles what a crash left, and listens. Errors
@@ -86,7 +89,8 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		Corrupt: func(file.Corruption) { met.Corrupt() },
 	})
 	d.sweep = sweep.New(cfg.sweeping(in, log))
-	if d.jobs, err = cfg.queue(in, workers{sweep: d.sweep, files: files}, met, log); err != nil {
+	d.events = event.New(event.Config{Meta: in.DB, Consumers: consumers(listeners{log: log}), Logger: log})
+	if d.jobs, err = cfg.queue(in, workers{sweep: d.sweep, files: files, events: d.events}, met, log); err != nil {
 		return nil, at(StageConfig, err)
 	}
 	d.uploads = upload.New(upload.Config{
@@ -147,7 +151,7 @@ func (d *Daemon) URL() string { return "http://" + d.l.Addr().String() }
 func (d *Daemon) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- d.api.Serve(d.l) }()
-	d.startJobs()
+	d.stopJobs, d.stopEvents = started(d.jobs.Run), started(d.events.Run)
 	if d.admin != nil {
 		d.admin.serve()
 	}
@@ -164,15 +168,15 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return errors.Join(err, d.Close())
 }
 
-// startJobs runs the queue until Close.
-func (d *Daemon) startJobs() {
+// started runs something until it is stopped.
+func started(run func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		d.jobs.Run(ctx)
+		run(ctx)
 	}()
-	d.stopJobs = func() {
+	return func() {
 		cancel()
 		<-done
 	}
@@ -193,8 +197,10 @@ func (d *Daemon) Close() error {
 	if d.admin != nil {
 		errs = append(errs, d.admin.close())
 	}
-	if d.stopJobs != nil {
-		d.stopJobs()
+	for _, stop := range []func(){d.stopEvents, d.stopJobs} {
+		if stop != nil {
+			stop()
+		}
 	}
 	if d.uploads != nil {
 		errs = append(errs, d.uploads.Close())

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/event"
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -32,8 +33,9 @@ func kindNames() (names []string) {
 
 // workers are who does jobs.
 type workers struct {
-	sweep *sweep.Sweeper
-	files *file.Service
+	sweep  *sweep.Sweeper
+	files  *file.Service
+	events *event.Hub
 }
 
 // handlers are all kinds of jobs there are. docs/jobs.md tells of each.
@@ -43,6 +45,9 @@ func (c *Config) handlers(w workers) []job.Handler {
 		{Kind: protocol.JobExpire, Do: round(w.sweep, w.sweep.Expire), Backoff: again},
 		{Kind: protocol.JobSweep, Do: round(w.sweep, w.sweep.Sweep), Backoff: again},
 		scrubbing(w.files.Scrub, func(bool) {}),
+		{Kind: protocol.JobEvent, Do: job.With(func(ctx context.Context, _ *job.Run, parked meta.ParkedEvent) error {
+			return redo(ctx, w.events, parked)
+		})},
 	}
 }
 

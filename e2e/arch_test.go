@@ -46,6 +46,7 @@ var rules = []rule{
 	{"daemon/file", []string{"protocol", "store", "daemon/meta", "daemon/layout", "daemon/names", "daemon/recent", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
 	// Tokens are made and checked without HTTP: ospd token does it beside a running daemon.
 	{"daemon/token", []string{"protocol", "daemon/meta"}, nil},
+	{"daemon/event", []string{"protocol", "daemon/meta"}, nil},
 	{"daemon/sweep", []string{"protocol", "store", "daemon/meta"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/job", []string{"protocol", "daemon/meta", "daemon/once"}, nil},
 	{"daemon/fsck", []string{"protocol", "store", "daemon/meta", "daemon/layout"}, []string{"golang.org/x/sync/..."}},
@@ -98,6 +99,7 @@ var forbidden = []struct {
 	{"daemon/file", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/token", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/sweep", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
+	{"daemon/event", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/job", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/fsck", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/meta", []string{"net/http"}, "a database knows no HTTP"},

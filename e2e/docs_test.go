@@ -246,3 +246,15 @@ func readDocument(t *testing.T, name string) string {
 	}
 	return string(text)
 }
+
+// TestDocsExampleConsumer: the consumer that CONTRIBUTING.md shows is the one
+// that is compiled and tested.
+func TestDocsExampleConsumer(t *testing.T) {
+	code, err := os.ReadFile(filepath.Join(root, "daemon/consumer_lines_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(readDocument(t, "CONTRIBUTING.md"), "```go\n"+string(code)+"```\n") {
+		t.Error("CONTRIBUTING.md does not show daemon/consumer_lines_test.go as it is")
+	}
+}

@@ -99,8 +99,8 @@ type EventData struct {
 
 // EventJob is the job that an event is about.
 type EventJob struct {
-	ID   string `json:"id"`
-	Kind string `json:"kind"`
+	ID   JobID   `json:"id"`
+	Kind JobKind `json:"kind"`
 	// Attempts is how often it was tried, Error how it failed the last time.
 	Attempts int    `json:"attempts"`
 	Error    string `json:"error"`

@@ -40,7 +40,7 @@ func TestEventOnTheWire(t *testing.T) {
 			Data: EventData{Owner: &owner, UID: &uid, Name: &name, Size: &size, Reason: &reason}},
 		`{"type":"job.dead","number":4,"timestamp":"2026-11-22T10:00:00.000Z","data":{"owner":null,"uid":null,"name":null,` +
 			`"size":null,"digest":null,"media_type":null,"reason":null,"job":{"id":"9","kind":"scrub","attempts":5,"error":"x"}}}`: {Type: EventJobDead, Number: 4, Timestamp: at,
-			Data: EventData{Job: &EventJob{ID: "9", Kind: "scrub", Attempts: 5, Error: "x"}}},
+			Data: EventData{Job: &EventJob{ID: 9, Kind: "scrub", Attempts: 5, Error: "x"}}},
 	} {
 		if got := string(e.Encode()); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

@@ -43,10 +43,14 @@ const (
 	JobExpire JobKind = "expire"
 	// JobScrub reads contents and compares them with their records.
 	JobScrub JobKind = "scrub"
+	// JobEvent has a consumer handle an event that it failed at.
+	JobEvent JobKind = "event"
+	// JobNotify sends a webhook what waits for it.
+	JobNotify JobKind = "notify"
 )
 
 // JobKinds are the kinds that this version knows.
-func JobKinds() []JobKind { return []JobKind{JobExpire, JobScrub, JobSweep} }
+func JobKinds() []JobKind { return []JobKind{JobEvent, JobExpire, JobScrub, JobSweep} }
 
 // JobState is where a job stands.
 type JobState string

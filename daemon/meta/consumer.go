@@ -106,14 +106,14 @@ func (db *DB) TakeEvents(ctx context.Context, name, holder string, lease time.Du
 // and gives the rest back. It is KindConflict where the holder's lease ended and
 // somebody else came. A power cut may undo it: they are handled again.
 func (db *DB) SettleEvents(ctx context.Context, name, holder string, to int64) error {
-	return db.settle(ctx, name, holder, func(t *tx, c consumerRow) error { return t.advance(name, to) })
+	return db.settle(ctx, relaxed, name, holder, func(t *tx, c consumerRow) error { return t.advance(name, to) })
 }
 
 // RetryEvents is SettleEvents where the event after the number failed: it comes
 // again after the pause, counted as taken once where others before it were
 // handled.
 func (db *DB) RetryEvents(ctx context.Context, name, holder string, to int64, pause time.Duration) error {
-	return db.settle(ctx, name, holder, func(t *tx, c consumerRow) error {
+	return db.settle(ctx, relaxed, name, holder, func(t *tx, c consumerRow) error {
 		now, err := t.databaseNow()
 		if err != nil {
 			return err
@@ -132,8 +132,8 @@ func (t *tx) advance(name string, to int64) error {
 	return err
 }
 
-func (db *DB) settle(ctx context.Context, name, holder string, fn func(*tx, consumerRow) error) error {
-	return db.update(ctx, relaxed, "settle events", func(t *tx) error {
+func (db *DB) settle(ctx context.Context, d durability, name, holder string, fn func(*tx, consumerRow) error) error {
+	return db.update(ctx, d, "settle events", func(t *tx) error {
 		c, err := t.lockConsumer(name)
 		if err != nil {
 			return err

@@ -124,6 +124,11 @@ func (t *tx) endJob(r jobRow, state protocol.JobState, failure string) error {
 		return err
 	}
 	t.jobsDue() // what waits for the subject may begin
+	if state == protocol.JobDead {
+		if err := t.emitDead(r, failure); err != nil {
+			return err
+		}
+	}
 	if r.every == 0 {
 		return nil
 	}

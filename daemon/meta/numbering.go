@@ -11,22 +11,21 @@ import (
 const numberBatch int64 = 500
 
 // NumberEvents gives up to numberBatch of the events that have none their
-// numbers, and reports whether there may be more of them. A power cut may undo
-// it, together with all that was written later.
+// numbers. n is how many, more whether there may be more of them. A power cut may
+// undo it, together with all that was written later.
 //
 // A transaction holds the counter's row from its first statement on, so that
 // numbers become visible in their order; and an event is numbered only once the
 // transaction that made it has committed, however long that took. So whoever
 // has read up to a number misses none below it.
-func (db *DB) NumberEvents(ctx context.Context) (more bool, err error) {
+func (db *DB) NumberEvents(ctx context.Context) (n int64, more bool, err error) {
 	err = db.update(ctx, relaxed, "number events", func(t *tx) error {
-		more = false
+		n, more = 0, false
 		var last int64
 		if _, err := t.one(`SELECT last FROM event_counter WHERE id = 1 FOR UPDATE`, nil, &last); err != nil {
 			return err
 		}
-		n, err := t.number(last)
-		if err != nil {
+		if n, err = t.number(last); err != nil {
 			return err
 		}
 		// What stands for many is numbered alone; what comes after it waits.
@@ -41,7 +40,7 @@ func (db *DB) NumberEvents(ctx context.Context) (more bool, err error) {
 		_, err = t.exec(`UPDATE event_counter SET last = ? WHERE id = 1`, last+n)
 		return err
 	})
-	return more, err
+	return n, more, err
 }
 
 // number gives numbers to what lies in the outbox before the first that stands

@@ -18,6 +18,7 @@ var timers = [...]struct{ find, restart string }{
 	{`SELECT uid FROM files WHERE deleted_at > ? LIMIT ?`, `UPDATE files SET deleted_at = ? WHERE uid = ? AND deleted_at IS NOT NULL`},
 	{`SELECT uid FROM files WHERE aborted_at > ? LIMIT ?`, `UPDATE files SET aborted_at = ? WHERE uid = ? AND aborted_at IS NOT NULL`},
 	{`SELECT id FROM contents WHERE doomed_at > ? LIMIT ?`, `UPDATE contents SET doomed_at = ? WHERE id = ? AND doomed_at IS NOT NULL`},
+	{`SELECT number FROM events WHERE created_at > ? LIMIT ?`, `UPDATE events SET created_at = ? WHERE number = ?`},
 	{`SELECT uid FROM files WHERE state = 'committed' AND digest_due > ? AND digest_due < 9223372036854775807 LIMIT ?`,
 		`UPDATE files SET digest_due = ? WHERE uid = ? AND digest_due IS NOT NULL`},
 }

@@ -251,5 +251,9 @@ func (r *round) recovered() {
 
 func (r *round) prune(ctx context.Context, now time.Time) error {
 	before := now.Add(-keepRows)
-	return repeat(ctx, &r.report.Pruned, func(limit int) (int, error) { return r.cfg.Meta.Prune(ctx, before, limit) })
+	return errors.Join(
+		repeat(ctx, &r.report.Pruned, func(limit int) (int, error) { return r.cfg.Meta.Prune(ctx, before, limit) }),
+		repeat(ctx, &r.report.Pruned, func(limit int) (int, error) {
+			return r.cfg.Meta.PruneEvents(ctx, now, r.cfg.KeepEvents, limit)
+		}))
 }

@@ -34,6 +34,7 @@ type Records interface {
 	Tombstones(ctx context.Context, before time.Time, after *meta.Blob, limit int) ([]meta.Blob, error)
 	RemoveTombstones(ctx context.Context, blobs []meta.BlobID) error
 	Prune(ctx context.Context, before time.Time, limit int) (int, error)
+	PruneEvents(ctx context.Context, now time.Time, keep time.Duration, limit int) (int, error)
 }
 
 // Config is what a Sweeper needs.
@@ -46,6 +47,9 @@ type Config struct {
 	// AbandonAfter is how long an upload lives after its last part began, 7
 	// days when 0.
 	AbandonAfter time.Duration
+	// KeepEvents is how long events stay that all consumers have handled, 7 days
+	// when 0.
+	KeepEvents time.Duration
 	// Alone: no other process writes to the stores, and none that was cut off
 	// can. Every object of a tombstone is then deleted again at once, not only
 	// when its day is over.
@@ -63,6 +67,7 @@ type Config struct {
 
 const (
 	defaultAbandonAfter = 7 * 24 * time.Hour
+	defaultKeepEvents   = 7 * 24 * time.Hour
 	// keepRows is how long tombstones stay, and the rows of what has ended.
 	keepRows = 24 * time.Hour
 	// batch bounds the rows of one transaction.
@@ -116,6 +121,9 @@ type Sweeper struct {
 func New(cfg Config) *Sweeper {
 	if cfg.AbandonAfter <= 0 {
 		cfg.AbandonAfter = defaultAbandonAfter
+	}
+	if cfg.KeepEvents <= 0 {
+		cfg.KeepEvents = defaultKeepEvents
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()

@@ -1,6 +1,8 @@
 package metatest
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -81,6 +83,20 @@ var consumerTests = map[string]func(*env){
 		e.clock.Add(-2 * meta.MaxEventPause) // the clock was ahead
 		e.same("a time that a wrong clock wrote", numbersOf(e.take("c", 10)), []int64{2})
 	},
+	"a parked event becomes a job": func(e *env) {
+		e.ok(e.db.RegisterConsumer(e.ctx, "c"))
+		e.share(1, "a", "b")
+		e.lastEvent()
+		first := e.take("c", 10).Events[0]
+		e.kind(e.db.ParkEvent(e.ctx, "c", "you", first, "oh"), protocol.KindConflict)
+		e.ok(e.db.ParkEvent(e.ctx, "c", "me", first, "oh"))
+		e.same("the others go on", numbersOf(e.take("c", 10)), []int64{2})
+		j := e.leaseOf(protocol.JobEvent)
+		var parked meta.ParkedEvent
+		e.ok(json.Unmarshal(j.Args, &parked))
+		e.same("job", []any{j.Owner, j.Subject, j.Error, parked.Consumer}, []any{"", "c/1", "oh", "c"})
+		e.same("event", describe(meta.EventOf(parked.Event)), describe(first))
+	},
 	"one at a time": func(e *env) {
 		e.ok(e.db.RegisterConsumer(e.ctx, "c"))
 		e.share(1, "a", "b")
@@ -98,4 +114,16 @@ var consumerTests = map[string]func(*env){
 		e.ok(e.db.SettleEvents(e.ctx, "c", "you", 1))
 		e.same("given back", numbersOf(e.take("c", 10)), []int64{2})
 	},
+}
+
+// describe is an event as text, without pointers.
+func describe(ev meta.Event) string { return fmt.Sprintf("%s", ev.Message().Encode()) }
+
+// leaseOf leases the one job of the kind that is due.
+func (e *env) leaseOf(kind protocol.JobKind) meta.LeasedJob {
+	e.Helper()
+	jobs, err := e.db.LeaseJobs(e.ctx, meta.JobHolder{Name: "holder"}, meta.JobLine{Kind: kind}, time.Minute, 10)
+	e.ok(err)
+	e.same("due jobs of kind "+string(kind), len(jobs), 1)
+	return jobs[0]
 }

@@ -1,6 +1,7 @@
 package metatest
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,7 +16,7 @@ func (e *env) number() {
 	e.Helper()
 	for more := true; more; {
 		var err error
-		more, err = e.db.NumberEvents(e.ctx)
+		_, more, err = e.db.NumberEvents(e.ctx)
 		e.ok(err)
 	}
 }
@@ -176,6 +177,27 @@ var eventTests = map[string]func(*env){
 		since = e.lastEvent()
 		e.share(1, "again")
 		e.same("nothing to heal", e.kinds(since), []protocol.EventKind{protocol.EventFileCommitted})
+	},
+	"a dead job is told of": func(e *env) {
+		enqueue := func(kind protocol.JobKind, args any) {
+			e.Helper()
+			b, err := json.Marshal(args)
+			e.ok(err)
+			_, _, err = e.db.Enqueue(e.ctx, meta.NewJob{Kind: kind, Owner: bob, Args: b, MaxAttempts: 1})
+			e.ok(err)
+			e.ok(e.db.EndJob(e.ctx, e.leaseOf(kind).Lease, meta.JobOutcome{Result: meta.ResultFailed, Error: "broken"}))
+		}
+		enqueue("k", struct{}{})
+		list := e.eventsAfter(0)
+		e.same("events", len(list), 1)
+		e.same("event", []any{list[0].Kind, list[0].Owner, list[0].UID, *list[0].Job},
+			[]any{protocol.EventJobDead, bob, 0, protocol.EventJob{ID: list[0].Job.ID, Kind: "k", Attempts: 1, Error: "broken"}})
+		enqueue(protocol.JobEvent, meta.ParkedEvent{Consumer: "c", Event: protocol.Event{Type: protocol.EventFileDeleted}})
+		e.same("of a parked event", e.kinds(1), []protocol.EventKind{protocol.EventJobDead})
+		// What would go on for ever.
+		enqueue(protocol.JobEvent, meta.ParkedEvent{Consumer: "c", Event: list[0].Message()})
+		enqueue(protocol.JobNotify, struct{}{})
+		e.same("of what tells", len(e.kinds(2)), 0)
 	},
 	"there is word of them": func(e *env) {
 		word := func() bool {
