@@ -101,7 +101,8 @@ func (db *DB) CancelJob(ctx context.Context, owner protocol.Owner, id protocol.J
 
 // RetryJob has a job that is dead or was cancelled tried again, now and as
 // often as at first; it goes on where its handler left a checkpoint. One that
-// waits for its next attempt does so now. A job that runs, is done, or of which
+// waits for its next attempt does so now. A periodic job takes the place of the
+// next one, which waits for its time. A job that runs, is done, or of which
 // another waits, is KindConflict.
 func (db *DB) RetryJob(ctx context.Context, owner protocol.Owner, id protocol.JobID) (j Job, err error) {
 	err = db.update(ctx, full, "retry a job", func(t *tx) error {
@@ -125,10 +126,18 @@ func (t *tx) retry(r jobRow) error {
 	case protocol.JobReady:
 	default:
 		var other protocol.JobID
-		found, err := t.one(`SELECT id FROM jobs WHERE kind = ? AND subject = ? AND subject <> '' AND state = 'ready' FOR UPDATE`,
-			[]any{string(r.n.Kind), r.n.Subject}, &other)
+		var attempts int
+		var every *int64
+		found, err := t.one(`SELECT id, attempts, every FROM jobs WHERE kind = ? AND subject = ? AND subject <> '' AND state = 'ready' FOR UPDATE`,
+			[]any{string(r.n.Kind), r.n.Subject}, &other, &attempts, &every)
 		if err != nil {
 			return err
+		}
+		if found && every != nil && attempts == 0 {
+			if err := t.takePlace(r.id, other, *every); err != nil {
+				return err
+			}
+			found = false
 		}
 		if found {
 			return &protocol.Error{Kind: protocol.KindConflict, Message: fmt.Sprintf("job %d, which is about the same as job %d, waits already; nothing was changed", other, r.id),
@@ -141,6 +150,16 @@ func (t *tx) retry(r jobRow) error {
 	}
 	t.jobsDue()
 	_, err = t.exec(`UPDATE jobs SET state = 'ready', run_at = ?, queued_at = ?, attempts = 0, finished_at = NULL WHERE id = ?`, now, now, int64(r.id))
+	return err
+}
+
+// takePlace makes an ended job the periodic one in place of the one that waits
+// and was not begun.
+func (t *tx) takePlace(id, other protocol.JobID, every int64) error {
+	if _, err := t.exec(`DELETE FROM jobs WHERE id = ?`, int64(other)); err != nil {
+		return err
+	}
+	_, err := t.exec(`UPDATE jobs SET every = ? WHERE id = ?`, every, int64(id))
 	return err
 }
 

@@ -218,6 +218,32 @@ var periodicTests = map[string]func(*env){
 		e.ok(err)
 		e.leaseNext(time.Hour, jobs[0].ID)
 	},
+	"one that was cancelled is gone on with": func(e *env) {
+		e.ok(e.db.SetPeriodic(e.ctx, meta.NewJob{Kind: "k", Subject: "all"}, time.Hour))
+		j := e.leaseOne(one)
+		_, err := e.db.BeatJob(e.ctx, j.Lease, lease, nil, json.RawMessage(`"here"`))
+		e.ok(err)
+		_, err = e.db.CancelJob(e.ctx, meta.AnyOwner, j.ID)
+		e.ok(err)
+		e.end(j, meta.ResultCancelled)
+		e.jobIs(j.ID, protocol.JobCancelled, 1)
+		_, err = e.db.RetryJob(e.ctx, meta.AnyOwner, j.ID)
+		e.ok(err)
+		again := e.leaseOne(one)
+		e.same("it, and where it was", []any{again.ID, string(again.Checkpoint)}, []any{j.ID, `"here"`})
+		e.same("nothing else waits", len(e.lines(one)), 0)
+		e.end(again, meta.ResultDone)
+		next := e.leaseNext(time.Hour, j.ID)
+		e.same("the next begins anew", len(next.Checkpoint), 0)
+		// Of one that failed since there is an attempt to wait for.
+		_, err = e.db.CancelJob(e.ctx, meta.AnyOwner, next.ID)
+		e.ok(err)
+		e.end(next, meta.ResultCancelled)
+		other := e.leaseNext(time.Hour, next.ID)
+		e.ok(e.db.EndJob(e.ctx, other.Lease, meta.JobOutcome{Result: meta.ResultFailed, After: time.Hour}))
+		_, err = e.db.RetryJob(e.ctx, meta.AnyOwner, next.ID)
+		e.kind(err, protocol.KindConflict)
+	},
 	"the setting changes": func(e *env) {
 		n := meta.NewJob{Kind: "k", Subject: "all"}
 		e.ok(e.db.SetPeriodic(e.ctx, n, 0))
