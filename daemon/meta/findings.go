@@ -103,6 +103,24 @@ func (db *DB) DueDigests(ctx context.Context, limit int) (list []DigestDue, err 
 	return list, err
 }
 
+// ImageSize is that of the image that a file is, as the digest job of the file
+// found it; 0 where it has not run, and of what is no image.
+func (db *DB) ImageSize(ctx context.Context, owner protocol.Owner, uid protocol.UID) (width, height int, err error) {
+	err = db.look(ctx, "find the size of an image", func(q query) error {
+		var due *int64
+		found, err := q.one(`SELECT f.digest_due, COALESCE(c.width, 0), COALESCE(c.height, 0)`+fileTables+committedFile,
+			[]any{int64(uid), string(owner), q.now}, &due, &width, &height)
+		switch {
+		case err == nil && !found:
+			err = notFound(uid)
+		case due != nil:
+			width, height = 0, 0
+		}
+		return err
+	})
+	return width, height, err
+}
+
 // RecordFindings records what was found, and that the digest jobs of the files
 // have run. A file of whose type nobody said anything gets that of its
 // MediaType. What was deleted or points elsewhere meanwhile stays as it is. A

@@ -8,7 +8,8 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// ScrubArgs say what a job of kind scrub is to read.
+// ScrubArgs say what a job of kind scrub is to read: a content, or with 0 all
+// there are.
 type ScrubArgs struct {
 	Content ContentID `json:"content"`
 }

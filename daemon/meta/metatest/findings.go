@@ -103,6 +103,26 @@ var findingsTests = map[string]func(*env){
 		e.ok(err)
 		e.same("due", e.undigested(10)[0].UID, f.UID)
 	},
+	"the size of an image is that of the file whose own job found it": func(e *env) {
+		size := func(owner protocol.Owner, uid protocol.UID) string {
+			w, h, err := e.db.ImageSize(e.ctx, owner, uid)
+			if protocol.KindOf(err) == protocol.KindNotFound {
+				return "not found"
+			}
+			e.ok(err)
+			return fmt.Sprintf("%dx%d", w, h)
+		}
+		a := e.putShot("a", 1, 5)
+		e.same("before", size(alice, a.UID), "0x0")
+		due := e.undigested(10)
+		e.ok(e.db.RecordFindings(e.ctx, []meta.FoundOut{{Content: due[0].Content, Findings: findings(7)}}, due))
+		b := e.putShot("b", 1, 5)
+		c := e.putShot("c", 2, 5)
+		due = e.undigested(10)
+		e.ok(e.db.RecordFindings(e.ctx, []meta.FoundOut{{Content: due[1].Content, Findings: meta.Findings{Width: 3}}}, due[1:]))
+		e.same("sizes", []string{size(alice, a.UID), size(alice, b.UID), size(alice, c.UID), size(bob, a.UID), size(alice, 77)},
+			[]string{"7x14", "0x0", "0x0", "not found", "not found"})
+	},
 	"findings come too late": func(e *env) {
 		a, b := e.putShot("a", 1, 5), e.putShot("b", 2, 5)
 		due := e.undigested(10)

@@ -31,7 +31,7 @@ func Run(t *testing.T, open Open) {
 		{"claim", claimTests}, {"sweep", sweepTests}, {"expiry", expiryTests}, {"token", tokenTests}, {"quota", quotaTests},
 		{"scrub", scrubTests}, {"job", jobTests}, {"job ends", jobEndTests}, {"periodic", periodicTests},
 		{"event", eventTests}, {"numbering", numberingTests}, {"consumer", consumerTests},
-		{"findings", findingsTests}, {"fill", fillTests},
+		{"findings", findingsTests}, {"fill", fillTests}, {"verified", verifiedTests},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {

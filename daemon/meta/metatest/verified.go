@@ -1,0 +1,63 @@
+package metatest
+
+import (
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+var verifiedTests = map[string]func(*env){
+	"what can be scrubbed": func(e *env) {
+		var want []meta.ContentID
+		add := func(f protocol.File) { _, c := e.contentOf(f.UID); want = append(want, c.ID) }
+		add(e.putShot("a", 1, 5))
+		e.commitUnknown("unknown", 7)
+		gone := e.putShot("gone", 2, 11)
+		damaged := e.putShot("damaged", 3, 13)
+		_, c := e.contentOf(damaged.UID)
+		e.ok(e.db.MarkDamaged(e.ctx, c.ID, c.Gen))
+		add(e.putShot("b", 4, 17))
+		e.ok(e.db.DeleteFile(e.ctx, alice, gone.UID))
+		bytes, last, err := e.db.ScrubSize(e.ctx)
+		e.ok(err)
+		e.same("size", []any{bytes, last}, []any{22, want[1]})
+		_, f := e.put("later", 5, 19)
+		_, later := e.contentOf(f.UID)
+		list := e.scrubbable(0, last, 10)
+		e.same("contents", []any{len(list), list[0].Content, list[0].Size, list[1].Content}, []any{2, want[0], 5, want[1]})
+		e.same("verified", list[0].VerifiedAt.Equal(e.clock.Now()), true)
+		e.same("one at a time", []any{len(e.scrubbable(0, last, 1)), e.scrubbable(want[0], last, 1)[0].Content}, []any{1, want[1]})
+		e.same("behind the last", len(e.scrubbable(last, last, 10)), 0)
+		e.same("a later one", e.scrubbable(last, later.ID, 10)[0].Content, later.ID)
+	},
+	"nothing": func(e *env) {
+		bytes, last, err := e.db.ScrubSize(e.ctx)
+		e.ok(err)
+		e.same("size", []any{bytes, last}, []any{0, 0})
+	},
+	"a content is verified where it lay": func(e *env) {
+		_, sound := e.contentOf(e.putShot("a", 1, 5).UID)
+		moved := e.putShot("b", 2, 5)
+		_, before := e.contentOf(moved.UID)
+		_, damaged := e.contentOf(e.putShot("c", 3, 5).UID)
+		e.putShot("b again", 2, 5)
+		e.ok(e.db.MarkDamaged(e.ctx, damaged.ID, damaged.Gen))
+		e.clock.Add(time.Hour)
+		e.ok(e.db.MarkVerified(e.ctx, []meta.Verified{{Content: damaged.ID, Gen: damaged.Gen}, {Content: before.ID, Gen: before.Gen},
+			{Content: sound.ID, Gen: sound.Gen}, {Content: 7777}}))
+		got := map[meta.ContentID]bool{}
+		for _, s := range e.scrubbable(0, 7777, 10) {
+			got[s.Content] = s.VerifiedAt.Equal(e.clock.Now())
+		}
+		e.same("verified now", got, map[meta.ContentID]bool{sound.ID: true, before.ID: false})
+		e.ok(e.db.MarkVerified(e.ctx, nil))
+	},
+}
+
+func (e *env) scrubbable(after, until meta.ContentID, limit int) []meta.Scrubbable {
+	e.Helper()
+	list, err := e.db.Scrubbable(e.ctx, after, until, limit)
+	e.ok(err)
+	return list
+}
