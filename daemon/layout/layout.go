@@ -64,7 +64,7 @@ func (l Layout) Same(o Layout) bool {
 		return false
 	}
 	for i := range l.extents {
-		if l.extents[i] != o.extents[i] {
+		if a, b := &l.extents[i], &o.extents[i]; a.Blob != b.Blob || a.Offset != b.Offset || a.Length != b.Length {
 			return false
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/layout"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
 )
 
 // at is a byte of a blob.
@@ -78,7 +79,9 @@ func TestSame(t *testing.T) {
 	b, _ := layout.New(7, []meta.Extent{e[0], e[1]})
 	c, _ := layout.New(7, []meta.Extent{e[0], {Blob: 3, Length: 4}})
 	d, _ := layout.New(3, e[:1])
-	if !a.Same(b) || a.Same(c) || a.Same(d) {
+	sum := protocol.XXH3{1}
+	f, _ := layout.New(7, []meta.Extent{{Blob: 1, Length: 3, XXH3: &sum}, e[1]})
+	if !a.Same(b) || a.Same(c) || a.Same(d) || !a.Same(f) {
 		t.Errorf("Same: %t %t %t", a.Same(b), a.Same(c), a.Same(d))
 	}
 }
