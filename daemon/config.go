@@ -64,6 +64,10 @@ type Config struct {
 	Events EventsConfig `koanf:"events"`
 	// Jobs is how the daemon works on jobs.
 	Jobs JobsConfig `koanf:"jobs"`
+	// Digests is what is computed of contents once they are there.
+	Digests DigestConfig `koanf:"digests"`
+	// Scrub is how everything is read again, in the search for rot.
+	Scrub ScrubConfig `koanf:"scrub"`
 	// MaxSize is the largest file in bytes; 0 means the protocol's limit.
 	MaxSize int64 `koanf:"max_size"`
 	// DrainTimeout is how long requests in flight may take to finish after
@@ -90,7 +94,9 @@ func DefaultConfig() Config {
 
 		Instant: meta.ScopeOwner, ClaimFailures: 10,
 		SweepInterval: time.Minute, Grace: time.Hour, AbandonAfter: 7 * 24 * time.Hour,
-		Events: EventsConfig{Retention: 7 * 24 * time.Hour},
+		Events:  EventsConfig{Retention: 7 * 24 * time.Hour},
+		Digests: DigestConfig{Stores: digestLocal, Rate: 64 << 20},
+		Scrub:   ScrubConfig{Period: 30 * 24 * time.Hour, Rate: 32 << 20},
 	}
 }
 
@@ -110,7 +116,7 @@ func (c *Config) Complete() error {
 			c.DefaultStore = name
 		}
 	}
-	return errors.Join(c.checkListeners(), c.checkDatabase(), c.checkStores(), c.checkReads(), c.checkClaims(), c.checkTimes(), c.checkJobs(), c.checkQuotas())
+	return errors.Join(c.checkListeners(), c.checkDatabase(), c.checkStores(), c.checkReads(), c.checkClaims(), c.checkTimes(), c.checkJobs(), c.checkQuotas(), c.checkReading())
 }
 
 func (c *Config) checkListeners() error {

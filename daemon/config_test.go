@@ -3,6 +3,7 @@ package daemon
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,21 @@ func TestDefaults(t *testing.T) {
 	if cfg.Listen != "127.0.0.1:8888" || cfg.DefaultStore != "disk" || len(cfg.Stores) != 1 || cfg.Stores["disk"] != want ||
 		cfg.AdminListen != "" || cfg.VerifyReads != file.VerifyFirst || cfg.DrainTimeout != time.Minute {
 		t.Errorf("defaults are %+v", cfg)
+	}
+	if d, s := cfg.Digests, cfg.Scrub; d.Stores != "local" || d.Rate != 64<<20 || s.Period != 30*24*time.Hour || s.Rate != 32<<20 {
+		t.Errorf("defaults are %+v, %+v", d, s)
+	}
+}
+
+// Digests are of the stores that are folders unless somebody says otherwise.
+func TestDigestStores(t *testing.T) {
+	for stores, want := range map[string]string{"local": "disk", "all": "ali disk", "none": ""} {
+		c := Config{Digests: DigestConfig{Stores: stores}, Stores: map[string]StoreConfig{"disk": {Type: "local"}, "ali": {Type: "oss"}}}
+		got := c.digestStores()
+		slices.Sort(got)
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s are %q", stores, got)
+		}
 	}
 }
 
@@ -68,6 +84,10 @@ func TestRefusedConfigs(t *testing.T) {
 		"no time to drain":          {"drain_timeout: 0s", "drain_timeout"},
 		"not a time":                {"drain_timeout: soon", "drain_timeout"},
 		"a negative size":           {"max_size: -1", "max_size"},
+		"digests of what":           {"digests: {stores: some}", "digests.stores"},
+		"a negative rate":           {"digests: {rate: -1}", "digests.rate"},
+		"a scrub in the past":       {"scrub: {period: -1h}", "scrub.period"},
+		"a scrub at no rate":        {"scrub: {rate: -1}", "scrub.rate"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := LoadConfig(write(t, c.text), nil, map[string]any{"data": t.TempDir()})

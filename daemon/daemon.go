@@ -18,11 +18,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/osproxy/osproxy/daemon/api"
+	"github.com/osproxy/osproxy/daemon/digest"
 	"github.com/osproxy/osproxy/daemon/event"
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/metrics"
+	"github.com/osproxy/osproxy/daemon/scrub"
 	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
@@ -37,12 +39,13 @@ type Daemon struct {
 	sweep   *sweep.Sweeper
 	jobs    *job.Queue
 	events  *event.Hub
-	// stopEvents and stopJobs end the hub and the queue, and wait for them; nil
-	// while they do not run.
-	stopEvents, stopJobs func()
-	api                  *api.Server
-	admin                *admin
-	l                    net.Listener
+	digest  *digest.Worker
+	// stopEvents, stopDigest and stopJobs end the hub, who has digest jobs made,
+	// and the queue, and wait for them; nil while they do not run.
+	stopEvents, stopDigest, stopJobs func()
+	api                              *api.Server
+	admin                            *admin
+	l                                net.Listener
 }
 
 // New opens the installation, settles what a crash left, and listens. Errors
@@ -90,7 +93,9 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	})
 	d.sweep = sweep.New(cfg.sweeping(in, log))
 	d.events = event.New(event.Config{Meta: in.DB, Consumers: consumers(listeners{log: log}), Logger: log})
-	if d.jobs, err = cfg.queue(in, workers{sweep: d.sweep, files: files, events: d.events}, met, log); err != nil {
+	var scrubs *scrub.Worker
+	d.digest, scrubs = cfg.reading(in, files, func() bool { return d.api.Busy() }, log)
+	if d.jobs, err = cfg.queue(in, workers{sweep: d.sweep, digest: d.digest, scrub: scrubs, events: d.events}, met, log); err != nil {
 		return nil, at(StageConfig, err)
 	}
 	d.uploads = upload.New(upload.Config{
@@ -98,7 +103,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		Store: in.Stores[cfg.DefaultStore], Stores: in.Stores,
 		BootID: bootID(), MaxSize: cfg.MaxSize, AbandonAfter: cfg.AbandonAfter,
 		Instant: cfg.Instant, Sample: files.Sample, ClaimFailures: cfg.ClaimFailures,
-		Logger: log, Observe: met.Upload, Saved: met.Saved,
+		Logger: log, Observe: met.Upload, Saved: met.Saved, Committed: d.digest.Wake,
 	})
 	removed, err := d.uploads.Settle(ctx)
 	if err != nil {
@@ -151,7 +156,7 @@ func (d *Daemon) URL() string { return "http://" + d.l.Addr().String() }
 func (d *Daemon) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- d.api.Serve(d.l) }()
-	d.stopJobs, d.stopEvents = started(d.jobs.Run), started(d.events.Run)
+	d.stopJobs, d.stopDigest, d.stopEvents = started(d.jobs.Run), started(d.digest.Run), started(d.events.Run)
 	if d.admin != nil {
 		d.admin.serve()
 	}
@@ -197,7 +202,7 @@ func (d *Daemon) Close() error {
 	if d.admin != nil {
 		errs = append(errs, d.admin.close())
 	}
-	for _, stop := range []func(){d.stopEvents, d.stopJobs} {
+	for _, stop := range []func(){d.stopEvents, d.stopDigest, d.stopJobs} {
 		if stop != nil {
 			stop()
 		}

@@ -6,11 +6,12 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/digest"
 	"github.com/osproxy/osproxy/daemon/event"
-	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/metrics"
+	"github.com/osproxy/osproxy/daemon/scrub"
 	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -34,7 +35,8 @@ func kindNames() (names []string) {
 // workers are who does jobs.
 type workers struct {
 	sweep  *sweep.Sweeper
-	files  *file.Service
+	digest *digest.Worker
+	scrub  *scrub.Worker
 	events *event.Hub
 }
 
@@ -44,7 +46,9 @@ func (c *Config) handlers(w workers) []job.Handler {
 	return []job.Handler{
 		{Kind: protocol.JobExpire, Do: round(w.sweep, w.sweep.Expire), Backoff: again},
 		{Kind: protocol.JobSweep, Do: round(w.sweep, w.sweep.Sweep), Backoff: again},
-		scrubbing(w.files.Scrub, func(bool) {}),
+		{Kind: protocol.JobDigest, Do: w.digest.Do},
+		// A pass takes days, and a suspected content does not wait for its end.
+		{Kind: protocol.JobScrub, Do: job.With(w.scrub.Do), Concurrency: 2},
 		{Kind: protocol.JobEvent, Do: job.With(func(ctx context.Context, _ *job.Run, parked meta.ParkedEvent) error {
 			return redo(ctx, w.events, parked)
 		})},
@@ -56,6 +60,8 @@ func (c *Config) periodic() []job.Periodic {
 	return []job.Periodic{
 		{Job: meta.NewJob{Kind: protocol.JobExpire, Subject: everything}, Every: c.SweepInterval},
 		{Job: meta.NewJob{Kind: protocol.JobSweep, Subject: everything}, Every: c.SweepInterval},
+		{Job: digest.Job(), Every: digestInterval},
+		{Job: meta.NewJob{Kind: protocol.JobScrub, Subject: everything, Priority: protocol.PriorityIdle}, Every: c.Scrub.Period},
 	}
 }
 
@@ -89,23 +95,4 @@ func round(s *sweep.Sweeper, do func(context.Context) (sweep.Report, error)) fun
 		r.Progress(protocol.JobProgress{Done: int64(report.Expired + report.Abandoned + report.Deleted), Unit: "ended", Note: report.Held})
 		return err
 	}
-}
-
-// scrubbing is the handler of scrubs. Damage is what a scrub is for, and no
-// failure of it; found is told of each content that was read through.
-func scrubbing(scrub func(context.Context, meta.ContentID) error, found func(damaged bool)) job.Handler {
-	return job.Handler{Kind: protocol.JobScrub, Concurrency: 2, Do: job.With(func(ctx context.Context, r *job.Run, args meta.ScrubArgs) error {
-		err := scrub(ctx, args.Content)
-		damaged := protocol.KindOf(err) == protocol.KindContentCorrupt
-		if err != nil && !damaged {
-			return err
-		}
-		p := protocol.JobProgress{Done: 1, Unit: "contents"}
-		if damaged {
-			p.Note = "it is damaged"
-		}
-		r.Progress(p)
-		found(damaged)
-		return nil
-	})}
 }

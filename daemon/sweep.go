@@ -11,8 +11,11 @@ import (
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/pace"
+	"github.com/osproxy/osproxy/daemon/scrub"
 	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/daemon/upload"
+	"github.com/osproxy/osproxy/protocol"
 )
 
 // sweeping is how an installation is swept.
@@ -65,18 +68,29 @@ func Collect(ctx context.Context, cfg Config, clockIsRight bool, log *slog.Logge
 	return r, errors.Join(at(StageStore, settled), at(StageStore, parts), at(StageDatabase, err), at(StageDatabase, r.scrub(ctx, in, files, log)))
 }
 
-// scrub reads the contents whose scrub is due.
+// scrub reads the suspected contents.
 func (r *Collected) scrub(ctx context.Context, in *Installation, files *file.Service, log *slog.Logger) error {
-	h := scrubbing(files.Scrub, func(damaged bool) {
+	w := scrub.New(scrub.Config{Meta: in.DB, Read: files, Pace: pace.New(pace.Config{}), Logger: log, Scrubbed: func(damaged bool) {
 		r.Scrubbed++
 		if damaged {
 			r.Damaged++
 		}
-	})
-	h.Concurrency = 1
+	}})
+	h := job.Handler{Kind: protocol.JobScrub, Do: job.With(suspected(w))}
 	q, err := job.New(job.Config{Meta: in.DB, Handlers: []job.Handler{h}, Holder: meta.JobHolder{Name: rand.Text()}, Alone: true, Logger: log})
 	if err != nil {
 		return err
 	}
 	return q.RunDue(ctx)
+}
+
+// suspected does the scrubs of single contents. One of everything is left to
+// the daemon: nobody who frees room wants to wait for it.
+func suspected(w *scrub.Worker) func(context.Context, *job.Run, meta.ScrubArgs) error {
+	return func(ctx context.Context, r *job.Run, args meta.ScrubArgs) error {
+		if args.Content == 0 {
+			return job.Snooze(time.Minute)
+		}
+		return w.Do(ctx, r, args)
+	}
 }

@@ -18,10 +18,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/osproxy/osproxy/daemon"
+	"github.com/osproxy/osproxy/daemon/digest"
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/fsck"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/pace"
+	"github.com/osproxy/osproxy/daemon/scrub"
 	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
@@ -96,6 +99,13 @@ type world struct {
 	sweeping          func(verb string)
 	outcomes          map[string]int
 	saved             int64
+	digest            *digest.Worker
+	scrub             *scrub.Worker
+	// pacing runs before each piece that these two read. scrubbed and
+	// damagedContents count what scrubs read.
+	pacing                    func(ctx context.Context)
+	scrubbed, damagedContents atomic.Int32
+	committed                 int
 }
 
 // setup says how a world differs from the usual one: a local store, claims
@@ -143,7 +153,22 @@ func newWorld(t testing.TB, s setup) *world {
 		Meta: w.db, Minter: w.minter, Store: st, Stores: w.stores, BootID: "boot", Clock: w.clocks.Now, Logger: quiet,
 		Instant: s.instant, Sample: w.sample, ClaimFailures: s.failures,
 		Observe: func(o string) { w.outcomes[o]++ }, Saved: func(n int64) { w.saved += n },
+		Committed: func() { w.committed++ },
 	})
+	paced := pace.New(pace.Config{Rate: 1, Now: w.clocks.Now, Sleep: func(ctx context.Context, _ time.Duration) error {
+		if w.pacing != nil {
+			w.pacing(ctx)
+		}
+		return ctx.Err()
+	}})
+	must(t, paced.Wait(t.Context(), 1<<20)) // from now on all wait
+	w.digest = digest.New(digest.Config{Meta: w.db, Read: w.files, Stores: []string{"disk"}, Pace: paced, Logger: quiet})
+	w.scrub = scrub.New(scrub.Config{Meta: w.db, Read: w.files, Pace: paced, Now: w.clocks.Now, Logger: quiet, Scrubbed: func(damaged bool) {
+		w.scrubbed.Add(1)
+		if damaged {
+			w.damagedContents.Add(1)
+		}
+	}})
 	w.sweep = sweep.New(sweep.Config{
 		Meta: hooked{w.db, w}, Stores: w.stores, Grace: s.grace,
 		Clock: w.clocks.Now, Uptime: w.clocks.uptime, Logger: quiet,
@@ -394,21 +419,23 @@ func (w *world) round() (r daemon.Collected) {
 	var err error
 	r.Report, err = w.sweep.Round(w.t.Context())
 	must(w.t, err)
-	var damaged, scrubbed atomic.Int32
-	q, err := job.New(job.Config{Meta: w.db, Alone: true, Holder: meta.JobHolder{Name: "round"}, Logger: slog.New(slog.DiscardHandler),
-		Handlers: []job.Handler{daemon.Scrubbing(w.files.Scrub, func(bad bool) {
-			scrubbed.Add(1)
-			if bad {
-				damaged.Add(1)
-			}
-		})}})
-	must(w.t, err)
-	must(w.t, q.RunDue(w.t.Context()))
-	r.Scrubbed, r.Damaged = int(scrubbed.Load()), int(damaged.Load())
+	w.scrubbed.Store(0)
+	w.damagedContents.Store(0)
+	w.runDue(w.t.Context(), job.Handler{Kind: protocol.JobScrub, Do: job.With(w.scrub.Do)})
+	r.Scrubbed, r.Damaged = int(w.scrubbed.Load()), int(w.damagedContents.Load())
 	if r.Failed > 0 {
 		w.t.Fatalf("%d objects could not be deleted", r.Failed)
 	}
 	return r
+}
+
+// runDue runs the jobs of a kind that are due.
+func (w *world) runDue(ctx context.Context, h job.Handler) {
+	w.t.Helper()
+	q, err := job.New(job.Config{Meta: w.db, Alone: true, Holder: meta.JobHolder{Name: "round"}, Logger: slog.New(slog.DiscardHandler),
+		Handlers: []job.Handler{h}})
+	must(w.t, err)
+	must(w.t, q.RunDue(ctx))
 }
 
 // check is fsck --read-data.

@@ -47,6 +47,9 @@ var rules = []rule{
 	// Tokens are made and checked without HTTP: ospd token does it beside a running daemon.
 	{"daemon/token", []string{"protocol", "daemon/meta"}, nil},
 	{"daemon/event", []string{"protocol", "daemon/meta"}, nil},
+	{"daemon/pace", nil, nil},
+	{"daemon/digest", []string{"protocol", "daemon/meta", "daemon/file", "daemon/job", "daemon/pace", "daemon/sniff", "daemon/crashpoint"}, nil},
+	{"daemon/scrub", []string{"protocol", "daemon/meta", "daemon/file", "daemon/job", "daemon/pace", "daemon/crashpoint"}, nil},
 	{"daemon/sweep", []string{"protocol", "store", "daemon/meta"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/job", []string{"protocol", "daemon/meta", "daemon/once"}, nil},
 	{"daemon/fsck", []string{"protocol", "store", "daemon/meta", "daemon/layout"}, []string{"golang.org/x/sync/..."}},

@@ -41,6 +41,9 @@ const (
 	JobSweep JobKind = "sweep"
 	// JobExpire ends files and uploads whose time is over.
 	JobExpire JobKind = "expire"
+	// JobDigest computes what is to be known of contents besides their digest, and
+	// that where it is not known.
+	JobDigest JobKind = "digest"
 	// JobScrub reads contents and compares them with their records.
 	JobScrub JobKind = "scrub"
 	// JobEvent has a consumer handle an event that it failed at.
@@ -50,7 +53,7 @@ const (
 )
 
 // JobKinds are the kinds that this version knows.
-func JobKinds() []JobKind { return []JobKind{JobEvent, JobExpire, JobScrub, JobSweep} }
+func JobKinds() []JobKind { return []JobKind{JobDigest, JobEvent, JobExpire, JobScrub, JobSweep} }
 
 // JobState is where a job stands.
 type JobState string

@@ -189,6 +189,12 @@ func (r *requests) end() {
 	}
 }
 
+func (r *requests) some() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n > 0
+}
+
 // drain makes isDraining true and gives what is closed once no request is
 // being served. It may be called again.
 func (r *requests) drain() <-chan struct{} {

@@ -91,6 +91,9 @@ func (s *Server) Serve(l net.Listener) error {
 	return nil
 }
 
+// Busy reports whether a request is being served.
+func (s *Server) Busy() bool { return s.active.some() }
+
 // Drain ends the server gently: new requests are refused (503 draining, but
 // /healthz), those being served go on to their end, whole bodies included, then
 // the connections are closed. When ctx ends first, its error is returned,

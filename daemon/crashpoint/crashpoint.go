@@ -29,6 +29,11 @@ const (
 	PutStored      Point = "put.stored"
 	PutRecorded    Point = "put.recorded"
 
+	DigestRead     Point = "digest.read"
+	DigestRecorded Point = "digest.recorded"
+
+	ScrubSaved Point = "scrub.saved"
+
 	AbortRecorded  Point = "abort.recorded"
 	DeleteRecorded Point = "delete.recorded"
 )

@@ -3,8 +3,8 @@
 // It answers for every block: before the first byte of a block leaves, the
 // block matched what was recorded of it when it came in. Service is the front
 // door; Content (content.go) is a File's bytes for one request, verify.go how
-// a block is checked, BlockList (blocks.go) its block digests, and sample.go
-// what is read of a content for no File: for a claim, and by a scrub.
+// a block is checked, BlockList (blocks.go) its block digests. What is read of a
+// content for no File is in sample.go, for claims, and through.go, for jobs.
 package file
 
 import (

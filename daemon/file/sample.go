@@ -45,31 +45,6 @@ func (s *Service) Sample(ctx context.Context, mc meta.Content, ranges [][2]int64
 	return sm, nil
 }
 
-// Scrub reads a content from its first block to its last, until one is
-// damaged, which is recorded and is KindContentCorrupt. A content that is gone
-// is no error.
-func (s *Service) Scrub(ctx context.Context, id meta.ContentID) (err error) {
-	r, err := s.Through(ctx, id)
-	if err != nil {
-		return unlessGone(err)
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	for block := range r.Blocks() {
-		if err := r.Check(ctx, block); err != nil {
-			return unlessGone(err)
-		}
-	}
-	return nil
-}
-
-// unlessGone is nil for what was deleted meanwhile.
-func unlessGone(err error) error {
-	if protocol.KindOf(err) == protocol.KindNotFound {
-		return nil
-	}
-	return err
-}
-
 // blocksIn are the blocks that the ranges touch, ascending.
 func blocksIn(ranges [][2]int64) []int64 {
 	var blocks []int64

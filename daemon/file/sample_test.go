@@ -2,7 +2,6 @@ package file
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"testing"
@@ -73,30 +72,5 @@ func TestSampleOfRangesThatAreNone(t *testing.T) {
 	for _, r := range [][2]int64{{0, 101}, {-1, 1}, {100, 1}, {1, -1}} {
 		_, err := b.svc.Sample(t.Context(), mc, [][2]int64{r})
 		wantKind(t, err, protocol.KindRange)
-	}
-}
-
-func TestScrub(t *testing.T) {
-	data := noise(3*protocol.BlockSize + 5)
-	for _, kind := range []string{"local", "mem"} {
-		t.Run(kind, func(t *testing.T) {
-			b := newBench(t, kind, VerifyOff)
-			uid := b.put(data, protocol.BlockSize+1)
-			id := b.contentOf(uid).ID
-			must(t, b.svc.Scrub(t.Context(), id))
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel()
-			if err := b.svc.Scrub(ctx, id); !errors.Is(err, context.Canceled) {
-				t.Errorf("error is %v", err)
-			}
-			b.change(uid, 1, func(o []byte) []byte { o[len(o)-2] ^= 1; return o })
-			wantKind(t, b.svc.Scrub(t.Context(), id), protocol.KindContentCorrupt)
-			if mc := b.contentOf(uid); mc.State != meta.ContentDamaged {
-				t.Errorf("the content is %s", mc.State)
-			}
-			must(t, b.svc.Delete(t.Context(), owner, uid))
-			must(t, b.svc.Scrub(t.Context(), id)) // gone
-			must(t, b.svc.Scrub(t.Context(), b.contentOf(b.put(nil)).ID))
-		})
 	}
 }

@@ -112,6 +112,7 @@ func (s *Service) FinishClaim(ctx context.Context, owner protocol.Owner, uid pro
 	}
 	s.sessions.forget(uid, 0)
 	s.cfg.Observe("instant")
+	s.cfg.Committed()
 	s.cfg.Saved(f.Size)
 	return f, nil
 }

@@ -36,6 +36,7 @@ func (s *Service) Commit(ctx context.Context, owner protocol.Owner, uid protocol
 		case err == nil:
 			s.sessions.forget(uid, up.Blob)
 			s.cfg.Observe("committed")
+			s.cfg.Committed()
 			return f, false, nil
 		case errors.Is(err, meta.ErrGenChanged), protocol.KindOf(err) == protocol.KindCommitted:
 			if ctx.Err() != nil {

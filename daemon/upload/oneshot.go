@@ -95,6 +95,7 @@ func (s *Service) putFile(ctx context.Context, owner protocol.Owner, f NewFile, 
 	}
 	crashpoint.Hit(crashpoint.PutRecorded)
 	s.cfg.Observe("put")
+	s.cfg.Committed()
 	return r, nil
 }
 

@@ -62,6 +62,8 @@ type Config struct {
 	// Observe is told what became of each upload: "begun", "committed",
 	// "instant", "aborted", "put". It may be nil.
 	Observe func(outcome string)
+	// Committed is told that a file was committed. It may be nil.
+	Committed func()
 	// Saved is told how many bytes an instant upload did not have to send. It
 	// may be nil.
 	Saved func(bytes int64)
@@ -133,6 +135,9 @@ func New(cfg Config) *Service {
 	}
 	if cfg.Once == nil {
 		cfg.Once = once.NewKeys(cfg.Meta)
+	}
+	if cfg.Committed == nil {
+		cfg.Committed = func() {}
 	}
 	if cfg.Saved == nil {
 		cfg.Saved = func(int64) {}
