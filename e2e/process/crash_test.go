@@ -4,12 +4,14 @@ package process
 
 import (
 	"bytes"
+	"crypto/md5"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/osproxy/osproxy/e2e/harness"
 	"github.com/osproxy/osproxy/protocol"
@@ -19,9 +21,10 @@ import (
 const crashEnv = "OSPD_CRASH_AT"
 
 // TestDeathAtEveryNamedStep lets a daemon die at each named step of a put, a
-// part, a commit, an abort and a deletion, at the first, second and third
-// passing of it, and holds it to its word: what was answered is there and
-// whole, what was not is there whole or not at all, and fsck finds nothing.
+// part, a commit, an abort, a deletion and the work after them, at the first,
+// second and third passing of it, and holds it to its word: what was answered is
+// there and whole, what was not is there whole or not at all, and fsck finds
+// nothing.
 func TestDeathAtEveryNamedStep(t *testing.T) {
 	mortal, err := harness.Build(t.TempDir(), "crashpoints")
 	if err != nil {
@@ -86,11 +89,19 @@ func dieAt(t *testing.T, mortal harness.Binaries, point string) (died bool) {
 	d := harness.StartDaemon(t, mortal, t.TempDir())
 	w := &workload{t: t, files: map[protocol.UID][]byte{}, unsure: map[protocol.UID][]byte{}}
 	w.prepare(d.API())
+	// Nothing is due when the next one starts: it dies over what comes then.
+	later := strings.HasPrefix(point, "digest.")
+	if later {
+		w.awaitSums(d.API())
+	}
 	if exit := d.Stop(); exit != 0 {
 		t.Fatalf("ospd left with %d", exit)
 	}
 	d.Start(crashEnv + "=" + point)
 	w.run(d.API())
+	if later {
+		w.awaitSums(d.API())
+	}
 	died = w.stopped
 	if !died {
 		d.Kill()
@@ -101,8 +112,33 @@ func dieAt(t *testing.T, mortal harness.Binaries, point string) (died bool) {
 	d.Start()
 	w.check(d.API())
 	w.finish(d.API())
+	if later {
+		w.awaitSums(d.API())
+	}
 	stopClean(t, d)
 	return died
+}
+
+// awaitSums waits until the daemon has computed the sums of all files, or has
+// died over it.
+func (w *workload) awaitSums(api *harness.API) {
+	w.t.Helper()
+	for uid, data := range w.files {
+		want := fmt.Sprintf("%x", md5.Sum(data))
+		for known := false; !known && !w.stopped; {
+			ans := api.Do("GET", "/v1/files/"+uid.String(), nil, 0)
+			if !w.answered(ans, http.StatusOK) {
+				return
+			}
+			f := api.MustFile(ans, http.StatusOK)
+			if known = f.MD5 != nil; known && *f.MD5 != want {
+				w.t.Errorf("the MD5 of %s is %s, want %s", uid, *f.MD5, want)
+			}
+			if !known {
+				time.Sleep(20 * time.Millisecond)
+			}
+		}
+	}
 }
 
 // workload does one of everything and keeps a log of what was answered. It
