@@ -18,6 +18,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/webhook"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store/open"
 )
@@ -62,6 +63,8 @@ type Config struct {
 	AbandonAfter time.Duration `koanf:"abandon_after"`
 	// Events is how events are kept.
 	Events EventsConfig `koanf:"events"`
+	// Webhooks is where webhooks may lead, and how long they are tried.
+	Webhooks WebhooksConfig `koanf:"webhooks"`
 	// Jobs is how the daemon works on jobs.
 	Jobs JobsConfig `koanf:"jobs"`
 	// Digests is what is computed of contents once they are there.
@@ -94,7 +97,7 @@ func DefaultConfig() Config {
 
 		Instant: meta.ScopeOwner, ClaimFailures: 10,
 		SweepInterval: time.Minute, Grace: time.Hour, AbandonAfter: 7 * 24 * time.Hour,
-		Events:  EventsConfig{Retention: 7 * 24 * time.Hour},
+		Events: EventsConfig{Retention: 7 * 24 * time.Hour}, Webhooks: WebhooksConfig{GiveUpAfter: webhook.DefaultGiveUpAfter},
 		Digests: DigestConfig{Stores: digestLocal, Rate: 64 << 20},
 		Scrub:   ScrubConfig{Period: 30 * 24 * time.Hour, Rate: 32 << 20},
 	}
@@ -232,6 +235,9 @@ func (c *Config) checkTimes() error {
 	}
 	if c.Events.Retention < time.Hour {
 		return fmt.Errorf("events.retention: %s is less than an hour", c.Events.Retention)
+	}
+	if c.Webhooks.GiveUpAfter < time.Minute {
+		return fmt.Errorf("webhooks.give_up_after: %s is less than a minute", c.Webhooks.GiveUpAfter)
 	}
 	if c.MaxSize < 0 {
 		return fmt.Errorf("max_size: %d is negative", c.MaxSize)

@@ -9,6 +9,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/event"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/webhook"
 )
 
 // EventsConfig is how events are kept.
@@ -28,6 +29,13 @@ type listeners struct {
 func consumers(l listeners) []event.Consumer {
 	return []event.Consumer{
 		tellingOfDamage(l.log),
+	}
+}
+
+// followers are the consumers that keep their own cursor.
+func followers(hooks *webhook.Service) []event.Follower {
+	return []event.Follower{
+		{Name: meta.FanOutConsumer, Step: hooks.FanOut},
 	}
 }
 

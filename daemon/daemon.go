@@ -27,6 +27,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/scrub"
 	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/daemon/upload"
+	"github.com/osproxy/osproxy/daemon/webhook"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -39,6 +40,7 @@ type Daemon struct {
 	sweep   *sweep.Sweeper
 	jobs    *job.Queue
 	events  *event.Hub
+	sender  *webhook.Sender
 	digest  *digest.Worker
 	// stopEvents, stopDigest and stopJobs end the hub, who has digest jobs made,
 	// and the queue, and wait for them; nil while they do not run.
@@ -92,10 +94,11 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		Corrupt: func(file.Corruption) { met.Corrupt() },
 	})
 	d.sweep = sweep.New(cfg.sweeping(in, log))
-	d.events = event.New(event.Config{Meta: in.DB, Consumers: consumers(listeners{log: log}), Logger: log})
+	hooks := d.webhooks(version, met.Webhook)
+	d.events = event.New(event.Config{Meta: in.DB, Consumers: consumers(listeners{log: log}), Followers: followers(hooks), Logger: log})
 	var scrubs *scrub.Worker
 	d.digest, scrubs = cfg.reading(in, files, func() bool { return d.api.Busy() }, log)
-	if d.jobs, err = cfg.queue(in, workers{sweep: d.sweep, digest: d.digest, scrub: scrubs, events: d.events}, met, log); err != nil {
+	if d.jobs, err = cfg.queue(in, workers{sweep: d.sweep, digest: d.digest, scrub: scrubs, events: d.events, webhooks: hooks}, met, log); err != nil {
 		return nil, at(StageConfig, err)
 	}
 	d.uploads = upload.New(upload.Config{
@@ -206,6 +209,9 @@ func (d *Daemon) Close() error {
 		if stop != nil {
 			stop()
 		}
+	}
+	if d.sender != nil {
+		d.sender.Close()
 	}
 	if d.uploads != nil {
 		errs = append(errs, d.uploads.Close())

@@ -2,8 +2,11 @@ package daemon
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -137,5 +140,49 @@ func TestParkedEventIsDoneAsAJob(t *testing.T) {
 	}
 	if err := redo(t.Context(), hub, meta.ParkedEvent{Consumer: "gone", Event: message}); !errors.Is(err, event.ErrNoConsumer) {
 		t.Errorf("of a consumer that is gone: %v", err)
+	}
+}
+
+// TestWebhookIsSent: what happens in a running daemon arrives where a webhook
+// leads, and is not sent where the configuration does not allow it.
+func TestWebhookIsSent(t *testing.T) {
+	got := make(chan protocol.Event, 10)
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var e protocol.Event
+		if err := json.NewDecoder(r.Body).Decode(&e); err != nil {
+			t.Error(err)
+		}
+		got <- e
+	}))
+	defer s.Close()
+	for _, allowed := range []bool{false, true} {
+		cfg := config(t)
+		cfg.Webhooks.AllowPrivate, cfg.Webhooks.AllowHTTP, cfg.Webhooks.AnyPort = allowed, true, true
+		d, stop := running(t, cfg)
+		until(t, "know the consumer", func() bool {
+			_, _, err := d.in.DB.FanOut(t.Context())
+			return err == nil
+		})
+		w, err := d.in.DB.CreateWebhook(t.Context(), meta.Webhook{Owner: "ann", URL: s.URL, Secret: []byte("k"), Kinds: protocol.EventKinds()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		uid := putText(t, d, "text/plain", "abc")
+		if allowed {
+			if e := <-got; *e.Data.UID != uid || e.Type != protocol.EventFileCommitted {
+				t.Errorf("%+v", e)
+			}
+		} else {
+			until(t, "refuse", func() bool {
+				read, err := d.in.DB.Webhook(t.Context(), "ann", w.ID)
+				return err == nil && strings.Contains(read.Error, "may not reach")
+			})
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(got); n != 0 {
+		t.Errorf("%d more arrived", n)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/metrics"
 	"github.com/osproxy/osproxy/daemon/scrub"
 	"github.com/osproxy/osproxy/daemon/sweep"
+	"github.com/osproxy/osproxy/daemon/webhook"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -34,10 +35,11 @@ func kindNames() (names []string) {
 
 // workers are who does jobs.
 type workers struct {
-	sweep  *sweep.Sweeper
-	digest *digest.Worker
-	scrub  *scrub.Worker
-	events *event.Hub
+	sweep    *sweep.Sweeper
+	digest   *digest.Worker
+	scrub    *scrub.Worker
+	events   *event.Hub
+	webhooks *webhook.Service
 }
 
 // handlers are all kinds of jobs there are. docs/jobs.md tells of each.
@@ -51,6 +53,9 @@ func (c *Config) handlers(w workers) []job.Handler {
 		{Kind: protocol.JobScrub, Do: job.With(w.scrub.Do), Concurrency: 2},
 		{Kind: protocol.JobEvent, Do: job.With(func(ctx context.Context, _ *job.Run, parked meta.ParkedEvent) error {
 			return redo(ctx, w.events, parked)
+		})},
+		{Kind: protocol.JobNotify, Concurrency: 8, Do: job.With(func(ctx context.Context, _ *job.Run, args meta.NotifyArgs) error {
+			return w.webhooks.Notify(ctx, args.Webhook)
 		})},
 	}
 }

@@ -20,7 +20,8 @@ import (
 
 // sweeping is how an installation is swept.
 func (c *Config) sweeping(in *Installation, log *slog.Logger) sweep.Config {
-	return sweep.Config{Meta: in.DB, Stores: in.Stores, Grace: c.Grace, AbandonAfter: c.AbandonAfter, KeepEvents: c.Events.Retention, Logger: log}
+	return sweep.Config{Meta: in.DB, Stores: in.Stores, Grace: c.Grace, AbandonAfter: c.AbandonAfter, KeepEvents: c.Events.Retention,
+		GiveUpAfter: c.Webhooks.GiveUpAfter, Logger: log}
 }
 
 // Collected is what Collect did.

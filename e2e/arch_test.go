@@ -47,6 +47,7 @@ var rules = []rule{
 	// Tokens are made and checked without HTTP: ospd token does it beside a running daemon.
 	{"daemon/token", []string{"protocol", "daemon/meta"}, nil},
 	{"daemon/event", []string{"protocol", "daemon/meta"}, nil},
+	{"daemon/webhook", []string{"protocol", "daemon/meta"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/pace", nil, nil},
 	{"daemon/digest", []string{"protocol", "daemon/meta", "daemon/file", "daemon/job", "daemon/pace", "daemon/sniff", "daemon/crashpoint"}, nil},
 	{"daemon/scrub", []string{"protocol", "daemon/meta", "daemon/file", "daemon/job", "daemon/pace", "daemon/crashpoint"}, nil},
@@ -103,6 +104,7 @@ var forbidden = []struct {
 	{"daemon/token", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/sweep", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/event", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
+	{"daemon/webhook", []string{"database/sql"}, "what is sent knows no tables"},
 	{"daemon/job", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/fsck", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/meta", []string{"net/http"}, "a database knows no HTTP"},

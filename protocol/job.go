@@ -53,7 +53,9 @@ const (
 )
 
 // JobKinds are the kinds that this version knows.
-func JobKinds() []JobKind { return []JobKind{JobDigest, JobEvent, JobExpire, JobScrub, JobSweep} }
+func JobKinds() []JobKind {
+	return []JobKind{JobDigest, JobEvent, JobExpire, JobNotify, JobScrub, JobSweep}
+}
 
 // JobState is where a job stands.
 type JobState string

@@ -10,7 +10,7 @@ import (
 const timerAhead = time.Hour
 
 // timers are the times from which something is waited for; jobs have such too,
-// and answers, which have no id.
+// and deliveries and answers, which have no id.
 var timers = [...]struct{ find, restart string }{
 	{`SELECT id FROM blobs WHERE state = 'doomed' AND doomed_at > ? LIMIT ?`, `UPDATE blobs SET doomed_at = ? WHERE id = ? AND state = 'doomed'`},
 	{`SELECT id FROM blobs WHERE state = 'gone' AND gone_at > ? LIMIT ?`, `UPDATE blobs SET gone_at = ? WHERE id = ? AND state = 'gone'`},
@@ -47,6 +47,12 @@ func (db *DB) RestartTimers(ctx context.Context, limit int) (n int, err error) {
 			return err
 		}
 		n += jobs
+		waiting, err := t.exec(`UPDATE deliveries SET created_at = ? WHERE (webhook_id, number) IN
+			(SELECT webhook_id, number FROM deliveries WHERE state = 'pending' AND created_at > ? LIMIT ?)`, t.now, t.now+timerAhead.Milliseconds(), limit-n)
+		if err != nil {
+			return err
+		}
+		n += int(waiting)
 		answers, err := t.exec(`UPDATE idempotency SET created_at = ? WHERE (owner, key) IN
 			(SELECT owner, key FROM idempotency WHERE created_at > ? LIMIT ?)`, t.now, t.now+timerAhead.Milliseconds(), limit-n)
 		n += int(answers)

@@ -27,6 +27,7 @@ type Metrics struct {
 	corrupt  prometheus.Counter
 	storeOps *prometheus.HistogramVec
 	jobs     *prometheus.HistogramVec
+	webhooks *prometheus.CounterVec
 }
 
 // New makes the collectors and registers them. It panics where one of them is
@@ -60,8 +61,10 @@ func New(reg prometheus.Registerer) *Metrics {
 		jobs: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ospd_job_attempt_duration_seconds",
 			Help:    "Attempts at jobs, by kind and how they ended: done, failed, hopeless, snoozed or cancelled.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 8, 8)}, []string{"kind", "result"}),
+		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ospd_webhook_messages_total",
+			Help: "Messages sent to webhooks, by what became of them: delivered, failed (it is sent again) or dead."}, []string{"outcome"}),
 	}
-	reg.MustRegister(m.requests, m.duration, m.inFlight, m.errors, m.auth, m.received, m.sent, m.uploads, m.saved, m.corrupt, m.storeOps, m.jobs)
+	reg.MustRegister(m.requests, m.duration, m.inFlight, m.errors, m.auth, m.received, m.sent, m.uploads, m.saved, m.corrupt, m.storeOps, m.jobs, m.webhooks)
 	return m
 }
 
@@ -114,3 +117,7 @@ func (m *Metrics) Store(name string) func(op string, err error, took time.Durati
 func (m *Metrics) Job(kind protocol.JobKind, result string, took time.Duration) {
 	m.jobs.WithLabelValues(string(kind), result).Observe(took.Seconds())
 }
+
+// Webhook counts what became of a message: "delivered", "failed" or "dead". It
+// fits webhook.Config.Observe.
+func (m *Metrics) Webhook(outcome string) { m.webhooks.WithLabelValues(outcome).Inc() }

@@ -255,5 +255,8 @@ func (r *round) prune(ctx context.Context, now time.Time) error {
 		repeat(ctx, &r.report.Pruned, func(limit int) (int, error) { return r.cfg.Meta.Prune(ctx, before, limit) }),
 		repeat(ctx, &r.report.Pruned, func(limit int) (int, error) {
 			return r.cfg.Meta.PruneEvents(ctx, now, r.cfg.KeepEvents, limit)
+		}),
+		repeat(ctx, &r.report.Pruned, func(limit int) (int, error) {
+			return r.cfg.Meta.PruneWebhooks(ctx, now.Add(-r.cfg.GiveUpAfter-giveUpSlack), now.Add(-keepDead), limit)
 		}))
 }

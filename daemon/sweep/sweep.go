@@ -35,6 +35,7 @@ type Records interface {
 	RemoveTombstones(ctx context.Context, blobs []meta.BlobID) error
 	Prune(ctx context.Context, before time.Time, limit int) (int, error)
 	PruneEvents(ctx context.Context, now time.Time, keep time.Duration, limit int) (int, error)
+	PruneWebhooks(ctx context.Context, waiting, dead time.Time, limit int) (int, error)
 }
 
 // Config is what a Sweeper needs.
@@ -50,6 +51,8 @@ type Config struct {
 	// KeepEvents is how long events stay that all consumers have handled, 7 days
 	// when 0.
 	KeepEvents time.Duration
+	// GiveUpAfter is how long an event is on its way to a webhook, 3 days when 0.
+	GiveUpAfter time.Duration
 	// Alone: no other process writes to the stores, and none that was cut off
 	// can. Every object of a tombstone is then deleted again at once, not only
 	// when its day is over.
@@ -68,6 +71,11 @@ type Config struct {
 const (
 	defaultAbandonAfter = 7 * 24 * time.Hour
 	defaultKeepEvents   = 7 * 24 * time.Hour
+	defaultGiveUpAfter  = 3 * 24 * time.Hour
+	// giveUpSlack is how much longer an event may wait that was never tried.
+	giveUpSlack = time.Hour
+	// keepDead is how long what webhooks were not sent can be replayed.
+	keepDead = 30 * 24 * time.Hour
 	// keepRows is how long tombstones stay, and the rows of what has ended.
 	keepRows = 24 * time.Hour
 	// batch bounds the rows of one transaction.
@@ -121,6 +129,9 @@ type Sweeper struct {
 func New(cfg Config) *Sweeper {
 	if cfg.AbandonAfter <= 0 {
 		cfg.AbandonAfter = defaultAbandonAfter
+	}
+	if cfg.GiveUpAfter <= 0 {
+		cfg.GiveUpAfter = defaultGiveUpAfter
 	}
 	if cfg.KeepEvents <= 0 {
 		cfg.KeepEvents = defaultKeepEvents

@@ -122,6 +122,9 @@ func (i *idle) Tombstones(context.Context, time.Time, *meta.Blob, int) ([]meta.B
 	return nil, i.fail
 }
 func (i *idle) Prune(context.Context, time.Time, int) (int, error) { return 0, i.fail }
+func (i *idle) PruneWebhooks(context.Context, time.Time, time.Time, int) (int, error) {
+	return 0, i.fail
+}
 func (i *idle) PruneEvents(context.Context, time.Time, time.Duration, int) (int, error) {
 	return 0, i.fail
 }

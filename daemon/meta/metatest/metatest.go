@@ -30,7 +30,7 @@ func Run(t *testing.T, open Open) {
 		{"content", contentTests}, {"file", fileTests}, {"idempotency", idempotencyTests}, {"owner", ownerTests}, {"fsck", fsckTests},
 		{"claim", claimTests}, {"sweep", sweepTests}, {"expiry", expiryTests}, {"token", tokenTests}, {"quota", quotaTests},
 		{"scrub", scrubTests}, {"job", jobTests}, {"job ends", jobEndTests}, {"periodic", periodicTests},
-		{"event", eventTests}, {"numbering", numberingTests}, {"consumer", consumerTests},
+		{"event", eventTests}, {"numbering", numberingTests}, {"consumer", consumerTests}, {"webhook", webhookTests}, {"delivery", deliveryTests},
 		{"findings", findingsTests}, {"fill", fillTests}, {"verified", verifiedTests},
 	}
 	for _, g := range groups {

@@ -67,7 +67,8 @@ CREATE TABLE consumers (
 ) STRICT;
 
 -- A webhook gets the events of its kinds that come after since: those of its
--- owner, or with everything = 1 all. kinds are separated by spaces. A removed
+-- owner, or with everything = 1 all. kinds are separated by spaces. failures
+-- counts those since something arrived; none is sent before retry_at. A removed
 -- one stays until its deliveries were removed, some at a time.
 CREATE TABLE webhooks (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -80,6 +81,8 @@ CREATE TABLE webhooks (
     state        TEXT NOT NULL CHECK (state IN ('active', 'removed')),
     since        INTEGER NOT NULL,
     delivered    INTEGER NOT NULL DEFAULT 0,
+    failures     INTEGER NOT NULL DEFAULT 0,
+    retry_at     INTEGER NOT NULL DEFAULT 0,
     created_at   INTEGER NOT NULL,
     delivered_at INTEGER,
     failed_at    INTEGER,
@@ -90,8 +93,7 @@ CREATE INDEX webhooks_removed ON webhooks (id) WHERE state = 'removed';
 
 -- An event on its way to a webhook; the row goes when it has arrived. Those of
 -- one uid (0 for none) go in order of number: one is sent only when none before
--- it is pending. Whoever sends takes the row by putting off due_at to the end
--- of his lease and raising fence.
+-- it is pending.
 CREATE TABLE deliveries (
     webhook_id INTEGER NOT NULL REFERENCES webhooks (id),
     number     INTEGER NOT NULL,
@@ -101,7 +103,6 @@ CREATE TABLE deliveries (
     state      TEXT NOT NULL CHECK (state IN ('pending', 'dead')),
     due_at     INTEGER NOT NULL,
     attempts   INTEGER NOT NULL DEFAULT 0,
-    fence      INTEGER NOT NULL DEFAULT 0,
     error      TEXT,
     created_at INTEGER NOT NULL,
     dead_at    INTEGER,
@@ -110,5 +111,6 @@ CREATE TABLE deliveries (
 ) STRICT;
 CREATE INDEX deliveries_due ON deliveries (webhook_id, due_at) WHERE state = 'pending';
 CREATE INDEX deliveries_lane ON deliveries (webhook_id, uid, number) WHERE state = 'pending';
+CREATE INDEX deliveries_waiting ON deliveries (created_at) WHERE state = 'pending';
 CREATE INDEX deliveries_dead ON deliveries (webhook_id, dead_at) WHERE state = 'dead';
 CREATE INDEX deliveries_old ON deliveries (dead_at) WHERE state = 'dead';
