@@ -83,6 +83,8 @@ func TestRefusedConfigs(t *testing.T) {
 		"reads sometimes":           {"verify_reads: sometimes", "always"},
 		"no time to drain":          {"drain_timeout: 0s", "drain_timeout"},
 		"not a time":                {"drain_timeout: soon", "drain_timeout"},
+		"a job of no kind":          {"jobs: {concurrency: {frob: 2}}", "expire"},
+		"no jobs at once":           {"jobs: {concurrency: {scrub: 0}}", "jobs.concurrency.scrub"},
 		"a negative size":           {"max_size: -1", "max_size"},
 		"digests of what":           {"digests: {stores: some}", "digests.stores"},
 		"a negative rate":           {"digests: {rate: -1}", "digests.rate"},

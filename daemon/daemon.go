@@ -24,6 +24,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/metrics"
+	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/daemon/scrub"
 	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/daemon/upload"
@@ -98,14 +99,15 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	d.events = event.New(event.Config{Meta: in.DB, Consumers: consumers(listeners{log: log}), Followers: followers(hooks), Logger: log})
 	var scrubs *scrub.Worker
 	d.digest, scrubs = cfg.reading(in, files, func() bool { return d.api.Busy() }, log)
-	if d.jobs, err = cfg.queue(in, workers{sweep: d.sweep, digest: d.digest, scrub: scrubs, events: d.events, webhooks: hooks}, met, log); err != nil {
+	if d.jobs, err = cfg.queue(in, workers{db: in.DB, sweep: d.sweep, digest: d.digest, scrub: scrubs, events: d.events, webhooks: hooks}, met, log); err != nil {
 		return nil, at(StageConfig, err)
 	}
+	keys := once.NewKeys(in.DB)
 	d.uploads = upload.New(upload.Config{
 		Meta: in.DB, Minter: minter,
 		Store: in.Stores[cfg.DefaultStore], Stores: in.Stores,
 		BootID: bootID(), MaxSize: cfg.MaxSize, AbandonAfter: cfg.AbandonAfter,
-		Instant: cfg.Instant, Sample: files.Sample, ClaimFailures: cfg.ClaimFailures,
+		Instant: cfg.Instant, Sample: files.Sample, ClaimFailures: cfg.ClaimFailures, Once: keys,
 		Logger: log, Observe: met.Upload, Saved: met.Saved, Committed: d.digest.Wake,
 	})
 	removed, err := d.uploads.Settle(ctx)
@@ -122,7 +124,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		return nil, at(StageListener, err)
 	}
 	served := api.Config{
-		Uploads: d.uploads, Files: files, Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
+		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, requests(files), keys), Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
 		Capabilities: d.capabilities(version), Tokens: tokens,
 	}
 	if local {

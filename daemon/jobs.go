@@ -35,6 +35,7 @@ func kindNames() (names []string) {
 
 // workers are who does jobs.
 type workers struct {
+	db       *meta.DB
 	sweep    *sweep.Sweeper
 	digest   *digest.Worker
 	scrub    *scrub.Worker
@@ -50,7 +51,7 @@ func (c *Config) handlers(w workers) []job.Handler {
 		{Kind: protocol.JobSweep, Do: round(w.sweep, w.sweep.Sweep), Backoff: again},
 		{Kind: protocol.JobDigest, Do: w.digest.Do},
 		// A pass takes days, and a suspected content does not wait for its end.
-		{Kind: protocol.JobScrub, Do: job.With(w.scrub.Do), Concurrency: 2},
+		{Kind: protocol.JobScrub, Do: job.With(ofFiles(w.db, w.scrub.Do)), Concurrency: 2},
 		{Kind: protocol.JobEvent, Do: job.With(func(ctx context.Context, _ *job.Run, parked meta.ParkedEvent) error {
 			return redo(ctx, w.events, parked)
 		})},

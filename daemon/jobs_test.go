@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,4 +114,90 @@ func openMeta(t *testing.T) *meta.DB {
 		}
 	})
 	return db
+}
+
+// TestRequests: who may ask for which job, and what it is about then.
+func TestRequests(t *testing.T) {
+	db := openMeta(t)
+	files := file.New(file.Config{Meta: db, Logger: quiet()})
+	f, err := db.PutFile(t.Context(), meta.NewFile{FileFields: meta.FileFields{Owner: "ann", Name: "f"}, UID: 1 << 40, CommittedAt: time.Now(), ETag: `"e"`}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := `{"file":"` + f.UID.String() + `"}`
+	ann, bob, admin := job.Caller{Owner: "ann"}, job.Caller{Owner: "bob"}, job.Caller{Owner: "root", All: true}
+	for _, tt := range []struct {
+		kind   protocol.JobKind
+		caller job.Caller
+		args   string
+		fails  protocol.Kind
+		want   meta.NewJob
+	}{
+		{kind: protocol.JobScrub, caller: ann, args: own, want: meta.NewJob{Owner: "ann", Subject: "file/" + f.UID.String(), Args: json.RawMessage(own)}},
+		{kind: protocol.JobScrub, caller: bob, args: own, fails: protocol.KindNotFound},
+		{kind: protocol.JobScrub, caller: admin, args: own, fails: protocol.KindNotFound},
+		{kind: protocol.JobScrub, caller: ann, args: `{}`, fails: protocol.KindForbidden},
+		{kind: protocol.JobScrub, caller: admin, args: `{}`, want: meta.NewJob{Subject: "all"}},
+		{kind: protocol.JobScrub, caller: admin, args: `{"content":1}`, fails: protocol.KindBadRequest},
+		{kind: protocol.JobSweep, caller: ann, args: `{}`, fails: protocol.KindForbidden},
+		{kind: protocol.JobSweep, caller: admin, args: `{}`, want: meta.NewJob{Subject: "all"}},
+		{kind: protocol.JobSweep, caller: admin, args: own, fails: protocol.KindBadRequest},
+		{kind: protocol.JobExpire, caller: admin, args: `{}`, want: meta.NewJob{Subject: "all"}},
+	} {
+		got, err := requests(files)[tt.kind](t.Context(), tt.caller, json.RawMessage(tt.args))
+		if protocol.KindOf(err) != tt.fails {
+			t.Errorf("%s by %s of %s: %v", tt.kind, tt.caller.Owner, tt.args, err)
+		}
+		if tt.want.Kind = tt.kind; err == nil && (got.Kind != tt.kind || got.Owner != tt.want.Owner || got.Subject != tt.want.Subject || string(got.Args) != string(tt.want.Args)) {
+			t.Errorf("%s by %s of %s is %+v, want %+v", tt.kind, tt.caller.Owner, tt.args, got, tt.want)
+		}
+	}
+	for kind := range requests(files) {
+		if !slices.Contains(protocol.JobKinds(), kind) {
+			t.Errorf("%s is asked for, and no kind", kind)
+		}
+	}
+}
+
+// TestScrubOfAFile: by its owner's name the content is found, and a file that
+// is gone is none to be read.
+func TestScrubOfAFile(t *testing.T) {
+	db := openMeta(t)
+	f, err := db.PutFile(t.Context(), meta.NewFile{FileFields: meta.FileFields{Owner: "ann", Name: "f"}, UID: 1 << 40, CommittedAt: time.Now(), ETag: `"e"`}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, content, err := db.Content(t.Context(), "ann", f.UID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		owner protocol.Owner
+		uid   protocol.UID
+		want  meta.ContentID
+	}{{"ann", f.UID, content.ID}, {"bob", f.UID, 0}, {"ann", f.UID + 1, 0}} {
+		n, err := meta.FileScrub(tt.owner, tt.uid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, _, err := db.Enqueue(t.Context(), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read meta.ContentID
+		h := job.Handler{Kind: protocol.JobScrub, Do: job.With(ofFiles(db, func(_ context.Context, _ *job.Run, args meta.ScrubArgs) error {
+			read = args.Content
+			return nil
+		}))}
+		q, err := job.New(job.Config{Meta: db, Handlers: []job.Handler{h}, Holder: meta.JobHolder{Name: "one"}, Logger: quiet()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.RunDue(t.Context()); err != nil || read != tt.want {
+			t.Errorf("%s's %s: read %d, %v", tt.owner, tt.uid, read, err)
+		}
+		if j, err := db.Job(t.Context(), tt.owner, id); err != nil || j.State != protocol.JobDone {
+			t.Errorf("the job is %+v, %v", j, err)
+		}
+	}
 }

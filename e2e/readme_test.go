@@ -93,10 +93,13 @@ func checkCommand(t *testing.T, document string, helps map[string]string, progra
 }
 
 // verbWords are the words that name a verb: two for those that have verbs of
-// their own, and for help and its topic.
+// their own, and for help and its topic; three below admin.
 func verbWords(verb string, rest []string) []string {
 	if len(rest) > 0 && slices.Contains([]string{"help", "profile", "token", "transfers"}, verb) {
 		return []string{verb, rest[0]}
+	}
+	if len(rest) > 1 && verb == "admin" {
+		return []string{verb, rest[0], rest[1]}
 	}
 	return []string{verb}
 }

@@ -135,8 +135,10 @@ func verbOf(args []string) (verb string, rest []string) {
 		case slices.Contains(withValue, args[i]):
 			i++
 		case strings.HasPrefix(args[i], "-"):
-		case verb == "" && (args[i] == "transfers" || args[i] == "profile"):
+		case verb == "" && (args[i] == "transfers" || args[i] == "profile" || args[i] == "admin"):
 			verb = args[i]
+		case verb == "admin":
+			verb += " " + args[i]
 		case verb == "":
 			return args[i], args[i+1:]
 		default:

@@ -17,7 +17,7 @@ import (
 func constants(t *testing.T, typeName string) []string {
 	t.Helper()
 	var values []string
-	for _, name := range []string{"error.go", "route.go", "token.go"} {
+	for _, name := range []string{"error.go", "route.go", "token.go", "job.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // JobID names a job: decimal text on the wire, a string in JSON, counted from 1.
@@ -119,7 +120,7 @@ type JobProgress struct {
 	Total *int64 `json:"total"`
 	// Unit is what is counted: "bytes", "files".
 	Unit string `json:"unit"`
-	// Note is a word about it for people.
+	// Note is a word about it for people, "" for none.
 	Note string `json:"note"`
 }
 
@@ -128,16 +129,17 @@ type Job struct {
 	ID    JobID    `json:"id"`
 	Kind  JobKind  `json:"kind"`
 	State JobState `json:"state"`
-	// Owner is whose job it is; the daemon's own have none ("").
-	Owner Owner `json:"owner"`
+	// Owner is whose job it is, nil for the daemon's own.
+	Owner *Owner `json:"owner"`
 	// Args are as the kind has them.
 	Args json.RawMessage `json:"args"`
-	// Subject names what the job is about, "" where any number of them may
+	// Subject names what the job is about, nil where any number of them may
 	// wait: of a kind and a subject one job at most waits and one runs.
-	Subject  string      `json:"subject"`
+	Subject  *string     `json:"subject"`
 	Priority JobPriority `json:"priority"`
-	// Node is the one that has to run it, "" for any.
-	Node string `json:"node"`
+	// Node is the one that has to run it, nil for any. Only who may see all jobs
+	// is told.
+	Node *string `json:"node"`
 	// Attempts is how often it was begun; what ended well for the daemon, by a
 	// drain say, is not counted.
 	Attempts    int  `json:"attempts"`
@@ -157,4 +159,49 @@ type Job struct {
 	// EverySeconds is how long after its end the next job like it is due, nil
 	// for one that comes once.
 	EverySeconds *int64 `json:"every_seconds"`
+}
+
+// CreateJob asks for a job (POST /v1/jobs). Only Kind is required. The answer is
+// 201 with the Job, or 200 with one that is about the same and waits already.
+type CreateJob struct {
+	Kind JobKind `json:"kind"`
+	// Args are an object as the kind has them; see docs/jobs.md.
+	Args     json.RawMessage `json:"args"`
+	Priority *JobPriority    `json:"priority"`
+}
+
+// JobList is the answer of GET /v1/jobs[?limit=&cursor=&state=&kind=], newest
+// first.
+type JobList struct {
+	Jobs []Job `json:"jobs"`
+	// Next is the cursor of the next page, nil on the last.
+	Next *string `json:"next"`
+}
+
+// MarshalJSON makes nil Jobs an empty list.
+func (l JobList) MarshalJSON() ([]byte, error) {
+	type plain JobList
+	l.Jobs = list(l.Jobs)
+	return json.Marshal(plain(l))
+}
+
+// jobStates are all states, as CheckJobState knows them.
+var jobStates = [...]JobState{JobReady, JobRunning, JobDone, JobDead, JobCancelled}
+
+// JobStates returns every state there is, in order. The caller must not change
+// it.
+func JobStates() []JobState { return jobStates[:] }
+
+// CheckJobState refuses what is no state: KindBadRequest.
+func CheckJobState(s JobState) error {
+	var words []string
+	for _, known := range jobStates {
+		if s == known {
+			return nil
+		}
+		words = append(words, string(known))
+	}
+	e := Errorf(KindBadRequest, "%.40q is no state of a job", string(s))
+	e.Hint = "States are " + strings.Join(words, ", ") + "."
+	return e
 }

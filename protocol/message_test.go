@@ -34,6 +34,8 @@ func messages() []message {
 	upload := UploadSummary{UID: 7, State: UploadCommitted, Name: "a/b", Size: to[int64](3), PartSize: MinPartSize, MediaType: to("text/plain"),
 		Meta: meta, CreatedAt: at, AbandonedAt: at, Maybe: true, File: &file}
 	token := Token{"i", "o", Scopes{ScopeLinkCreate}, to("n"), at, &at, &at, &at}
+	job := Job{5, JobScrub, JobDead, to(Owner("o")), json.RawMessage(`{"file":"7"}`), to("file/7"), PriorityIdle, to("n1"), 2, 3, at, at, &at, &at, true,
+		&JobProgress{1, to[int64](2), "files", "n"}, to("broken"), to[int64](60)}
 
 	const (
 		timeJSON = `"2026-11-22T10:00:00.005Z"`
@@ -50,7 +52,13 @@ func messages() []message {
 			`"created_at":` + zeroTime + `,"abandoned_at":` + zeroTime + `,"maybe":false`
 		tokenJSON = `{"id":"i","owner":"o","scopes":["link:create"],"note":"n","created_at":` + timeJSON + `,"used_at":` + timeJSON +
 			`,"expires_at":` + timeJSON + `,"revoked_at":` + timeJSON + `}`
-		zeroToken = `"id":"","owner":"","scopes":[],"note":null,"created_at":` + zeroTime + `,"used_at":null,"expires_at":null,"revoked_at":null`
+		zeroToken    = `"id":"","owner":"","scopes":[],"note":null,"created_at":` + zeroTime + `,"used_at":null,"expires_at":null,"revoked_at":null`
+		progressJSON = `{"done":1,"total":2,"unit":"files","note":"n"}`
+		jobJSON      = `{"id":"5","kind":"scrub","state":"dead","owner":"o","args":{"file":"7"},"subject":"file/7","priority":"idle","node":"n1",` +
+			`"attempts":2,"max_attempts":3,"created_at":` + timeJSON + `,"run_at":` + timeJSON + `,"started_at":` + timeJSON + `,"finished_at":` + timeJSON +
+			`,"cancelling":true,"progress":` + progressJSON + `,"error":"broken","every_seconds":60}`
+		zeroJob = `{"id":"0","kind":"","state":"","owner":null,"args":null,"subject":null,"priority":"normal","node":null,"attempts":0,"max_attempts":0,` +
+			`"created_at":` + zeroTime + `,"run_at":` + zeroTime + `,"started_at":null,"finished_at":null,"cancelling":false,"progress":null,"error":null,"every_seconds":null}`
 	)
 	return []message{
 		{
@@ -116,6 +124,14 @@ func messages() []message {
 		},
 		{CreatedToken{"osp_x", token}, `{"token":"osp_x",` + tokenJSON[1:], `{"token":"",` + zeroToken + `}`},
 		{TokenList{[]Token{token}}, `{"tokens":[` + tokenJSON + `]}`, `{"tokens":[]}`},
+		{job, jobJSON, zeroJob},
+		{JobProgress{1, to[int64](2), "files", "n"}, progressJSON, `{"done":0,"total":null,"unit":"","note":""}`},
+		{
+			CreateJob{JobScrub, json.RawMessage(`{"file":"7"}`), to(PriorityHigh)},
+			`{"kind":"scrub","args":{"file":"7"},"priority":"high"}`,
+			`{"kind":"","args":null,"priority":null}`,
+		},
+		{JobList{[]Job{job}, to("c")}, `{"jobs":[` + jobJSON + `],"next":"c"}`, `{"jobs":[],"next":null}`},
 		{
 			Problem{"about:blank", "T", 409, "D", KindPartsMissing, to("H"), "r", true, [][2]PartNumber{{1, 2}}, []Part{part}},
 			`{"type":"about:blank","title":"T","status":409,"detail":"D","code":"parts_missing","hint":"H","request_id":"r","retryable":true,` +
@@ -156,7 +172,7 @@ func TestEveryMessageIsTested(t *testing.T) {
 	for _, m := range messages() {
 		tested = append(tested, reflect.TypeOf(m.full).Name())
 	}
-	for _, name := range []string{"message.go", "protocol.go", "token.go"} {
+	for _, name := range []string{"message.go", "protocol.go", "token.go", "job.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {
 			t.Fatal(err)

@@ -32,10 +32,15 @@ const (
 	RouteListTokens   RouteName = "list_tokens"
 	RouteCreateToken  RouteName = "create_token"
 	RouteRevokeToken  RouteName = "revoke_token"
+	RouteListJobs     RouteName = "list_jobs"
+	RouteCreateJob    RouteName = "create_job"
+	RouteGetJob       RouteName = "get_job"
+	RouteRetryJob     RouteName = "retry_job"
+	RouteCancelJob    RouteName = "cancel_job"
 )
 
 // Route is one method on one path. {uid}, {number} and {id} stand for a UID, a
-// PartNumber and the id of a Token; a path segment matches whole.
+// PartNumber and the id of something else; a path segment matches whole.
 type Route struct {
 	Name   RouteName
 	Method string
@@ -65,6 +70,11 @@ var routes = [...]Route{
 	{RouteListTokens, "GET", "/v1/tokens"},
 	{RouteCreateToken, "POST", "/v1/tokens"},
 	{RouteRevokeToken, "DELETE", "/v1/tokens/{id}"},
+	{RouteListJobs, "GET", "/v1/jobs"},
+	{RouteCreateJob, "POST", "/v1/jobs"},
+	{RouteGetJob, "GET", "/v1/jobs/{id}"},
+	{RouteRetryJob, "POST", "/v1/jobs/{id}/retry"},
+	{RouteCancelJob, "POST", "/v1/jobs/{id}/cancel"},
 }
 
 // Routes returns the table, in order. The caller must not change it.

@@ -22,15 +22,21 @@ const (
 type guard struct {
 	access access
 	scope  protocol.Scope // of byToken
+	// or is another scope that does as well, "" for none.
+	or protocol.Scope
 }
 
 // guards is the one place that says who may do what.
 func guards() map[protocol.RouteName]guard {
 	everybody := guard{access: public}
-	read := guard{byToken, protocol.ScopeFileRead}
-	write := guard{byToken, protocol.ScopeFileWrite}
-	remove := guard{byToken, protocol.ScopeFileDelete}
-	admin := guard{byToken, protocol.ScopeAdmin}
+	read := guard{access: byToken, scope: protocol.ScopeFileRead}
+	write := guard{access: byToken, scope: protocol.ScopeFileWrite}
+	remove := guard{access: byToken, scope: protocol.ScopeFileDelete}
+	admin := guard{access: byToken, scope: protocol.ScopeAdmin}
+	// An owner's jobs are about the owner's files; the others are an
+	// administrator's, who need not be able to read files.
+	seeJobs := guard{byToken, protocol.ScopeFileRead, protocol.ScopeAdmin}
+	changeJobs := guard{byToken, protocol.ScopeFileWrite, protocol.ScopeAdmin}
 	return map[protocol.RouteName]guard{
 		protocol.RouteCapabilities: everybody,
 		protocol.RouteHealthz:      everybody,
@@ -59,6 +65,12 @@ func guards() map[protocol.RouteName]guard {
 		protocol.RouteListTokens:  admin,
 		protocol.RouteCreateToken: admin,
 		protocol.RouteRevokeToken: admin,
+
+		protocol.RouteListJobs:  seeJobs,
+		protocol.RouteGetJob:    seeJobs,
+		protocol.RouteCreateJob: changeJobs,
+		protocol.RouteRetryJob:  changeJobs,
+		protocol.RouteCancelJob: changeJobs,
 	}
 }
 
@@ -92,6 +104,9 @@ func (c *call) authenticate() error {
 	c.caller = caller
 	if g.access != byToken {
 		return protocol.Errorf(protocol.KindForbidden, "nobody may use this route")
+	}
+	if g.or != "" && caller.Scopes.Has(g.or) {
+		return nil
 	}
 	if err := caller.Require(g.scope); err != nil {
 		c.srv.met.AuthFailed(authScope)

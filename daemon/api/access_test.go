@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,9 @@ func (o *ospd) as(owner protocol.Owner, scopes ...protocol.Scope) *ospd {
 type visit struct {
 	// scope is the one that the route is for, "" where it is for everybody. It
 	// is said here again, so that the table of guards is not its own judge.
-	scope   protocol.Scope
+	scope protocol.Scope
+	// or is the other scope with which it works, "" for none.
+	or      protocol.Scope
 	prepare func(o *ospd) (protocol.UID, string)
 	query   string
 	body    string
@@ -96,6 +99,10 @@ func digestOf(content string) protocol.Digest {
 
 func aToken(o *ospd) (protocol.UID, string) { return 0, o.newToken("somebody").ID }
 
+func aJob(o *ospd) (protocol.UID, string) {
+	return 0, into[protocol.Job](o.t, o.do(http.MethodPost, "/v1/jobs", `{"kind": "nap"}`), http.StatusCreated).ID.String()
+}
+
 // visits says of each route how to use it.
 func visits() map[protocol.RouteName]visit {
 	return map[protocol.RouteName]visit{
@@ -121,6 +128,11 @@ func visits() map[protocol.RouteName]visit {
 		protocol.RouteListTokens:   {scope: "admin", want: http.StatusOK},
 		protocol.RouteCreateToken:  {scope: "admin", body: `{"owner": "new", "scopes": ["admin"]}`, want: http.StatusCreated},
 		protocol.RouteRevokeToken:  {scope: "admin", prepare: aToken, want: http.StatusNoContent},
+		protocol.RouteListJobs:     {scope: "file:read", or: "admin", want: http.StatusOK},
+		protocol.RouteGetJob:       {scope: "file:read", or: "admin", prepare: aJob, want: http.StatusOK},
+		protocol.RouteCreateJob:    {scope: "file:write", or: "admin", body: `{"kind": "nap"}`, want: http.StatusCreated},
+		protocol.RouteRetryJob:     {scope: "file:write", or: "admin", prepare: aJob, want: http.StatusOK},
+		protocol.RouteCancelJob:    {scope: "file:write", or: "admin", prepare: aJob, want: http.StatusOK},
 	}
 }
 
@@ -133,7 +145,7 @@ func TestEveryRouteHasAGuard(t *testing.T) {
 		if _, served := endpoints[r.Name]; !ok || !served {
 			t.Errorf("%s has a guard: %v, an endpoint: %v", r.Name, ok, served)
 		}
-		if (g.access == public) != (g.scope == "") || g.access == byToken && !protocol.AllScopes().Has(g.scope) || g.access == nobody {
+		if (g.access == public) != (g.scope == "") || g.or != "" && (g.scope == "" || !protocol.AllScopes().Has(g.or)) || g.access == byToken && !protocol.AllScopes().Has(g.scope) || g.access == nobody {
 			t.Errorf("%s has the guard %+v", r.Name, g)
 		}
 	}
@@ -175,8 +187,11 @@ func TestGuards(t *testing.T) {
 				}
 				o.with("osp_000000000000_000000000000000000000000000000000000000000030kiwq").do(r.Method, path, v.body).
 					mustRefuse(t, r.Method, protocol.KindUnauthenticated)
-				others := slices.DeleteFunc(slices.Clone(protocol.AllScopes()), func(s protocol.Scope) bool { return s == scope })
+				others := slices.DeleteFunc(slices.Clone(protocol.AllScopes()), func(s protocol.Scope) bool { return s == scope || s == v.or })
 				o.as("alice", others...).do(r.Method, path, v.body).mustRefuse(t, r.Method, protocol.KindForbidden)
+			}
+			if strings.Contains(r.Path, "{uid}") || strings.Contains(r.Path, "/jobs/{id}") {
+				o.as("bob", protocol.ScopeFileRead, protocol.ScopeFileWrite, protocol.ScopeFileDelete).do(r.Method, path, v.body).mustRefuse(t, r.Method, protocol.KindNotFound)
 			}
 			if strings.Contains(r.Path, "{uid}") {
 				bob.do(r.Method, path, v.body).mustRefuse(t, r.Method, protocol.KindNotFound)
@@ -184,12 +199,16 @@ func TestGuards(t *testing.T) {
 			if after := state(); after != before {
 				t.Errorf("what was refused changed\n%s\nto\n%s", before, after)
 			}
-			caller := o
-			if scope != "" {
-				caller = o.as("alice", scope)
+			if scope == "" {
+				if a := o.do(r.Method, path, v.body); a.StatusCode != v.want {
+					t.Errorf("without a token: %s %s", a.Status, a.body)
+				}
+				return
 			}
-			if a := caller.do(r.Method, path, v.body); a.StatusCode != v.want {
-				t.Errorf("with the scope %s: %s %s", scope, a.Status, a.body)
+			for _, does := range slices.Compact([]protocol.Scope{scope, cmp.Or(v.or, scope)}) {
+				if a := o.as("alice", does).do(r.Method, path, v.body); a.StatusCode != v.want {
+					t.Errorf("with the scope %s: %s %s", does, a.Status, a.body)
+				}
 			}
 		})
 	}

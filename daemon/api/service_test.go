@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -17,7 +18,9 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
@@ -70,7 +73,18 @@ func startOspdWith(t testing.TB, quota meta.Quota, metrics Metrics) *ospd {
 		Instant: meta.ScopeOwner, Sample: files.Sample})
 	closeLater(t, uploads)
 	tokens := token.NewService(token.Config{Records: db})
-	return &ospd{start(t, Config{Uploads: uploads, Files: files, Tokens: tokens, Metrics: metrics}, nil), filepath.Join(root, "blobs"), tokens}
+	jobs := job.NewService(db, map[protocol.JobKind]job.Request{"nap": nap}, once.NewKeys(db))
+	return &ospd{start(t, Config{Uploads: uploads, Files: files, Jobs: jobs, Tokens: tokens, Metrics: metrics}, nil), filepath.Join(root, "blobs"), tokens}
+}
+
+// nap is a kind of job that anybody can ask for, and nobody does. With {"about":
+// X} it has a subject.
+func nap(_ context.Context, caller job.Caller, args json.RawMessage) (meta.NewJob, error) {
+	var nap struct {
+		About string `json:"about"`
+	}
+	err := job.ParseArgs(args, &nap)
+	return meta.NewJob{Kind: "nap", Owner: caller.Owner, Args: args, Subject: nap.About, Node: "n1"}, err
 }
 
 func closeLater(t testing.TB, c io.Closer) {

@@ -34,6 +34,11 @@ func (s *Server) endpoints() map[protocol.RouteName]endpoint {
 		protocol.RouteListTokens:   {serve: (*call).listTokens, query: []string{"owner"}},
 		protocol.RouteCreateToken:  {serve: (*call).createToken, body: bodyJSON},
 		protocol.RouteRevokeToken:  {serve: (*call).revokeToken},
+		protocol.RouteListJobs:     {serve: (*call).listJobs, query: []string{"limit", "cursor", "state", "kind"}},
+		protocol.RouteCreateJob:    {serve: (*call).createJob, body: bodyJSON},
+		protocol.RouteGetJob:       {serve: (*call).getJob},
+		protocol.RouteRetryJob:     {serve: (*call).retryJob},
+		protocol.RouteCancelJob:    {serve: (*call).cancelJob},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -143,12 +144,30 @@ func (r *Run) outcome(err, cause error, backoff func(attempt int) time.Duration)
 	case errors.As(err, &later):
 		o.Result, o.After = meta.ResultSnoozed, time.Duration(later)
 	case errors.As(err, &never):
-		o.Result, o.Error = meta.ResultHopeless, err.Error()
+		o.Result, o.Error = meta.ResultHopeless, r.says(err)
+	case cause != nil:
+		o.Result, o.Error, o.After = meta.ResultFailed, cause.Error(), backoff(r.Job.Attempts)
 	default:
-		o.Result, o.Error, o.After = meta.ResultFailed, err.Error(), backoff(r.Job.Attempts)
-		if cause != nil {
-			o.Error = cause.Error()
-		}
+		o.Result, o.Error, o.After = meta.ResultFailed, r.says(err), backoff(r.Job.Attempts)
 	}
 	return o
+}
+
+// maxError bounds what is kept of an error, in bytes.
+const maxError = 1000
+
+// says is what is kept of an error. An owner reads of his job what is written
+// for him, and never a cause, which may say where things are.
+func (r *Run) says(err error) string {
+	text := err.Error()
+	if r.Job.Owner != "" {
+		text = "the daemon failed; its log says how"
+		var never hopeless
+		if e, ok := errors.AsType[*protocol.Error](err); ok && e.Message != "" {
+			text = e.Message
+		} else if errors.As(err, &never) {
+			text = err.Error()
+		}
+	}
+	return strings.ToValidUTF8(text[:min(len(text), maxError)], "")
 }

@@ -5,13 +5,33 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"time"
 
 	"github.com/osproxy/osproxy/protocol"
 )
 
 // AnyOwner, as the owner of a verb about jobs, is all of them and the daemon.
 const AnyOwner protocol.Owner = "*"
+
+// RequestJob is Enqueue of a job that a caller asked for, with the answer that
+// idem makes of it. Its errors are also those of BeginUpload about keys. The
+// caller who asks under a key is the owner.
+func (db *DB) RequestJob(ctx context.Context, owner protocol.Owner, n NewJob, idem func(j Job, made bool) (*Idempotency, error)) (err error) {
+	return db.update(ctx, full, "ask for a job", func(t *tx) error {
+		id, made, err := t.enqueue(n)
+		if err != nil {
+			return err
+		}
+		j, err := t.job(AnyOwner, id)
+		if err != nil {
+			return err
+		}
+		i, err := idem(j, made)
+		if err != nil {
+			return err
+		}
+		return t.saveAnswer(owner, i)
+	})
+}
 
 // JobQuery selects a page of jobs, newest first.
 type JobQuery struct {
@@ -169,53 +189,4 @@ func (t *tx) lockJobOf(owner protocol.Owner, id protocol.JobID) (jobRow, error) 
 		err = noJob(id)
 	}
 	return r, err
-}
-
-// SetPeriodic has a job of the kind run each time that long after the last one
-// ended, and once now where none did yet. An interval of 0 has none run any
-// more. It is called with what the configuration says, by every node.
-func (db *DB) SetPeriodic(ctx context.Context, n NewJob, every time.Duration) error {
-	if err := n.check(); err != nil {
-		return err
-	}
-	return db.update(ctx, full, "set a periodic job", func(t *tx) error {
-		waits, err := t.periodic(n, every)
-		if err != nil || waits || every <= 0 {
-			return err
-		}
-		_, _, err = t.insertJob(n, every)
-		return err
-	})
-}
-
-// periodic puts the jobs right that wait or run, and reports whether one does.
-func (t *tx) periodic(n NewJob, every time.Duration) (waits bool, err error) {
-	rows, err := ids[protocol.JobID](t.query, `SELECT id FROM jobs WHERE kind = ? AND subject = ? AND subject <> '' AND state = 'running'
-		UNION ALL SELECT id FROM jobs WHERE kind = ? AND subject = ? AND subject <> '' AND state = 'ready'`, string(n.Kind), n.Subject, string(n.Kind), n.Subject)
-	if err != nil {
-		return false, err
-	}
-	now, err := t.databaseNow()
-	if err != nil {
-		return false, err
-	}
-	for _, id := range rows {
-		r, err := t.lockJob(id)
-		if err != nil {
-			return false, err
-		}
-		switch {
-		case r.state == protocol.JobReady && every <= 0 && r.every > 0:
-			r.every = 0
-			err = t.endJob(r, protocol.JobCancelled, "it is not a periodic job any more")
-		case r.state == protocol.JobReady || r.state == protocol.JobRunning:
-			waits = true
-			due := now + every.Milliseconds()
-			_, err = t.exec(`UPDATE jobs SET every = ?, run_at = CASE WHEN run_at > ? THEN ? ELSE run_at END WHERE id = ?`, everyOf(every), due, due, int64(id))
-		}
-		if err != nil {
-			return false, err
-		}
-	}
-	return waits, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/osproxy/osproxy/client/transfer"
 	"github.com/osproxy/osproxy/cmd/osp/profile"
+	"github.com/osproxy/osproxy/protocol"
 )
 
 // newCompletion prints what makes a shell complete osp's command lines. It
@@ -77,6 +78,13 @@ func completeArguments(use string) cobra.CompletionFunc {
 		return completeTransfers
 	case strings.Contains(arguments, "NAME"):
 		return completeProfiles
+	case strings.HasPrefix(arguments, "KIND"):
+		return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return wordsOf(protocol.JobKinds()), cobra.ShellCompDirectiveNoFileComp
+		}
 	case strings.HasPrefix(arguments, "UID [PATH]"):
 		return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(args) == 0 {
@@ -90,13 +98,23 @@ func completeArguments(use string) cobra.CompletionFunc {
 	return cobra.NoFileCompletions
 }
 
+// wordsOf are the words of a list as completions.
+func wordsOf[T ~string](list []T) (found []cobra.Completion) {
+	for _, word := range list {
+		found = append(found, cobra.Completion(word))
+	}
+	return found
+}
+
 // addFlagCompletion completes the value of a flag that takes one: a word of its
 // list, a profile, a file where the flag names one, else nothing.
 func addFlagCompletion(cmd *cobra.Command, f *pflag.Flag) {
-	words := map[string][]cobra.Completion{
+	known := map[string][]cobra.Completion{
 		"progress":  {progressAuto, progressBar, progressPlain, progressNone},
 		"bwlimit":   {rateOff},
 		"if-exists": {string(transfer.ExistsFail), string(transfer.ExistsSkip), string(transfer.ExistsOverwrite)},
+		"state":     wordsOf(protocol.JobStates()),
+		"kind":      wordsOf(protocol.JobKinds()),
 		"algo":      {string(transfer.AlgorithmDigest), string(transfer.AlgorithmSHA256), string(transfer.AlgorithmMD5)},
 	}
 	complete := cobra.NoFileCompletions
@@ -106,8 +124,8 @@ func addFlagCompletion(cmd *cobra.Command, f *pflag.Flag) {
 		return
 	case f.Name == "profile":
 		complete = completeProfiles
-	case words[f.Name] != nil:
-		complete = cobra.FixedCompletions(words[f.Name], cobra.ShellCompDirectiveNoFileComp)
+	case known[f.Name] != nil:
+		complete = cobra.FixedCompletions(known[f.Name], cobra.ShellCompDirectiveNoFileComp)
 	}
 	if err := cmd.RegisterFlagCompletionFunc(f.Name, complete); err != nil {
 		panic(err) // the flag is there, and this is its only completion

@@ -137,6 +137,7 @@ func newRoot(s *session) *cobra.Command {
 	addVerbs(root, "Move files:", newPut(s), newGet(s), newCat(s), newRun(s), newResume(s), newTransfers(s))
 	addVerbs(root, "Look after files:", newList(s), newStat(s), newRemove(s), newVerify(s), newHash(s))
 	addVerbs(root, "Reach a daemon:", newLogin(s), newLogout(s), newProfile(s))
+	addVerbs(root, "Look after a daemon:", newAdmin(s))
 	root.AddCommand(newCompletion(root), newMan(root), newVersion(s))
 	root.AddCommand(topics(root)...)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(cmd.OutOrStdout(), helpText(cmd)) })

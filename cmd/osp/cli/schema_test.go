@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -35,6 +36,8 @@ func TestSchemasAgreeWithTheStructs(t *testing.T) {
 		{"settings.json", nil, effectiveLine{}},
 		{"settings.json", []string{"token"}, setting{}},
 		{"version.json", nil, build{}},
+		{"job.json", nil, protocol.Job{}},
+		{"job.json", []string{"progress"}, protocol.JobProgress{}},
 	}
 	seen := map[string]bool{}
 	for _, tt := range tests {
@@ -102,6 +105,9 @@ func kinds(typ reflect.Type) []string {
 	}
 	if typ.Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
 		return []string{"string"}
+	}
+	if typ == reflect.TypeFor[json.RawMessage]() {
+		return []string{"object"}
 	}
 	switch typ.Kind() {
 	case reflect.String:

@@ -29,7 +29,7 @@ func Run(t *testing.T, open Open) {
 		{"settings", settingsTests}, {"upload", uploadTests}, {"part", partTests}, {"commit", commitTests},
 		{"content", contentTests}, {"file", fileTests}, {"idempotency", idempotencyTests}, {"owner", ownerTests}, {"fsck", fsckTests},
 		{"claim", claimTests}, {"sweep", sweepTests}, {"expiry", expiryTests}, {"token", tokenTests}, {"quota", quotaTests},
-		{"scrub", scrubTests}, {"job", jobTests}, {"job ends", jobEndTests}, {"periodic", periodicTests},
+		{"scrub", scrubTests}, {"job", jobTests}, {"job ends", jobEndTests}, {"job request", requestTests}, {"periodic", periodicTests},
 		{"event", eventTests}, {"numbering", numberingTests}, {"consumer", consumerTests}, {"webhook", webhookTests}, {"delivery", deliveryTests},
 		{"findings", findingsTests}, {"fill", fillTests}, {"verified", verifiedTests},
 	}

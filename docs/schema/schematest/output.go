@@ -12,17 +12,23 @@ import (
 // one last summary.
 func Objects() map[string]string {
 	return map[string]string{
-		"stat":           "file.json",
-		"ls":             "file.json",
-		"transfers list": "transfer.json",
-		"transfers show": "transfer.json",
-		"profile list":   "profile.json",
-		"profile show":   "profile.json",
-		"profile use":    "",
-		"login":          "",
-		"logout":         "",
-		"version":        "version.json",
-		"man":            "",
+		"stat":              "file.json",
+		"ls":                "file.json",
+		"transfers list":    "transfer.json",
+		"transfers show":    "transfer.json",
+		"admin jobs list":   "job.json",
+		"admin jobs show":   "job.json",
+		"admin jobs start":  "job.json",
+		"admin jobs retry":  "job.json",
+		"admin jobs cancel": "job.json",
+		"admin jobs follow": "job.json",
+		"profile list":      "profile.json",
+		"profile show":      "profile.json",
+		"profile use":       "",
+		"login":             "",
+		"logout":            "",
+		"version":           "version.json",
+		"man":               "",
 	}
 }
 

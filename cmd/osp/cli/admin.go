@@ -1,0 +1,17 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+// newAdmin is the parent of what is done to a daemon, not to files.
+func newAdmin(s *session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "admin",
+		Short:   "Look after a daemon",
+		Long:    "Look after a daemon: what it does by itself. Of everybody's, a token with the scope\nadmin is shown; else one's own.",
+		Example: "  osp admin jobs list",
+		Args:    noVerb,
+		RunE:    needsVerb,
+	}
+	cmd.AddCommand(newJobs(s))
+	return cmd
+}

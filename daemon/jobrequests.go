@@ -1,0 +1,83 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/osproxy/osproxy/daemon/digest"
+	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/job"
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// requests are the kinds of jobs that callers can ask for (POST /v1/jobs).
+// docs/jobs.md tells of their args.
+func requests(files *file.Service) map[protocol.JobKind]job.Request {
+	return map[protocol.JobKind]job.Request{
+		protocol.JobDigest: now(digest.Job()),
+		protocol.JobExpire: now(meta.NewJob{Kind: protocol.JobExpire, Subject: everything}),
+		protocol.JobSweep:  now(meta.NewJob{Kind: protocol.JobSweep, Subject: everything}),
+		protocol.JobScrub:  scrubRequest(files),
+	}
+}
+
+// now has the next run of a periodic job be due now, for who runs the
+// installation.
+func now(n meta.NewJob) job.Request {
+	return func(_ context.Context, caller job.Caller, args json.RawMessage) (meta.NewJob, error) {
+		if err := job.ParseArgs(args, &struct{}{}); err != nil {
+			return meta.NewJob{}, err
+		}
+		if !caller.All {
+			return meta.NewJob{}, notYours()
+		}
+		return n, nil
+	}
+}
+
+func notYours() error {
+	return &protocol.Error{Kind: protocol.KindForbidden, Message: "this job is about everybody's files; nothing was done",
+		Hint: "Ask for a token with the scope admin."}
+}
+
+// scrubRequest has a file of the caller's read through, {"file": UID}, or {}
+// all there is.
+func scrubRequest(files *file.Service) job.Request {
+	all := now(meta.NewJob{Kind: protocol.JobScrub, Subject: everything})
+	return func(ctx context.Context, caller job.Caller, args json.RawMessage) (n meta.NewJob, err error) {
+		var of struct {
+			File *protocol.UID `json:"file"`
+		}
+		if err := job.ParseArgs(args, &of); err != nil {
+			return n, err
+		}
+		if of.File == nil {
+			return all(ctx, caller, json.RawMessage("{}"))
+		}
+		f, err := files.File(ctx, caller.Owner, *of.File)
+		if err != nil {
+			return n, err
+		}
+		return meta.FileScrub(f.Owner, f.UID)
+	}
+}
+
+// ofFiles lets a scrub name a file of its job's owner. One that was deleted has
+// nothing to be read.
+func ofFiles(db *meta.DB, scrub func(context.Context, *job.Run, meta.ScrubArgs) error) func(context.Context, *job.Run, meta.ScrubArgs) error {
+	return func(ctx context.Context, r *job.Run, args meta.ScrubArgs) error {
+		if args.File == 0 {
+			return scrub(ctx, r, args)
+		}
+		_, content, err := db.Content(ctx, r.Job.Owner, args.File)
+		if protocol.KindOf(err) == protocol.KindNotFound {
+			r.Progress(protocol.JobProgress{Unit: "contents", Note: "the file was deleted"})
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return scrub(ctx, r, meta.ScrubArgs{Content: content.ID})
+	}
+}
