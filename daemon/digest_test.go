@@ -338,24 +338,78 @@ func TestDigestsOfAStoreThatIsAway(t *testing.T) {
 	w.end()
 }
 
-// A job that is ended begins again with what it was reading.
+// A job that is ended goes on in the content that it was reading.
 func TestDigestJobThatIsEnded(t *testing.T) {
 	w := newWorld(t, setup{})
-	data := noise(1, 3*bs)
-	uid := w.put("ann", "a", data)
-	ctx, cancel := context.WithCancel(t.Context())
-	w.pacing = func(context.Context) { cancel() }
-	q, err := job.New(job.Config{Meta: w.db, Alone: true, Holder: meta.JobHolder{Name: "one"}, Logger: slog.New(slog.DiscardHandler),
-		Handlers: []job.Handler{{Kind: protocol.JobDigest, Do: w.digest.Do}}})
-	must(t, err)
-	_, _, err = w.db.Enqueue(t.Context(), digest.Job())
-	must(t, err)
-	if err := q.RunDue(ctx); !errors.Is(err, context.Canceled) {
-		t.Fatalf("it ended with %v", err)
+	data := append(pngOf(31, 17), noise(1, 6*bs)...)
+	uid, other := w.put("ann", "a", data), w.putSmall("ann", "b", noise(2, 10))
+	blocks, from := 0, 3
+	run := func() {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		w.pacing = func(attempt context.Context) {
+			if blocks++; blocks == from {
+				cancel()
+				<-attempt.Done()
+				blocks-- // it is not read now
+			}
+		}
+		q, err := job.New(job.Config{Meta: w.db, Alone: true, Holder: meta.JobHolder{Name: "one"}, Logger: slog.New(slog.DiscardHandler),
+			Handlers: []job.Handler{{Kind: protocol.JobDigest, Do: w.digest.Do}}})
+		must(t, err)
+		_, _, err = w.db.Enqueue(t.Context(), digest.Job())
+		must(t, err)
+		if err := q.RunDue(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
 	}
-	w.knows("ann", uid, data, false)
-	w.pacing = nil
-	w.digests()
+	for ; from <= 7; from++ {
+		run()
+		w.knows("ann", uid, data, false)
+		if blocks != from-1 {
+			t.Fatalf("%d blocks were read", blocks)
+		}
+	}
+	from = 0
+	w.put("bob", "a", data) // moves it
+	run()
 	w.knows("ann", uid, data, true)
+	w.knows("ann", other, noise(2, 10), true)
+	if blocks != 7+1 {
+		t.Errorf("%d blocks were read", blocks)
+	}
+	if width, height, err := w.db.ImageSize(t.Context(), "ann", uid); width != 31 || height != 17 || err != nil {
+		t.Errorf("the picture is %dx%d, %v", width, height, err)
+	}
 	w.end()
+}
+
+// What was kept of another content, or cannot be read, is as good as nothing.
+func TestDigestJobWithAKeptPlaceThatIsNone(t *testing.T) {
+	for _, kept := range []string{
+		`{"content":99,"block":1,"sha256":"","md5":"","media_type":"x/y","width":1,"height":1}`,
+		`{"content":1,"block":1,"sha256":"bm9uZQ==","md5":"","media_type":"x/y","width":1,"height":1}`, `{"no":"such field"}`, `7`,
+	} {
+		w := newWorld(t, setup{})
+		data := noise(1, bs+1)
+		uid := w.put("ann", "a", data)
+		id, _, err := w.db.Enqueue(t.Context(), digest.Job())
+		must(t, err)
+		holder := meta.JobHolder{Name: "one"}
+		lines, err := w.db.JobLines(t.Context(), holder, []protocol.JobKind{protocol.JobDigest})
+		must(t, err)
+		jobs, err := w.db.LeaseJobs(t.Context(), holder, lines[0], time.Minute, 1)
+		must(t, err)
+		must(t, w.db.EndJob(t.Context(), jobs[0].Lease, meta.JobOutcome{Result: meta.ResultSnoozed, Checkpoint: []byte(kept)}))
+		w.digests()
+		w.knows("ann", uid, data, true)
+		if f, err := w.files.File(t.Context(), "ann", uid); err != nil || f.MediaType != nil {
+			t.Errorf("with %s kept its type is %v, %v", kept, f.MediaType, err)
+		}
+		if j := w.jobOf(id); j.State != protocol.JobDone {
+			t.Errorf("with %s kept the job is %s", kept, j.State)
+		}
+		w.end()
+	}
 }

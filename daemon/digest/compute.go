@@ -15,31 +15,46 @@ import (
 // computing is what is computed over the bytes of a content as they pass.
 type computing struct {
 	sha, md hash.Hash
-	// head are the first bytes, sniff.HeadSize at most.
+	// head are the first bytes, sniff.HeadSize at most; told is what they tell,
+	// once there are as many or somebody wants to know.
 	head []byte
+	told *meta.Findings
 }
 
 func newComputing() *computing { return &computing{sha: sha256.New(), md: md5.New()} }
 
 func (c *computing) write(p []byte) {
-	if left := sniff.HeadSize - len(c.head); left > 0 {
-		c.head = append(c.head, p[:min(left, len(p))]...)
+	if left := sniff.HeadSize - len(c.head); left > 0 && c.told == nil {
+		if c.head = append(c.head, p[:min(left, len(p))]...); len(p) >= left {
+			c.tell()
+		}
 	}
 	c.sha.Write(p)
 	c.md.Write(p)
 }
 
-func (c *computing) findings() meta.Findings {
-	f := meta.Findings{SHA256: [sha256.Size]byte(c.sha.Sum(nil)), MD5: [md5.Size]byte(c.md.Sum(nil)), MediaType: sniff.MediaType(c.head)}
-	if size, ok := sniff.ImageSize(c.head); ok {
-		f.Width, f.Height = size.Width, size.Height
+// tell is what the first bytes tell.
+func (c *computing) tell() meta.Findings {
+	if c.told == nil {
+		c.told = &meta.Findings{MediaType: sniff.MediaType(c.head)}
+		if size, ok := sniff.ImageSize(c.head); ok {
+			c.told.Width, c.told.Height = size.Width, size.Height
+		}
+		c.head = nil
 	}
+	return *c.told
+}
+
+func (c *computing) findings() meta.Findings {
+	f := c.tell()
+	f.SHA256, f.MD5 = [sha256.Size]byte(c.sha.Sum(nil)), [md5.Size]byte(c.md.Sum(nil))
 	return f
 }
 
 // findings reads a content through its blocks. Each matched its record before
-// it counts, so that it does not matter whether they are moved meanwhile.
-func (w *Worker) findings(ctx context.Context, d meta.DigestDue, read func(n int64)) (f meta.Findings, err error) {
+// it counts, so that it does not matter whether they are moved meanwhile, or
+// between two attempts.
+func (w *Worker) findings(ctx context.Context, d meta.DigestDue, k *keeper, read func(n int64)) (f meta.Findings, err error) {
 	r, err := w.cfg.Read.Through(ctx, d.Content)
 	if err != nil {
 		return f, err
@@ -49,7 +64,14 @@ func (w *Worker) findings(ctx context.Context, d meta.DigestDue, read func(n int
 		return f, errElsewhere
 	}
 	c := newComputing()
-	for block := range r.Blocks() {
+	block := k.resume(d.Content, c)
+	defer func() { err = errors.Join(err, k.atEnd(ctx, d.Content, block, c)) }()
+	for ; block < r.Blocks(); block++ {
+		if block > 0 && block%keepEvery == 0 {
+			if err := k.keep(ctx, d.Content, block, c); err != nil {
+				return f, err
+			}
+		}
 		if err := w.cfg.Pace.Wait(ctx, r.Length(block)); err != nil {
 			return f, err
 		}

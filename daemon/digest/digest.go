@@ -146,6 +146,7 @@ func (w *Worker) Do(ctx context.Context, r *job.Run) error {
 		return err
 	}
 	var done tally
+	k := newKeeper(r)
 	for {
 		due, err := w.cfg.Meta.DueDigests(ctx, batch)
 		if err != nil || len(due) == 0 {
@@ -153,7 +154,7 @@ func (w *Worker) Do(ctx context.Context, r *job.Run) error {
 		}
 		for len(due) > 0 {
 			var n int
-			if n, err = w.look(ctx, due, &done, func() { r.Progress(done.progress()) }); err != nil {
+			if n, err = w.look(ctx, due, k, &done, func() { r.Progress(done.progress()) }); err != nil {
 				return err
 			}
 			due = due[n:]

@@ -26,10 +26,10 @@ type outcome struct {
 // look looks at the first of the files that are due, until they are enough to
 // be recorded, and records that. It gives how many they were: each is done then,
 // or put off, or was changed meanwhile.
-func (w *Worker) look(ctx context.Context, due []meta.DigestDue, done *tally, tell func()) (n int, err error) {
+func (w *Worker) look(ctx context.Context, due []meta.DigestDue, k *keeper, done *tally, tell func()) (n int, err error) {
 	o := outcome{known: map[meta.ContentID]meta.Findings{}}
 	for begun := done.bytes; n < len(due) && done.bytes-begun < batchBytes; n++ {
-		err := w.lookAt(ctx, due[n], &o, func(n int64) { done.bytes += n; tell() })
+		err := w.lookAt(ctx, due[n], k, &o, func(n int64) { done.bytes += n; tell() })
 		if ctx.Err() != nil {
 			return n, context.Cause(ctx)
 		}
@@ -42,7 +42,7 @@ func (w *Worker) look(ctx context.Context, due []meta.DigestDue, done *tally, te
 
 // lookAt looks at one file. Where its content was looked at before, for another
 // one, it is not read again.
-func (w *Worker) lookAt(ctx context.Context, d meta.DigestDue, o *outcome, read func(n int64)) error {
+func (w *Worker) lookAt(ctx context.Context, d meta.DigestDue, k *keeper, o *outcome, read func(n int64)) error {
 	if d.State == meta.ContentDamaged && !d.SumsKnown {
 		return protocol.Errorf(protocol.KindContentCorrupt, "the content is marked as damaged")
 	}
@@ -53,7 +53,7 @@ func (w *Worker) lookAt(ctx context.Context, d meta.DigestDue, o *outcome, read 
 		f, seen := o.known[d.Content]
 		if !seen {
 			var err error
-			if f, err = w.findings(ctx, d, read); err != nil {
+			if f, err = w.findings(ctx, d, k, read); err != nil {
 				return err
 			}
 			o.known[d.Content], o.found = f, append(o.found, meta.FoundOut{Content: d.Content, Findings: f})
