@@ -12,7 +12,7 @@ osp_cli  := github.com/osproxy/osproxy/cmd/osp/cli
 ospd_cli := github.com/osproxy/osproxy/cmd/ospd/cli
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-race test-model test-servers test-all check lint fuzz cover bench soak packaged release-snapshot clean
+.PHONY: help build demo test test-race test-model test-postgres test-servers test-all check lint fuzz cover bench soak packaged release-snapshot clean
 
 help: ## print this list
 	@echo "usage: make TARGET"
@@ -42,11 +42,16 @@ test-servers: ## all tests of whole processes, with crash points, full disk, lar
 	$(GO) vet -tags crashpoints ./daemon/... ./cmd/...
 	$(GO) test -tags servers -count=1 -timeout 20m ./e2e/...
 
+test-postgres: ## the tests of the daemon with its metadata on Postgres (needs initdb and postgres, starts its own servers)
+	@sh scripts/need-postgres.sh
+	$(GO) vet -tags postgres ./...
+	$(GO) test -tags postgres -count=1 -timeout 30m ./daemon/...
+
 test-model: ## two owners in 2,000 random sequences of 50 steps, with fsck after each
 	if [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi; \
 	$(GO) test ./daemon -count=1 -timeout 20m -run '^TestWhatLivesReads$$' -rapid.checks=2000 -rapid.steps=50
 
-test-all: check test-race test-model test-servers fuzz ## everything; fails and says how to get what is missing
+test-all: check test-race test-model test-postgres test-servers fuzz ## everything; fails and says how to get what is missing
 
 check: ## format, vet on every platform, import rules
 	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); [ -z "$$out" ] || { \

@@ -8,15 +8,13 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/protocol"
 )
 
 func openBench(b *testing.B) *meta.DB {
 	b.Helper()
-	db, err := meta.Open(b.Context(), meta.Config{Path: filepath.Join(b.TempDir(), "meta.db")})
-	if err != nil {
-		b.Fatal(err)
-	}
+	db := metatest.OpenDB(b, meta.Config{Path: filepath.Join(b.TempDir(), "meta.db")})
 	b.Cleanup(func() { _ = db.Close() })
 	return db
 }

@@ -16,7 +16,7 @@ const (
 // BlobsIn gives the state of every blob of a store whose key begins with
 // keyPrefix, by key. Tombstones (gone) are among them.
 func (db *DB) BlobsIn(ctx context.Context, store, keyPrefix string) (blobs map[string]BlobState, err error) {
-	err = db.view(ctx, "list blobs", func(q query) error {
+	err = db.look(ctx, "list blobs", func(q query) error {
 		blobs = map[string]BlobState{}
 		text, args := `SELECT key, state FROM blobs WHERE store = ? AND key >= ?`, []any{store, keyPrefix}
 		if end, ok := prefixEnd(keyPrefix); ok {
@@ -103,7 +103,7 @@ func (db *DB) Overlong(ctx context.Context, id BlobID) (*Blob, error) {
 }
 
 func (db *DB) overlong(ctx context.Context, where string, args ...any) (list []Blob, err error) {
-	err = db.view(ctx, "find overlong blobs", func(q query) error {
+	err = db.look(ctx, "find overlong blobs", func(q query) error {
 		list = nil
 		return q.each(blobColumns+`WHERE overlong = 1 AND state = 'live' `+where, args, func(scan scanFunc) error {
 			b, err := scanBlob(scan)
@@ -140,7 +140,7 @@ func (t *tx) publish(id BlobID, end int64) error {
 func (t *tx) offer(blobs []BlobID) error {
 	for _, id := range inOrder(blobs) {
 		if _, err := t.exec(`INSERT INTO sweep_candidates (blob_id, offered_at)
-			SELECT id, ? FROM blobs WHERE id = ? AND state IN ('writing', 'live')
+			SELECT id, CAST(? AS BIGINT) FROM blobs WHERE id = ? AND state IN ('writing', 'live')
 			ON CONFLICT (blob_id) DO NOTHING`, t.now, id); err != nil {
 			return err
 		}

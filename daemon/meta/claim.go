@@ -146,8 +146,8 @@ func (q query) claimable(owner protocol.Owner, scope Scope, d protocol.Digest, s
 // meanwhile; KindNotFound where StartClaim is.
 func (db *DB) TakeChallenge(ctx context.Context, owner protocol.Owner, uid protocol.UID, nonce protocol.Nonce, scope Scope) (ch Challenge, c Content, err error) {
 	var refused error
-	err = db.update(ctx, relaxed, "take a challenge", func(t *tx) error {
-		refused = nil
+	err = db.update(ctx, kept, "take a challenge", func(t *tx) error {
+		refused, ch, c = nil, Challenge{}, Content{}
 		u, err := t.lockClaim(owner, uid)
 		if err != nil {
 			return err

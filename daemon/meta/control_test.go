@@ -28,7 +28,7 @@ func TestModelFindsAMissingCheck(t *testing.T) {
 	setFlag(t, "rapid.shrinktime", "0s")
 	setFlag(t, "rapid.checks", "2000")
 	setFlag(t, "rapid.steps", "50")
-	empty := emptyDatabase(t)
+	empty := empties(t)
 	for name, edits := range map[string][]edit{
 		"an extent uses the blob":      {never(`SELECT 1 FROM extents WHERE blob_id = ?`)},
 		"a part uses the blob":         {never(`SELECT 1 FROM parts WHERE blob_id = ?`)},
@@ -41,7 +41,7 @@ func TestModelFindsAMissingCheck(t *testing.T) {
 			{`owner_id = 0 AND created_at <= ?`, `owner_id = 0 AND 0 <= ?`},
 			{`SELECT owner_kind, owner_id, created_at FROM`, `SELECT owner_kind, owner_id, 0 FROM`},
 		},
-		"what is let go of is offered":     {never(`SELECT id, ? FROM blobs WHERE id = ?`)},
+		"what is let go of is offered":     {never(`SELECT id, CAST(? AS BIGINT) FROM blobs WHERE id = ?`)},
 		"a file points to the content":     {never(`SELECT 1 FROM files WHERE content_id = ?`)},
 		"another's findings are no answer": {{`CASE WHEN f.digest_due IS NULL THEN c.md5 END`, `c.md5`}},
 		"a damaged content is not claimed": {{`AND c.state = 'live' AND c.digest`, `AND c.digest`}},
@@ -60,14 +60,14 @@ func TestModelFindsAMissingCheck(t *testing.T) {
 // edited opens databases without one of their checks.
 type edited struct {
 	edits []edit
-	empty []byte
+	empty func(t testing.TB, clock func() time.Time) meta.Config
 	mu    sync.Mutex
 	texts map[string]bool
 	made  map[edit]bool
 }
 
 func (x *edited) open(t testing.TB, clock func() time.Time) *meta.DB {
-	db, err := meta.OpenEdited(t.Context(), meta.Config{Path: copyOf(t, x.empty), Clock: clock}, x.edit)
+	db, err := meta.OpenEdited(t.Context(), x.empty(t, clock), x.edit)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,9 @@ type Config struct {
 	// Path of the SQLite file; it is made, readable for its user only, where
 	// it does not exist. Its folder must exist.
 	Path string
+	// URL of a Postgres database, postgres://…, in place of Path. The database
+	// must exist; what is in it is made.
+	URL string
 	// Clock is time.Now unless a test gives another.
 	Clock func() time.Time
 	// Logger is slog.Default() unless given.
@@ -52,6 +55,9 @@ type DB struct {
 // that a newer ospd has changed is refused, and so is a file that is no
 // database. Close ends what Open started.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
+	if cfg.URL != "" {
+		return openPostgres(ctx, cfg, pgDialect())
+	}
 	return openSQLite(ctx, cfg, sqliteDialect(), sqliteLog())
 }
 

@@ -14,8 +14,17 @@ const (
 	failed failure = iota
 	// failedFull: the disk is full. It passes when space returns.
 	failedFull
-	// failedBusy: somebody else holds the database. It passes.
+	// failedBusy: somebody else holds the database, or what the operation needs
+	// of it. It passes.
 	failedBusy
+	// failedRace: others changed the same at the same time. Nothing was changed,
+	// and the operation may be run again at once.
+	failedRace
+	// failedTwice: the operation makes a row that exists. Others may have made it
+	// since it looked.
+	failedTwice
+	// failedAway: the database cannot be reached. Nothing was changed.
+	failedAway
 	// failedBroken: the database or its disk is damaged. No write may follow.
 	failedBroken
 )

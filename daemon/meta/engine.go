@@ -1,6 +1,13 @@
 package meta
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/osproxy/osproxy/protocol"
+)
 
 // engine runs operations on one kind of database. Its errors are the driver's
 // or the context's, or have a kind already; DB gives each a kind.
@@ -20,6 +27,23 @@ type engine interface {
 	close() error
 }
 
+// durability is what an operation survives once it is answered.
+type durability int
+
+const (
+	// full: the operation is on the disk.
+	full durability = iota
+	// kept: the operation survives the death of any process, the database's
+	// own too. A power cut may undo it, together with everything after it, never
+	// without.
+	kept
+	// relaxed: the operation survives the death of the daemon. A power cut may
+	// undo it, and so may a crash of the database where that is another process,
+	// together with everything after it, never without: nothing that the daemon
+	// remembers may rest on it.
+	relaxed
+)
+
 // span is how much of the database a read looks at.
 type span int
 
@@ -33,3 +57,15 @@ const (
 	// wholeTables is oneState for as long as it takes.
 	wholeTables
 )
+
+// shielded runs fn, and makes an error of a panic, which must not end whoever
+// runs the operations.
+func shielded(logger *slog.Logger, name string, fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			logger.Error("panic in a database operation", "operation", name, "panic", p, "stack", string(debug.Stack()))
+			err = &protocol.Error{Kind: protocol.KindInternal, Op: name, Message: "the operation failed, nothing was changed", Err: fmt.Errorf("panic: %v", p)}
+		}
+	}()
+	return fn()
+}

@@ -38,9 +38,13 @@ func (d dialect) asError(op string, err error) error {
 	switch d.classify(err) {
 	case failedFull:
 		e.Kind, e.Message = protocol.KindStoreFull, "the disk of the database is full, nothing was changed"
-		e.Hint = "Free space on the disk of the data folder; the daemon goes on by itself."
+		e.Hint = "Free space on the disk of the database; the daemon goes on by itself."
 	case failedBusy:
-		e.Kind, e.Message = protocol.KindUnavailable, "another process holds the database, nothing was changed"
+		e.Kind, e.Message = protocol.KindUnavailable, "others hold the database, or what this needs of it, for too long; nothing was changed"
+	case failedRace:
+		e.Kind, e.Message = protocol.KindUnavailable, "others change the same all the time, nothing was changed"
+	case failedAway:
+		e.Kind, e.Message = protocol.KindUnavailable, "the database cannot be reached, nothing was changed"
 	case failedBroken:
 		e = broken("the database cannot be read or written", err)
 		e.Op = op

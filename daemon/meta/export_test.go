@@ -38,9 +38,13 @@ func OpenRecording(ctx context.Context, cfg Config, x *Texts) (*DB, error) {
 // OpenEdited is Open with every statement changed by edit: a database that
 // breaks its rules, for tests to notice.
 func OpenEdited(ctx context.Context, cfg Config, edit func(text string) string) (*DB, error) {
+	if cfg.URL != "" {
+		d := pgDialect()
+		d.rebind = func(text string) string { return pgRebind(edit(text)) }
+		return openPostgres(ctx, cfg, d)
+	}
 	d, log := sqliteDialect(), sqliteLog()
-	rebind := d.rebind
-	d.rebind = func(text string) string { return edit(rebind(text)) }
+	d.rebind = func(text string) string { return sqliteRebind(edit(text)) }
 	// These databases need not outlive a power cut, and there are thousands.
 	log.setDurability = func(*sql.Conn, durability) error { return nil }
 	db, err := openSQLite(ctx, cfg, d, log)
@@ -90,35 +94,4 @@ func (db *DB) Queued() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.queue)
-}
-
-// Explain gives the steps of a statement's plan.
-func (db *DB) Explain(ctx context.Context, text string) (plan []string, err error) {
-	err = db.view(ctx, "explain", func(q query) error {
-		rows, err := q.run.QueryContext(ctx, "EXPLAIN QUERY PLAN "+text, anyArgs(text)...)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = rows.Close() }()
-		for rows.Next() {
-			var id, parent, unused int
-			var detail string
-			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
-				return err
-			}
-			plan = append(plan, detail)
-		}
-		return rows.Err()
-	})
-	return plan, err
-}
-
-// anyArgs are as many arguments as the statement has parameters.
-func anyArgs(text string) (args []any) {
-	for _, c := range text {
-		if c == '?' {
-			args = append(args, 1)
-		}
-	}
-	return args
 }

@@ -131,7 +131,7 @@ func (db *DB) File(ctx context.Context, owner protocol.Owner, uid protocol.UID) 
 // Files lists a page of the owner's committed files, newest first.
 func (db *DB) Files(ctx context.Context, owner protocol.Owner, fq FileQuery) (list []protocol.File, err error) {
 	text, args := fq.statement(owner, ms(db.cfg.Clock()))
-	err = db.view(ctx, "list files", func(q query) error {
+	err = db.look(ctx, "list files", func(q query) error {
 		list = nil
 		return q.each(text, args, func(scan scanFunc) error {
 			f, _, err := scanFile(scan)

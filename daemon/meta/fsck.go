@@ -67,12 +67,12 @@ func (db *DB) EachBlob(ctx context.Context, fn func(BlobRefs) error) error {
 }
 
 func (q query) blobPage(after BlobID) (page []BlobRefs, err error) {
-	err = q.each(`SELECT b.id, b.store, b.key, b.size, b.node, b.state, b.doomed_at, b.gone_at, s.blob_id IS NOT NULL, b.overlong
-		FROM blobs b LEFT JOIN sweep_candidates s ON s.blob_id = b.id WHERE b.id > ? ORDER BY b.id LIMIT ?`,
+	err = q.each(`SELECT b.id, b.store, b.key, b.size, b.node, b.state, b.doomed_at, b.gone_at, b.overlong
+		FROM blobs b WHERE b.id > ? ORDER BY b.id LIMIT ?`,
 		[]any{after, fsckPage}, func(scan scanFunc) error {
 			var b BlobRefs
 			var doomed, gone *int64
-			err := scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.Node, &b.State, &doomed, &gone, &b.Offered, &b.Overlong)
+			err := scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.Node, &b.State, &doomed, &gone, &b.Overlong)
 			b.DoomedAt, b.GoneAt = timePtr(doomed), timePtr(gone)
 			page = append(page, b)
 			return err
@@ -84,7 +84,10 @@ func (q query) blobPage(after BlobID) (page []BlobRefs, err error) {
 }
 
 // references fills in what refers to a blob.
-func (q query) references(b *BlobRefs) error {
+func (q query) references(b *BlobRefs) (err error) {
+	if b.Offered, err = q.one(`SELECT 1 FROM sweep_candidates WHERE blob_id = ?`, []any{b.ID}, new(int)); err != nil {
+		return err
+	}
 	var extentEnd, partEnd int64
 	if _, err := q.one(`SELECT COUNT(*), COALESCE(MAX(blob_offset + length), 0) FROM extents WHERE blob_id = ?`, []any{b.ID}, &b.Extents, &extentEnd); err != nil {
 		return err
@@ -172,7 +175,7 @@ func (q query) pointers(c *ContentRefs) (err error) {
 		return err
 	}
 	var stored sql.NullInt64
-	_, err = q.one(`SELECT SUM(length(triples)) FROM block_digests WHERE content_id = ?`, []any{c.ID}, &stored)
+	_, err = q.one(`SELECT SUM(OCTET_LENGTH(triples)) FROM block_digests WHERE content_id = ?`, []any{c.ID}, &stored)
 	c.BlockRows = stored.Int64 / blockBytes
 	return err
 }
@@ -184,8 +187,8 @@ func (db *DB) EachOpenPart(ctx context.Context, fn func(uid protocol.UID, p Part
 	for last := protocol.UID(0); ; {
 		var uids []protocol.UID
 		err := db.view(ctx, "read open uploads", func(q query) (err error) {
-			uids, err = ids[protocol.UID](q, `SELECT DISTINCT p.uid FROM parts p JOIN files f ON f.uid = p.uid
-				WHERE p.uid > ? AND f.state = 'open' ORDER BY p.uid LIMIT ?`, int64(last), fsckPage)
+			uids, err = ids[protocol.UID](q, `SELECT DISTINCT p.uid FROM parts p CROSS JOIN files f
+				WHERE p.uid > ? AND f.uid = p.uid AND f.uid > ? AND f.state = 'open' ORDER BY p.uid LIMIT ?`, int64(last), int64(last), fsckPage)
 			return err
 		})
 		if err != nil || len(uids) == 0 {

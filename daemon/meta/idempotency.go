@@ -14,7 +14,8 @@ const answerKept = 24 * time.Hour
 // Answer gives what was kept under the owner's key, or nil when nothing was in
 // the last 24 h. The caller compares the request.
 func (db *DB) Answer(ctx context.Context, owner protocol.Owner, key string) (idem *Idempotency, err error) {
-	err = db.view(ctx, "look up an idempotency key", func(q query) error {
+	err = db.look(ctx, "look up an idempotency key", func(q query) error {
+		idem = nil
 		i := Idempotency{Key: key}
 		var request []byte
 		var created int

@@ -30,7 +30,7 @@ var jobTimers = [...]struct {
 		`UPDATE jobs SET run_at = run_at - queued_at + ?, queued_at = ? WHERE id = ? AND state = 'ready'`, 2},
 	{timerAhead + leaseMax, `SELECT id FROM jobs WHERE state = 'running' AND lease_until > ? LIMIT ?`,
 		`UPDATE jobs SET lease_until = ? WHERE id = ? AND state = 'running'`, 1},
-	{timerAhead, `SELECT id FROM jobs WHERE finished_at > ? LIMIT ?`,
+	{timerAhead, `SELECT id FROM jobs WHERE finished_at > ? ORDER BY finished_at LIMIT ?`,
 		`UPDATE jobs SET finished_at = ? WHERE id = ? AND finished_at IS NOT NULL`, 1},
 }
 

@@ -19,14 +19,14 @@ const (
 	startPause    = 20 * time.Millisecond
 )
 
-// migratePatiently tries for startPatience while somebody else holds the
-// database.
-func migratePatiently(ctx context.Context, d dialect, db *sql.DB, keep bool) error {
+// patiently tries for startPatience while somebody else holds the database, or
+// it cannot be reached yet: the machine may have just started.
+func patiently(ctx context.Context, d dialect, migrate func() error) error {
 	pause := time.NewTicker(startPause)
 	defer pause.Stop()
 	for until := time.Now().Add(startPatience); ; {
-		err := migrate(ctx, d, db, keep)
-		if err == nil || d.classify(err) != failedBusy || time.Now().After(until) {
+		err := migrate()
+		if class := d.classify(err); err == nil || class != failedBusy && class != failedAway || time.Now().After(until) {
 			return err
 		}
 		select {

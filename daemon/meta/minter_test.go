@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -226,10 +227,7 @@ func TestUIDsOfManyCallers(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[protocol.UID]bool{}
 	for range 2 {
-		db, err := meta.Open(t.Context(), meta.Config{Path: path})
-		if err != nil {
-			t.Fatal(err)
-		}
+		db := metatest.OpenDB(t, meta.Config{Path: path})
 		m, err := meta.NewMinter(db, 0, time.Now)
 		if err != nil {
 			t.Fatal(err)

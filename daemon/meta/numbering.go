@@ -19,7 +19,7 @@ const numberBatch int64 = 500
 // transaction that made it has committed, however long that took. So whoever
 // has read up to a number misses none below it.
 func (db *DB) NumberEvents(ctx context.Context) (n int64, more bool, err error) {
-	err = db.update(ctx, relaxed, "number events", func(t *tx) error {
+	err = db.update(ctx, kept, "number events", func(t *tx) error {
 		n, more = 0, false
 		var last int64
 		if _, err := t.one(`SELECT last FROM event_counter WHERE id = 1 FOR UPDATE`, nil, &last); err != nil {

@@ -1,10 +1,11 @@
+//go:build !postgres
+
 package meta
 
 import (
 	"context"
 	"database/sql"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,22 +13,6 @@ import (
 
 	"github.com/osproxy/osproxy/protocol"
 )
-
-// openClosed opens and closes, and gives the error of opening.
-func openClosed(t *testing.T, path string, use func(*DB)) error {
-	t.Helper()
-	db, err := Open(t.Context(), Config{Path: path, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return err
-	}
-	if use != nil {
-		use(db)
-	}
-	if err := db.Close(); err != nil {
-		t.Errorf("close: %v", err)
-	}
-	return nil
-}
 
 func TestReopen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "odd name?#%20&.db")

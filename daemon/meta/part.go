@@ -15,7 +15,7 @@ import (
 // is committed is KindCommitted, any other that is not open KindNotFound; a
 // blob that was lost meanwhile is KindStoreUnavailable: send the part again.
 func (db *DB) RecordPart(ctx context.Context, owner protocol.Owner, uid protocol.UID, p NewPart) (gen int64, err error) {
-	err = db.update(ctx, relaxed, "record a part", func(t *tx) error {
+	err = db.update(ctx, kept, "record a part", func(t *tx) error {
 		u, err := t.lockOpen(owner, uid)
 		if err != nil {
 			return err

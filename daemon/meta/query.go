@@ -23,6 +23,9 @@ type query struct {
 	// one transaction sees one time.
 	now int64
 	run runner
+	// leaseTime is the statement that gives the time of leases; "" where that is
+	// now.
+	leaseTime string
 }
 
 // tx is a write transaction, or rather one operation's savepoint in it.
@@ -75,7 +78,13 @@ func (q query) each(text string, args []any, fn func(scanFunc) error) (err error
 
 // databaseNow is the time by which leases run, in milliseconds: the one clock
 // that all who share the database have. Where that is one process, it is now.
-func (q query) databaseNow() (int64, error) { return q.now, nil }
+func (q query) databaseNow() (now int64, err error) {
+	if q.leaseTime == "" {
+		return q.now, nil
+	}
+	_, err = q.one(q.leaseTime, nil, &now)
+	return now, err
+}
 
 // ids reads a column of ids.
 func ids[T ~int64 | ~uint64](q query, text string, args ...any) (list []T, err error) {

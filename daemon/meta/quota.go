@@ -74,7 +74,7 @@ func (a *account) columns() []any {
 const accountColumns = `bytes, files, uploads, own, max_bytes, max_files, max_uploads`
 
 func (db *DB) account(ctx context.Context, owner protocol.Owner) (a account, err error) {
-	err = db.view(ctx, "read a quota", func(q query) error {
+	err = db.look(ctx, "read a quota", func(q query) error {
 		a = account{}
 		_, err := q.one(`SELECT `+accountColumns+` FROM quotas WHERE owner = ?`, []any{string(owner)}, a.columns()...)
 		return err

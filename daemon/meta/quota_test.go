@@ -11,7 +11,7 @@ import (
 // The configuration's quota is for those owners who have none of their own.
 func TestDefaultQuota(t *testing.T) {
 	none := int64(0)
-	db, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "meta.db"), DefaultQuota: Quota{Files: &none}})
+	db, err := Open(t.Context(), located(t, Config{Path: filepath.Join(t.TempDir(), "meta.db"), DefaultQuota: Quota{Files: &none}}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -12,10 +13,7 @@ import (
 // and one bad limit changes none.
 func TestSetQuotas(t *testing.T) {
 	limit := func(n int64) *int64 { return &n }
-	db, err := meta.Open(t.Context(), meta.Config{Path: filepath.Join(t.TempDir(), "meta.db"), DefaultQuota: meta.Quota{Files: limit(9)}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := metatest.OpenDB(t, meta.Config{Path: filepath.Join(t.TempDir(), "meta.db"), DefaultQuota: meta.Quota{Files: limit(9)}})
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)

@@ -25,7 +25,7 @@ func settingStoreKnown(store string) string { return "store/" + store }
 // ServerID is the installation's id, 32 lower-case hex digits, made when the
 // database was.
 func (db *DB) ServerID(ctx context.Context) (id string, err error) {
-	err = db.view(ctx, "read the server id", func(q query) error {
+	err = db.look(ctx, "read the server id", func(q query) error {
 		found, err := q.one(`SELECT value FROM settings WHERE name = ?`, []any{settingServerID}, &id)
 		if err == nil && !found {
 			err = broken("the database has lost its server id", nil)
@@ -39,7 +39,7 @@ func (db *DB) ServerID(ctx context.Context) (id string, err error) {
 // database need not wait for the one that writes.
 func (db *DB) makeServerID(ctx context.Context) error {
 	var made bool
-	err := db.view(ctx, "look for the server id", func(q query) (err error) {
+	err := db.look(ctx, "look for the server id", func(q query) (err error) {
 		made, err = q.one(`SELECT value FROM settings WHERE name = ?`, []any{settingServerID}, new(string))
 		return err
 	})
@@ -57,7 +57,8 @@ func (db *DB) makeServerID(ctx context.Context) error {
 
 // ClockKept is the time that KeepClock kept last, the zero time at first.
 func (db *DB) ClockKept(ctx context.Context) (kept time.Time, err error) {
-	err = db.view(ctx, "read the time that was kept", func(q query) error {
+	err = db.look(ctx, "read the time that was kept", func(q query) error {
+		kept = time.Time{}
 		var text string
 		found, err := q.one(`SELECT value FROM settings WHERE name = ?`, []any{settingClock}, &text)
 		if err != nil || !found {
@@ -85,7 +86,7 @@ func (db *DB) KeepClock(ctx context.Context, now time.Time) error {
 // StoreKnown reports whether RememberStore was called for the store: it must
 // carry the installation's mark then.
 func (db *DB) StoreKnown(ctx context.Context, name string) (known bool, err error) {
-	err = db.view(ctx, "look up a store", func(q query) error {
+	err = db.look(ctx, "look up a store", func(q query) error {
 		known, err = q.one(`SELECT value FROM settings WHERE name = ?`, []any{settingStoreKnown(name)}, new(string))
 		return err
 	})
@@ -152,7 +153,7 @@ func (db *DB) ReserveDir(ctx context.Context, store string) (dir uint32, err err
 // OpenDirs lists the reserved directories that were not closed, ascending: an
 // object without a row may lie in these only.
 func (db *DB) OpenDirs(ctx context.Context, store string) (dirs []uint32, err error) {
-	err = db.view(ctx, "list directories", func(q query) error {
+	err = db.look(ctx, "list directories", func(q query) error {
 		dirs = nil
 		return q.each(`SELECT number FROM dirs WHERE store = ? ORDER BY number`, []any{store}, func(scan scanFunc) error {
 			var n uint32

@@ -31,7 +31,8 @@ func openSQLite(ctx context.Context, cfg Config, d dialect, log logCalls) (*DB, 
 }
 
 func (e *sqliteEngine) start(ctx context.Context, cfg Config, log logCalls) error {
-	if err := migratePatiently(ctx, e.dialect, e.writes, cfg.KeepSchema); err != nil {
+	err := patiently(ctx, e.dialect, func() error { return migrate(ctx, e.dialect, e.writes, cfg.KeepSchema) })
+	if err != nil {
 		return err
 	}
 	s, err := newSession(ctx, e.dialect, e.writes)

@@ -15,11 +15,12 @@ import (
 func committedUploads(t *testing.T, db *DB, from, count protocol.UID, open int, at int64) {
 	t.Helper()
 	if err := db.update(t.Context(), full, "make committed uploads", func(x *tx) error {
-		if _, err := x.exec(`INSERT INTO contents (id, size, state, created_at) VALUES (1, 0, 'live', 1) ON CONFLICT DO NOTHING`); err != nil {
+		var content ContentID
+		if _, err := x.one(`INSERT INTO contents (size, state, created_at) VALUES (0, 'live', 1) RETURNING id`, nil, &content); err != nil {
 			return err
 		}
 		for uid := from; uid < from+count; uid++ {
-			if _, err := x.exec(`INSERT INTO files (uid, owner, name, state, created_at, content_id, etag, committed_at) VALUES (?, 'o', 'n', 'committed', 1, 1, '"e"', 1)`, int64(uid)); err != nil {
+			if _, err := x.exec(`INSERT INTO files (uid, owner, name, state, created_at, content_id, etag, committed_at) VALUES (?, 'o', 'n', 'committed', 1, ?, '"e"', 1)`, int64(uid), content); err != nil {
 				return err
 			}
 			if _, err := x.exec(`INSERT INTO uploads (uid, size, part_size, touched_at, open) VALUES (?, 0, 1, ?, ?)`, int64(uid), at+int64(uid), open); err != nil {
@@ -69,8 +70,8 @@ func TestCommittedRowsDoNotKeepIdleUploads(t *testing.T) {
 // uploads that were committed.
 func TestOpenPartsWithoutCommittedUploads(t *testing.T) {
 	var asked atomic.Int64 // each transaction asks for the time
-	db, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "meta.db"), Logger: slog.New(slog.DiscardHandler),
-		Clock: func() time.Time { asked.Add(1); return time.Now() }})
+	db, err := Open(t.Context(), located(t, Config{Path: filepath.Join(t.TempDir(), "meta.db"), Logger: slog.New(slog.DiscardHandler),
+		Clock: func() time.Time { asked.Add(1); return time.Now() }}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ func (db *DB) blobsUntil(ctx context.Context, name string, state BlobState, colu
 		}
 	}
 	text := blobColumns + `WHERE state = '` + string(state) + `' AND ` + column + ` <= ? AND (` + column + `, id) > (?, ?) ORDER BY ` + column + `, id LIMIT ?`
-	err = db.view(ctx, name, func(q query) error {
+	err = db.look(ctx, name, func(q query) error {
 		list = nil
 		return q.each(text, []any{ms(before), since, id, limit}, func(scan scanFunc) error {
 			b, err := scanBlob(scan)

@@ -12,14 +12,14 @@ const timerAhead = time.Hour
 // timers are the times from which something is waited for; jobs have such too,
 // and deliveries and answers, which have no id.
 var timers = [...]struct{ find, restart string }{
-	{`SELECT id FROM blobs WHERE state = 'doomed' AND doomed_at > ? LIMIT ?`, `UPDATE blobs SET doomed_at = ? WHERE id = ? AND state = 'doomed'`},
-	{`SELECT id FROM blobs WHERE state = 'gone' AND gone_at > ? LIMIT ?`, `UPDATE blobs SET gone_at = ? WHERE id = ? AND state = 'gone'`},
-	{`SELECT uid FROM uploads WHERE open = 1 AND touched_at > ? LIMIT ?`, `UPDATE uploads SET touched_at = ? WHERE uid = ? AND open = 1`},
-	{`SELECT uid FROM files WHERE deleted_at > ? LIMIT ?`, `UPDATE files SET deleted_at = ? WHERE uid = ? AND deleted_at IS NOT NULL`},
-	{`SELECT uid FROM files WHERE aborted_at > ? LIMIT ?`, `UPDATE files SET aborted_at = ? WHERE uid = ? AND aborted_at IS NOT NULL`},
-	{`SELECT id FROM contents WHERE doomed_at > ? LIMIT ?`, `UPDATE contents SET doomed_at = ? WHERE id = ? AND doomed_at IS NOT NULL`},
-	{`SELECT number FROM events WHERE created_at > ? LIMIT ?`, `UPDATE events SET created_at = ? WHERE number = ?`},
-	{`SELECT uid FROM files WHERE state = 'committed' AND digest_due > ? AND digest_due < 9223372036854775807 LIMIT ?`,
+	{`SELECT id FROM blobs WHERE state = 'doomed' AND doomed_at > ? ORDER BY doomed_at LIMIT ?`, `UPDATE blobs SET doomed_at = ? WHERE id = ? AND state = 'doomed'`},
+	{`SELECT id FROM blobs WHERE state = 'gone' AND gone_at > ? ORDER BY gone_at LIMIT ?`, `UPDATE blobs SET gone_at = ? WHERE id = ? AND state = 'gone'`},
+	{`SELECT uid FROM uploads WHERE open = 1 AND touched_at > ? ORDER BY touched_at LIMIT ?`, `UPDATE uploads SET touched_at = ? WHERE uid = ? AND open = 1`},
+	{`SELECT uid FROM files WHERE deleted_at > ? ORDER BY deleted_at LIMIT ?`, `UPDATE files SET deleted_at = ? WHERE uid = ? AND deleted_at IS NOT NULL`},
+	{`SELECT uid FROM files WHERE aborted_at > ? ORDER BY aborted_at LIMIT ?`, `UPDATE files SET aborted_at = ? WHERE uid = ? AND aborted_at IS NOT NULL`},
+	{`SELECT id FROM contents WHERE doomed_at > ? ORDER BY doomed_at LIMIT ?`, `UPDATE contents SET doomed_at = ? WHERE id = ? AND doomed_at IS NOT NULL`},
+	{`SELECT number FROM events WHERE created_at > ? ORDER BY created_at LIMIT ?`, `UPDATE events SET created_at = ? WHERE number = ?`},
+	{`SELECT uid FROM files WHERE state = 'committed' AND digest_due > ? AND digest_due < 9223372036854775807 ORDER BY digest_due LIMIT ?`,
 		`UPDATE files SET digest_due = ? WHERE uid = ? AND digest_due IS NOT NULL`},
 }
 
@@ -54,7 +54,7 @@ func (db *DB) RestartTimers(ctx context.Context, limit int) (n int, err error) {
 		}
 		n += int(waiting)
 		answers, err := t.exec(`UPDATE idempotency SET created_at = ? WHERE (owner, key) IN
-			(SELECT owner, key FROM idempotency WHERE created_at > ? LIMIT ?)`, t.now, t.now+timerAhead.Milliseconds(), limit-n)
+			(SELECT owner, key FROM idempotency WHERE created_at > ? ORDER BY created_at LIMIT ?)`, t.now, t.now+timerAhead.Milliseconds(), limit-n)
 		n += int(answers)
 		return err
 	})

@@ -71,7 +71,7 @@ func (q query) tokens(where string, args ...any) (list []Token, err error) {
 // Tokens lists the owner's tokens by id, "" all owners'; those that expired or
 // were revoked too.
 func (db *DB) Tokens(ctx context.Context, owner protocol.Owner) (list []Token, err error) {
-	err = db.view(ctx, "list tokens", func(q query) error {
+	err = db.look(ctx, "list tokens", func(q query) error {
 		if owner == anyOwner {
 			list, err = q.tokens(`id > '' ORDER BY id`)
 		} else {
@@ -85,7 +85,7 @@ func (db *DB) Tokens(ctx context.Context, owner protocol.Owner) (list []Token, e
 // TokenByID gives a token, also one that expired or was revoked; the caller
 // decides what that means.
 func (db *DB) TokenByID(ctx context.Context, id string) (k Token, found bool, err error) {
-	err = db.view(ctx, "look up a token", func(q query) error {
+	err = db.look(ctx, "look up a token", func(q query) error {
 		list, err := q.tokens(`id = ?`, id)
 		if found = len(list) == 1; found {
 			k = list[0]
@@ -110,8 +110,8 @@ func (db *DB) RevokeToken(ctx context.Context, id string) error {
 // HasTokens reports whether a token was ever made. Revoked ones count: ending
 // the last token must not open the daemon to everybody.
 func (db *DB) HasTokens(ctx context.Context) (has bool, err error) {
-	err = db.view(ctx, "look for tokens", func(q query) error {
-		has, err = q.one(`SELECT 1 FROM tokens WHERE id > '' LIMIT 1`, nil, new(int))
+	err = db.look(ctx, "look for tokens", func(q query) error {
+		has, err = q.one(`SELECT id FROM tokens WHERE id > '' ORDER BY id LIMIT 1`, nil, new(string))
 		return err
 	})
 	return has, err
@@ -133,7 +133,7 @@ const settingTokenPepper = "token_pepper"
 // first need. It keeps a token of another installation from being one here.
 func (db *DB) TokenPepper(ctx context.Context) (pepper [32]byte, err error) {
 	var text string
-	err = db.view(ctx, "read the token pepper", func(q query) error {
+	err = db.look(ctx, "read the token pepper", func(q query) error {
 		_, err := q.one(`SELECT value FROM settings WHERE name = ?`, []any{settingTokenPepper}, &text)
 		return err
 	})

@@ -178,7 +178,7 @@ func (db *DB) Upload(ctx context.Context, owner protocol.Owner, uid protocol.UID
 // OpenUploads lists the owner's open uploads of exactly this name, size and
 // fingerprint, newest first: those a resume may go on with.
 func (db *DB) OpenUploads(ctx context.Context, owner protocol.Owner, name string, size int64, fp protocol.Fingerprint) (list []Upload, err error) {
-	err = db.view(ctx, "find open uploads", func(q query) error {
+	err = db.look(ctx, "find open uploads", func(q query) error {
 		list, err = q.uploads(`WHERE f.owner = ? AND f.name = ? AND f.state = 'open' AND u.size = ? AND u.fingerprint = ?`+unexpired+`ORDER BY f.uid DESC`,
 			string(owner), name, size, fp[:], q.now)
 		return err
@@ -189,7 +189,7 @@ func (db *DB) OpenUploads(ctx context.Context, owner protocol.Owner, name string
 // Uploads lists up to limit of the owner's open uploads, newest first, from
 // the one before the given uid on; 0 begins with the newest.
 func (db *DB) Uploads(ctx context.Context, owner protocol.Owner, limit int, before protocol.UID) (list []Upload, err error) {
-	err = db.view(ctx, "list uploads", func(q query) error {
+	err = db.look(ctx, "list uploads", func(q query) error {
 		list, err = q.uploads(`WHERE f.owner = ? AND f.state = 'open' AND f.uid < ?`+unexpired+`ORDER BY f.uid DESC LIMIT ?`,
 			string(owner), beforeUID(before), q.now, limit)
 		return err
@@ -228,7 +228,7 @@ func (t *tx) touch(uid protocol.UID) error {
 // it is; one that is not open is what TouchUpload says. A power cut may undo it,
 // together with every record of a part that came later.
 func (db *DB) ReserveUpload(ctx context.Context, owner protocol.Owner, uid protocol.UID, size int64) error {
-	return db.update(ctx, relaxed, "reserve for an upload", func(t *tx) error {
+	return db.update(ctx, kept, "reserve for an upload", func(t *tx) error {
 		u, err := t.lockOpen(owner, uid)
 		if err != nil || u.size.Valid || u.reserved >= size {
 			return err

@@ -22,7 +22,7 @@ func sqliteLog() logCalls { return logCalls{sqliteSetDurability, sqliteCheckpoin
 // pragma while it compiles it, so that running it again would do nothing.
 func sqliteSetDurability(conn *sql.Conn, d durability) error {
 	text := "PRAGMA synchronous=FULL"
-	if d == relaxed {
+	if d != full {
 		text = "PRAGMA synchronous=NORMAL"
 	}
 	_, err := conn.ExecContext(context.Background(), text)

@@ -2,27 +2,14 @@ package meta
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/osproxy/osproxy/protocol"
-)
-
-// durability is what must survive a power cut when an operation is answered.
-type durability int
-
-const (
-	// full: the operation is on the disk.
-	full durability = iota
-	// relaxed: the operation survives the death of the process. A power cut
-	// may undo it, together with everything after it, never without.
-	relaxed
 )
 
 const (
@@ -240,17 +227,12 @@ func (w *writer) runOne(op *operation) error {
 	return w.exec("RELEASE operation")
 }
 
-// call keeps a panic of one operation from ending the writer.
-func (w *writer) call(op *operation) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			w.logger.Error("panic in a database operation", "operation", op.name, "panic", p, "stack", string(debug.Stack()))
-			err = &protocol.Error{Kind: protocol.KindInternal, Op: op.name, Message: "the operation failed, nothing was changed", Err: fmt.Errorf("panic: %v", p)}
-		}
-	}()
-	// A context that can end would interrupt statements, and an interrupted
-	// one rolls the whole group back.
-	return op.fn(&tx{query: query{ctx: context.Background(), now: ms(w.clock()), run: w.session}})
+// call runs an operation. A context that can end would interrupt statements,
+// and an interrupted one rolls the whole group back.
+func (w *writer) call(op *operation) error {
+	return shielded(w.logger, op.name, func() error {
+		return op.fn(&tx{query: query{ctx: context.Background(), now: ms(w.clock()), run: w.session}})
+	})
 }
 
 // checkpoint moves the log into the database every so often, and insists where

@@ -1,6 +1,7 @@
 package metatest
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -176,9 +177,10 @@ func (e *env) numbersAfter(number int64) (list []int64) {
 	return list
 }
 
-// numbersLate holds a transaction open that has made its event, while others
-// make theirs, which are numbered and read. Where changes come in turn the
-// others wait, and so does the numbering.
+// numbersLate holds a transaction open that has made its event, while another
+// makes its own, which is numbered and read: it is about other content of
+// another owner, and so waits for no row of the first. Where changes come in
+// turn it waits, and so does the numbering.
 func numbersLate(t *testing.T, open OpenWatched) {
 	s := newStage(t, t, open)
 	defer s.end()
@@ -192,18 +194,23 @@ func numbersLate(t *testing.T, open OpenWatched) {
 	if !held.arrives() {
 		t.Fatal("the put ended, it is not held")
 	}
-	deletesIt := s.start(deletes, 0)
-	s.await(deletesIt)
+	other := s.oneShot("other", 9, claimSize)
+	other.Owner = bob
+	putsOther := s.start(action{"put another", func(ctx context.Context, s *stage) (string, error) {
+		f, err := s.db.PutFile(ctx, other, nil)
+		return fileText(f), err
+	}}, 0)
+	s.await(putsOther)
 	var seen []meta.Event
 	if !s.watched.InTurn {
 		seen = s.eventsAfter(s.since)
-		if text := eventsText(seen); text != eventText(protocol.EventFileDeleted, s.file.UID) {
+		if text := eventsText(seen); text != eventText(protocol.EventFileCommitted, other.UID) {
 			t.Fatalf("while the put is held: %q", text)
 		}
 	}
 	held.release()
 	<-held.ended
-	<-deletesIt.ended
+	<-putsOther.ended
 	last := s.since
 	if len(seen) > 0 {
 		last = seen[len(seen)-1].Number
@@ -215,7 +222,7 @@ func numbersLate(t *testing.T, open OpenWatched) {
 		all = append(all, eventText(ev.Kind, ev.UID))
 	}
 	slices.Sort(all)
-	want := []string{eventText(protocol.EventFileDeleted, s.file.UID), eventText(protocol.EventFileCommitted, s.shot.UID)}
+	want := []string{eventText(protocol.EventFileCommitted, other.UID), eventText(protocol.EventFileCommitted, s.shot.UID)}
 	slices.Sort(want)
 	s.same("events", strings.Join(all, " "), strings.Join(want, " "))
 }

@@ -8,9 +8,9 @@ ALTER TABLE jobs RENAME COLUMN payload TO args;
 -- end the next job like it is due. checkpoint is where the handler goes on.
 -- queued_at is when run_at was decided: a clock that was ahead then is noticed
 -- by it. leased_by stays after the lease ended.
-ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0 CHECK (priority BETWEEN -1 AND 1);
+ALTER TABLE jobs ADD COLUMN priority BIGINT NOT NULL DEFAULT 0 CHECK (priority BETWEEN -1 AND 1);
 ALTER TABLE jobs ADD COLUMN every BIGINT CHECK (every > 0);
-ALTER TABLE jobs ADD COLUMN checkpoint TEXT;
+ALTER TABLE jobs ADD COLUMN checkpoint TEXT COLLATE "C";
 ALTER TABLE jobs ADD COLUMN queued_at BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN started_at BIGINT;
 UPDATE jobs SET queued_at = created_at;

@@ -4,7 +4,7 @@
 -- +goose Up
 
 -- media_type is what the first bytes tell, NULL where they do not.
-ALTER TABLE contents ADD COLUMN media_type TEXT;
+ALTER TABLE contents ADD COLUMN media_type TEXT COLLATE "C";
 
 -- digest_due is when a digest job is to look at the file's content, the highest
 -- number there is where the configuration has none do it. NULL says that one

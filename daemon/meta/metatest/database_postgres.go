@@ -1,0 +1,48 @@
+//go:build postgres
+
+package metatest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest/pgtest"
+)
+
+// Server starts what the databases of a test binary need, a Postgres server
+// that syncs nothing, and gives what ends it.
+func Server() (stop func(), err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	s, err := pgtest.Start(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(s.Share(), makeMigrated(ctx, s)); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return func() { _ = s.Stop() }, nil
+}
+
+func makeMigrated(ctx context.Context, s *pgtest.Server) error {
+	if _, err := pgtest.Create(ctx, s.Dir(), pgtest.Migrated, "template0"); err != nil {
+		return err
+	}
+	db, err := meta.Open(ctx, meta.Config{URL: s.URL(pgtest.Migrated)})
+	if err != nil {
+		return err
+	}
+	return db.Close()
+}
+
+// Located is cfg with the place of the test's database that cfg.Path names: of
+// one path it is one database, which is there from the first time to the end
+// of that test.
+func Located(t testing.TB, cfg meta.Config) meta.Config {
+	t.Helper()
+	cfg.URL, cfg.Path = pgtest.Database(t, cfg.Path), ""
+	return cfg
+}

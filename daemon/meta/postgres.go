@@ -1,0 +1,127 @@
+package meta
+
+import (
+	"database/sql/driver"
+	"embed"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/postgres/*.sql
+var pgMigrations embed.FS
+
+func pgDialect() dialect {
+	return dialect{
+		rebind:     pgRebind,
+		classify:   pgClassify,
+		goose:      goose.DialectPostgres,
+		migrations: func() (fs.FS, error) { return fs.Sub(pgMigrations, "migrations/postgres") },
+		check:      pgCheck,
+	}
+}
+
+// pgRebind numbers the parameters. No statement has a question mark in a
+// literal.
+func pgRebind(query string) string {
+	var b strings.Builder
+	for n := 1; ; n++ {
+		before, after, found := strings.Cut(query, "?")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		b.WriteString("$" + strconv.Itoa(n))
+		query = after
+	}
+}
+
+// errSilent: the database did not answer in time, errLost: the answer to a
+// commit was lost, and the transaction did not take place.
+var (
+	errSilent = errors.New("the database did not answer")
+	errLost   = errors.New("the connection was lost before the commit took place")
+)
+
+// pgClassify reads the code of the server's error; without one the connection
+// failed.
+func pgClassify(err error) failure {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pgClassifyCode(e)
+	}
+	if errors.Is(err, errNoLane) {
+		return failedRace
+	}
+	_, noConnection := errors.AsType[*pgconn.ConnectError](err)
+	_, network := errors.AsType[net.Error](err)
+	for _, gone := range []error{errSilent, errLost, driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
+		network = network || errors.Is(err, gone)
+	}
+	if noConnection || network || pgconn.SafeToRetry(err) {
+		return failedAway
+	}
+	return failed
+}
+
+// pgClassifyCode goes by https://www.postgresql.org/docs/current/errcodes-appendix.html.
+func pgClassifyCode(e *pgconn.PgError) failure {
+	switch e.Code {
+	case "40001", "40P01": // serialization failure, deadlock
+		return failedRace
+	case "23505": // unique
+		return failedTwice
+	case "55P03", "57014": // no lock, or no end, in time
+		return failedBusy
+	case "53100":
+		return failedFull
+	case "25006": // a standby, as the primary is for a moment when another takes over
+		return failedAway
+	case "58030", "XX001", "XX002": // input and output, damaged data, damaged index
+		return failedBroken
+	}
+	switch e.Code[:min(2, len(e.Code))] {
+	case "08", "53", "57": // connection, resources, the operator
+		return failedAway
+	case "28", "3D": // who may connect, to what
+		return failed
+	}
+	if e.Severity == "FATAL" || e.Severity == "PANIC" {
+		return failedAway
+	}
+	return failed
+}
+
+// pgTables lists the tables of ospd.
+const pgTables = `SELECT c.relname FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' ORDER BY 1`
+
+// pgCheck reads every row of every table whole: what cannot be read is an
+// error, and the server checks references itself.
+func pgCheck(q query) error {
+	var tables []string
+	err := q.each(pgTables, nil, func(scan scanFunc) error {
+		var name string
+		err := scan(&name)
+		tables = append(tables, name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range tables {
+		if _, err := q.one(`SELECT COUNT(CAST(t AS TEXT)) FROM "`+name+`" t`, nil, new(int64)); err != nil {
+			return err
+		}
+	}
+	var constraint string
+	found, err := q.one(`SELECT conname FROM pg_constraint WHERE NOT convalidated AND connamespace = current_schema()::regnamespace LIMIT 1`, nil, &constraint)
+	if found {
+		err = broken("the database's constraint "+constraint+" is not in force", nil)
+	}
+	return err
+}
