@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest/pgtest"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -25,19 +27,29 @@ type records struct {
 	ids atomic.Int64
 }
 
-// openRecords opens an empty database of each kind.
-func (b *bench) openRecords(ctx context.Context) ([]*records, error) {
-	db, err := meta.Open(ctx, meta.Config{Path: filepath.Join(b.dir, "records.db"), Logger: slog.New(slog.DiscardHandler)})
+// openRecords opens an empty database of each kind. Postgres is left out where
+// its programs are not installed, which the table says.
+func (b *bench) openRecords(ctx context.Context) (all []*records, end func() error, err error) {
+	end = func() error { return nil }
+	quiet := slog.New(slog.DiscardHandler)
+	db, err := meta.Open(ctx, meta.Config{Path: filepath.Join(b.dir, "records.db"), Logger: quiet})
 	if err != nil {
-		return nil, err
+		return nil, end, err
 	}
-	return []*records{{name: "SQLite", DB: db}}, nil
-}
-
-func closeRecords(all []*records) {
-	for _, r := range all {
-		_ = r.Close() // their folder is thrown away
+	end = db.Close
+	all = []*records{{name: "SQLite", DB: db}}
+	server, err := pgtest.Start(ctx, true)
+	if err != nil {
+		b.table.leaveOut("Postgres", err)
+		return all, end, nil
 	}
+	end = func() error { return errors.Join(db.Close(), server.Stop()) }
+	other, err := meta.Open(ctx, meta.Config{URL: server.URL("postgres"), Logger: quiet})
+	if err != nil {
+		return nil, end, err
+	}
+	end = func() error { return errors.Join(db.Close(), other.Close(), server.Stop()) }
+	return append(all, &records{name: "Postgres", DB: other}), end, nil
 }
 
 // load has clients call do one call after the other, n times in all, and

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -23,7 +24,7 @@ const (
 
 // jobsWork measures the queue of durable jobs.
 func jobsWork() work {
-	return work{name: "jobs", oursAlone: true, measure: func(ctx context.Context, b *bench) (*table, error) {
+	return work{name: "jobs", oursAlone: true, measure: func(ctx context.Context, b *bench) (_ *table, err error) {
 		b.table = &table{
 			title: "Durable jobs (`jobs`)",
 			notes: fmt.Sprintf("%d jobs that do nothing, enqueued by 64 clients, each in a transaction of its own, while %d run at once; then %d one after the other, each from before it is enqueued until its handler has begun.",
@@ -34,11 +35,11 @@ func jobsWork() work {
 				millisecondsColumn("p99 ms", p99),
 			},
 		}
-		all, err := b.openRecords(ctx)
+		all, end, err := b.openRecords(ctx)
+		defer func() { err = errors.Join(err, end()) }()
 		if err != nil {
 			return nil, err
 		}
-		defer closeRecords(all)
 		return b.table, b.rounds(ctx, nil, func(system, int) error {
 			for _, r := range all {
 				one, err := r.jobs(ctx)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -10,7 +11,7 @@ import (
 
 // recordsWork measures the transactions that uploads wait for.
 func recordsWork() work {
-	return work{name: "records", oursAlone: true, measure: func(ctx context.Context, b *bench) (*table, error) {
+	return work{name: "records", oursAlone: true, measure: func(ctx context.Context, b *bench) (_ *table, err error) {
 		b.table = &table{
 			title: "Transactions of the database, a second (`records`)",
 			notes: "A part is recorded without waiting for the disk; a commit and the put of a small file wait for it. In one process, without HTTP and without bytes. Greater is better.",
@@ -20,11 +21,11 @@ func recordsWork() work {
 				millisecondsColumn("p99 ms", p99),
 			},
 		}
-		all, err := b.openRecords(ctx)
+		all, end, err := b.openRecords(ctx)
+		defer func() { err = errors.Join(err, end()) }()
 		if err != nil {
 			return nil, err
 		}
-		defer closeRecords(all)
 		return b.table, b.rounds(ctx, nil, func(system, int) error {
 			for _, r := range all {
 				for _, clients := range []int{1, 64} {

@@ -13,7 +13,7 @@ import (
 
 // scaleWork measures how what the daemon asks grows with its database.
 func scaleWork() work {
-	return work{name: "scale", oursAlone: true, measure: func(ctx context.Context, b *bench) (*table, error) {
+	return work{name: "scale", oursAlone: true, measure: func(ctx context.Context, b *bench) (_ *table, err error) {
 		sizes := []int64{10_000, 1_000_000}
 		if b.lab.large {
 			sizes = append(sizes, 10_000_000)
@@ -27,11 +27,11 @@ func scaleWork() work {
 		}
 		b.table.columns = append(b.table.columns, column{head: "growth", format: "%.2f",
 			value: func(s sample) float64 { return float64(s.at[len(sizes)-1]) / float64(s.at[0]) }})
-		all, err := b.openRecords(ctx)
+		all, end, err := b.openRecords(ctx)
+		defer func() { err = errors.Join(err, end()) }()
 		if err != nil {
 			return nil, err
 		}
-		defer closeRecords(all)
 		for _, r := range all {
 			if err := b.scale(ctx, r, sizes); err != nil {
 				return nil, fmt.Errorf("%s: %w", r.name, err)
