@@ -22,7 +22,7 @@ func All() []Point {
 		SyncDone, SyncCleared,
 		CommitChecked, CommitSynced, CommitRecorded, CutDone,
 		PutDirReserved, PutNamed, PutStored, PutRecorded,
-		DigestRead, DigestRecorded,
+		DigestRead, DigestRecorded, ScrubSaved,
 		AbortRecorded, DeleteRecorded,
 	}
 }

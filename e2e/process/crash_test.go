@@ -90,18 +90,20 @@ func dieAt(t *testing.T, mortal harness.Binaries, point string) (died bool) {
 	w := &workload{t: t, files: map[protocol.UID][]byte{}, unsure: map[protocol.UID][]byte{}}
 	w.prepare(d.API())
 	// Nothing is due when the next one starts: it dies over what comes then.
-	later := strings.HasPrefix(point, "digest.")
-	if later {
-		w.awaitSums(d.API())
+	later := func(*harness.API) {}
+	switch step, _, _ := strings.Cut(point, "."); step {
+	case "digest":
+		later = w.awaitSums
+	case "scrub":
+		later = w.scrub
 	}
+	later(d.API())
 	if exit := d.Stop(); exit != 0 {
 		t.Fatalf("ospd left with %d", exit)
 	}
 	d.Start(crashEnv + "=" + point)
 	w.run(d.API())
-	if later {
-		w.awaitSums(d.API())
-	}
+	later(d.API())
 	died = w.stopped
 	if !died {
 		d.Kill()
@@ -112,11 +114,40 @@ func dieAt(t *testing.T, mortal harness.Binaries, point string) (died bool) {
 	d.Start()
 	w.check(d.API())
 	w.finish(d.API())
-	if later {
-		w.awaitSums(d.API())
-	}
+	later(d.API())
 	stopClean(t, d)
 	return died
+}
+
+// scrub has the daemon read everything, and waits for the end of that.
+func (w *workload) scrub(api *harness.API) {
+	w.t.Helper()
+	if w.stopped {
+		return
+	}
+	ans := api.JSON("POST", "/v1/jobs", map[string]any{"kind": protocol.JobScrub})
+	if ans.Err == nil && ans.Status == http.StatusOK {
+		ans.Status = http.StatusCreated // the periodic one, moved up
+	}
+	if !w.answered(ans, http.StatusCreated) {
+		return
+	}
+	var j protocol.Job
+	for {
+		if err := json.Unmarshal(ans.Body, &j); err != nil {
+			w.t.Fatal(err)
+		}
+		if j.State.Ended() {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+		if ans = api.Do("GET", "/v1/jobs/"+j.ID.String(), nil, 0); !w.answered(ans, http.StatusOK) {
+			return
+		}
+	}
+	if p := j.Progress; j.State != protocol.JobDone || p == nil || p.Total == nil || p.Done != *p.Total || p.Note != "" {
+		w.t.Errorf("the scrub ended as %+v at %+v", j, p)
+	}
 }
 
 // awaitSums waits until the daemon has computed the sums of all files, or has
