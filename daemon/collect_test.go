@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 	"time"
 
@@ -40,5 +41,46 @@ func TestCollectDoubtsTheClock(t *testing.T) {
 	}
 	if r, err := Collect(t.Context(), cfg, false, quiet()); err != nil || r.Held != "" {
 		t.Fatalf("once it was believed: %+v, %v", r, err)
+	}
+}
+
+// TestCollectReadsWhatIsSuspected: and leaves the scrub of everything, however
+// long that is due, to the daemon.
+func TestCollectReadsWhatIsSuspected(t *testing.T) {
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	cfg := config(t)
+	if err := cfg.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	d, stop := running(t, cfg)
+	var contents []meta.ContentID
+	for _, data := range []string{"suspected", "not"} {
+		f := uploadTo(t, d, []byte(data))
+		_, c, err := d.in.DB.Content(t.Context(), protocol.OwnerLocal, f.UID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		contents = append(contents, c.ID)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := meta.Open(t.Context(), meta.Config{Path: cfg.databasePath(), Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, _, err := db.Enqueue(t.Context(), meta.NewJob{Kind: protocol.JobScrub, Subject: everything})
+	if err := errors.Join(err, db.EnqueueScrub(t.Context(), contents[0]), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Collect(t.Context(), cfg, false, quiet()); err != nil || r.Scrubbed != 1 || r.Damaged != 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if db, err = meta.Open(t.Context(), meta.Config{Path: cfg.databasePath(), Logger: quiet()}); err != nil {
+		t.Fatal(err)
+	}
+	j, err := db.Job(t.Context(), meta.AnyOwner, all)
+	if err := errors.Join(err, db.Close()); err != nil || j.State != protocol.JobReady || j.Attempts != 0 {
+		t.Errorf("the scrub of everything is %s after %d attempts, %v", j.State, j.Attempts, err)
 	}
 }
