@@ -12,6 +12,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/daemon/pace"
 	"github.com/osproxy/osproxy/daemon/scrub"
 	"github.com/osproxy/osproxy/protocol"
@@ -104,10 +105,7 @@ func TestSweepingGoesOn(t *testing.T) {
 
 func openMeta(t *testing.T) *meta.DB {
 	t.Helper()
-	db, err := meta.Open(t.Context(), meta.Config{Path: t.TempDir() + "/meta.db", Logger: quiet()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := metatest.OpenDB(t, meta.Config{Path: t.TempDir() + "/meta.db", Logger: quiet()})
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)

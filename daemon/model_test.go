@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -233,6 +234,7 @@ func TestWhatLivesReads(t *testing.T) {
 			m.all = large
 		}
 		defer os.RemoveAll(m.dir)
+		defer metatest.Discard(t, filepath.Join(m.dir, "meta.db"))
 		defer m.end()
 		rt.Repeat(metatest.Ranked(m.check, []metatest.Step{
 			{Name: "part", Run: m.part},

@@ -23,6 +23,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/fsck"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/daemon/pace"
 	"github.com/osproxy/osproxy/daemon/scrub"
 	"github.com/osproxy/osproxy/daemon/sweep"
@@ -36,7 +37,7 @@ import (
 // TestMain looks for goroutines that nobody waited for. fasthttp has two that
 // end on their own time or never (daemon/api has the reasons).
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
+	goleak.VerifyTestMain(metatest.OnServer(m),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 }
@@ -126,8 +127,7 @@ func newWorld(t testing.TB, s setup) *world {
 	must(t, err)
 	w.dir = dir
 	quiet := slog.New(slog.DiscardHandler)
-	w.db, err = meta.Open(t.Context(), meta.Config{Path: filepath.Join(dir, "meta.db"), Clock: w.clocks.Now, Logger: quiet})
-	must(t, err)
+	w.db = metatest.OpenDB(t, meta.Config{Path: filepath.Join(dir, "meta.db"), Clock: w.clocks.Now, Logger: quiet})
 	var backend store.Backend = mem.New()
 	if !s.mem {
 		w.root = filepath.Join(dir, "blobs")

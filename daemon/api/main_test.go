@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 )
 
 // TestMain looks for goroutines that nobody waited for. fasthttp has two that
@@ -11,7 +13,7 @@ import (
 // sleeps to the end of its turn, and one goroutine formats the Date of all
 // servers for as long as the process lives.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
+	goleak.VerifyTestMain(metatest.OnServer(m),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 }

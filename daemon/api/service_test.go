@@ -20,6 +20,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/daemon/upload"
@@ -28,7 +29,7 @@ import (
 	"github.com/osproxy/osproxy/store/local"
 )
 
-// ospd is the API over the real services, a local store and SQLite.
+// ospd is the API over the real services, a local store and a database.
 type ospd struct {
 	*fixture
 	blobs  string
@@ -45,10 +46,7 @@ func startOspd(t testing.TB) *ospd {
 func startOspdWith(t testing.TB, quota meta.Quota, metrics Metrics) *ospd {
 	t.Helper()
 	ctx, root, quiet := t.Context(), t.TempDir(), slog.New(slog.DiscardHandler)
-	db, err := meta.Open(ctx, meta.Config{Path: filepath.Join(root, "meta.db"), Logger: quiet, DefaultQuota: quota})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := metatest.OpenDB(t, meta.Config{Path: filepath.Join(root, "meta.db"), Logger: quiet, DefaultQuota: quota})
 	closeLater(t, db)
 	id, err := db.ServerID(ctx)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/local"
@@ -24,7 +25,7 @@ import (
 
 const owner = protocol.OwnerLocal
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(metatest.OnServer(m)) }
 
 // clock is a time that only moves when told to.
 type clock struct {
@@ -77,8 +78,7 @@ func newBench(t testing.TB, kind string, mode VerifyMode) *bench {
 	b.store = store.New("disk", backend, store.Options{})
 	t.Cleanup(func() { must(t, b.store.Close()) })
 	must(t, b.store.Claim(t.Context(), "0123456789abcdef0123456789abcdef", false))
-	db, err := meta.Open(t.Context(), meta.Config{Path: filepath.Join(t.TempDir(), "meta.db"), Clock: b.clock.Now})
-	must(t, err)
+	db := metatest.OpenDB(t, meta.Config{Path: filepath.Join(t.TempDir(), "meta.db"), Clock: b.clock.Now})
 	t.Cleanup(func() { must(t, db.Close()) })
 	b.db = db
 	b.svc = New(Config{

@@ -132,12 +132,12 @@ var damages = map[string]struct {
 	}},
 	"block records changed": {do: func(w *world) []fsck.Finding {
 		uid := w.put(noise(9, 2*bs), bs)
-		w.sql(`UPDATE block_digests SET triples = zeroblob(128) WHERE content_id = (SELECT content_id FROM files WHERE uid = ?)`, int64(uid))
+		w.sql(`UPDATE block_digests SET triples = ? WHERE content_id = (SELECT content_id FROM files WHERE uid = ?)`, make([]byte, 128), int64(uid))
 		return []fsck.Finding{{Kind: fsck.KindRecords, UIDs: []protocol.UID{uid}, Detail: "digest"}}
 	}},
 	"fingerprint changed": {do: func(w *world) []fsck.Finding {
 		uid := w.put(noise(9, 10))
-		w.sql(`UPDATE contents SET fingerprint = zeroblob(16) WHERE id = (SELECT content_id FROM files WHERE uid = ?)`, int64(uid))
+		w.sql(`UPDATE contents SET fingerprint = ? WHERE id = (SELECT content_id FROM files WHERE uid = ?)`, make([]byte, 16), int64(uid))
 		return []fsck.Finding{{Kind: fsck.KindRecords, UIDs: []protocol.UID{uid}, Detail: "fingerprint"}}
 	}},
 	"marked damaged": {do: func(w *world) []fsck.Finding {
@@ -263,7 +263,7 @@ func TestCrashLeftoversArePending(t *testing.T) {
 			uid := w.put(noise(9, 10))
 			must(w.t, w.db.DeleteFile(w.t.Context(), owner, uid))
 			e := w.blobs[uid][0]
-			w.sql(`UPDATE blobs SET state = 'gone' WHERE id = ?`, int64(e.Blob))
+			w.sql(`UPDATE blobs SET state = 'gone', gone_at = ? WHERE id = ?`, w.now.UnixMilli(), int64(e.Blob))
 			return e.Key
 		},
 	} {

@@ -2,7 +2,6 @@ package fsck_test
 
 import (
 	"bytes"
-	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -11,10 +10,10 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	_ "modernc.org/sqlite" // to damage rows that no verb of meta damages
 
 	"github.com/osproxy/osproxy/daemon/fsck"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/local"
@@ -26,7 +25,7 @@ const (
 	bs       = protocol.BlockSize
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(metatest.OnServer(m)) }
 
 // world is an installation: a database, a local store, and its clock.
 type world struct {
@@ -50,8 +49,7 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	w.store = store.New("disk", b, store.Options{})
 	t.Cleanup(func() { must(t, w.store.Close()) })
-	w.db, err = meta.Open(t.Context(), meta.Config{Path: w.path, Clock: func() time.Time { return w.now }})
-	must(t, err)
+	w.db = metatest.OpenDB(t, meta.Config{Path: w.path, Clock: func() time.Time { return w.now }})
 	t.Cleanup(func() { must(t, w.db.Close()) })
 	id, err := w.db.ServerID(t.Context())
 	must(t, err)
@@ -165,16 +163,7 @@ func (w *world) flip(key string, at int64) {
 // sql changes rows behind the database's back, unchecked.
 func (w *world) sql(text string, args ...any) {
 	w.t.Helper()
-	db, err := sql.Open("sqlite", w.path)
-	must(w.t, err)
-	db.SetMaxOpenConns(1)
-	defer db.Close()
-	for _, s := range []string{"PRAGMA busy_timeout=5000", "PRAGMA foreign_keys=OFF", "PRAGMA ignore_check_constraints=ON"} {
-		_, err = db.Exec(s)
-		must(w.t, err)
-	}
-	_, err = db.Exec(text, args...)
-	must(w.t, err)
+	metatest.Behind(w.t, w.path, text, args...)
 }
 
 func blocksOf(data []byte) []protocol.Block {

@@ -14,10 +14,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/protocol"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(metatest.OnServer(m)) }
 
 // world is a database, and queues that run on it until the test ends.
 type world struct {
@@ -26,10 +27,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	db, err := meta.Open(t.Context(), meta.Config{Path: filepath.Join(t.TempDir(), "meta.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := metatest.OpenDB(t, meta.Config{Path: filepath.Join(t.TempDir(), "meta.db")})
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)

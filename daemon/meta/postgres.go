@@ -96,32 +96,3 @@ func pgClassifyCode(e *pgconn.PgError) failure {
 	}
 	return failed
 }
-
-// pgTables lists the tables of ospd.
-const pgTables = `SELECT c.relname FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' ORDER BY 1`
-
-// pgCheck reads every row of every table whole: what cannot be read is an
-// error, and the server checks references itself.
-func pgCheck(q query) error {
-	var tables []string
-	err := q.each(pgTables, nil, func(scan scanFunc) error {
-		var name string
-		err := scan(&name)
-		tables = append(tables, name)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, name := range tables {
-		if _, err := q.one(`SELECT COUNT(CAST(t AS TEXT)) FROM "`+name+`" t`, nil, new(int64)); err != nil {
-			return err
-		}
-	}
-	var constraint string
-	found, err := q.one(`SELECT conname FROM pg_constraint WHERE NOT convalidated AND connamespace = current_schema()::regnamespace LIMIT 1`, nil, &constraint)
-	if found {
-		err = broken("the database's constraint "+constraint+" is not in force", nil)
-	}
-	return err
-}

@@ -13,10 +13,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/protocol"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(metatest.OnServer(m)) }
 
 // clock is a time that a test moves.
 type clock struct {
@@ -38,10 +39,7 @@ func (c *clock) add(d time.Duration) {
 
 func openDB(t *testing.T, path string, now func() time.Time) *meta.DB {
 	t.Helper()
-	db, err := meta.Open(t.Context(), meta.Config{Path: path, Clock: now, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := metatest.OpenDB(t, meta.Config{Path: path, Clock: now, Logger: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/fsck"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
@@ -52,6 +53,8 @@ func (c *clock) add(d time.Duration) {
 type bench struct {
 	t     testing.TB
 	clock *clock
+	// path is the database's.
+	path  string
 	db    *meta.DB
 	store *store.Store
 	*upload.Service
@@ -77,9 +80,8 @@ func newBench(t testing.TB, s setup) *bench {
 	if s.clock == nil {
 		s.clock = newClock()
 	}
-	db, err := meta.Open(t.Context(), meta.Config{Path: s.db, Clock: s.clock.Now, Logger: slog.New(slog.DiscardHandler)})
-	must(t, err)
-	b := &bench{t: t, clock: s.clock, db: db, store: store.New("disk", s.backend, store.Options{})}
+	db := metatest.OpenDB(t, meta.Config{Path: s.db, Clock: s.clock.Now, Logger: slog.New(slog.DiscardHandler)})
+	b := &bench{t: t, clock: s.clock, path: s.db, db: db, store: store.New("disk", s.backend, store.Options{})}
 	b.Service = b.service(s.change)
 	return b
 }

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
@@ -267,6 +268,7 @@ func TestModel(t *testing.T) {
 					return
 				}
 				m := newMachine(t)
+				defer metatest.Discard(t, m.path)
 				defer func() { must(t, m.end()) }()
 				rt.Repeat(m.steps())
 				m.checkBytes(rt)

@@ -4,15 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"io"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
@@ -121,14 +120,10 @@ func TestPutFileLeavesNothing(t *testing.T) {
 func TestDoubtfulRecordKeepsItsObject(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "meta.db")
 	b := newEnded(t, setup{db: path})
-	other, err := sql.Open("sqlite", path)
-	must(t, err)
-	_, err = other.ExecContext(t.Context(), `CREATE TRIGGER refuse BEFORE INSERT ON files BEGIN SELECT RAISE(ABORT, 'no'); END`)
-	must(t, err)
-	_, err = b.PutFile(t.Context(), owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
+	allow := metatest.Refuse(t, path, "INSERT", "files")
+	_, err := b.PutFile(t.Context(), owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
 	wants(t, err, protocol.KindInternal)
-	_, err = other.ExecContext(t.Context(), `DROP TRIGGER refuse`)
-	must(t, errors.Join(err, other.Close()))
+	allow()
 	b.restart("boot")
 	if left := b.objects(); len(left) != 1 {
 		t.Errorf("the clean end left %v", left)

@@ -1,7 +1,6 @@
 package upload_test
 
 import (
-	"database/sql"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -9,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver, to make the database refuse something
-
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
@@ -161,17 +159,9 @@ func TestLossThatCannotBeRecorded(t *testing.T) {
 	uid := b.begin(protocol.BeginUpload{Size: ptr(int64(3))})
 	g.holdSyncs() // the upload is not brought to rest
 	b.put(uid, 1, []byte("abc"))
-	raw, err := sql.Open("sqlite", "file:"+path)
-	must(t, err)
-	defer raw.Close()
-	exec := func(text string) {
-		t.Helper()
-		_, err := raw.ExecContext(t.Context(), text)
-		must(t, err)
-	}
-	exec(`CREATE TRIGGER refuse BEFORE DELETE ON parts BEGIN SELECT RAISE(ABORT, 'refused'); END`)
+	allow := metatest.Refuse(t, path, "DELETE", "parts")
 	g.failSyncs(errSync)
-	_, _, err = b.Commit(t.Context(), owner, uid, protocol.CommitUpload{})
+	_, _, err := b.Commit(t.Context(), owner, uid, protocol.CommitUpload{})
 	if err == nil {
 		t.Fatal("committed what was lost")
 	}
@@ -183,7 +173,7 @@ func TestLossThatCannotBeRecorded(t *testing.T) {
 		_, err = b.Upload(t.Context(), owner, uid)
 		wants(t, err, protocol.KindInternal)
 	}
-	exec(`DROP TRIGGER refuse`)
+	allow()
 	if got := b.parts(uid); len(got) != 0 {
 		t.Errorf("listed %v", got)
 	}

@@ -20,9 +20,11 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(metatest.OnServer(m)) }
 
 func newSender(t *testing.T, cfg SenderConfig) *Sender {
 	s := NewSender(cfg)

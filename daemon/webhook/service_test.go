@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -34,10 +35,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	w := &world{T: t, now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), uids: 1000, outcomes: map[string]int{}}
 	quiet := slog.New(slog.DiscardHandler)
-	db, err := meta.Open(t.Context(), meta.Config{Path: filepath.Join(t.TempDir(), "meta.db"), Clock: w.clock, Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := metatest.OpenDB(t, meta.Config{Path: filepath.Join(t.TempDir(), "meta.db"), Clock: w.clock, Logger: quiet})
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)

@@ -12,9 +12,8 @@ import (
 	"github.com/osproxy/osproxy/daemon/meta/metatest/pgtest"
 )
 
-// Server starts what the databases of a test binary need, a Postgres server
-// that syncs nothing, and gives what ends it.
-func Server() (stop func(), err error) {
+// server starts a Postgres server that syncs nothing, and gives what ends it.
+func server() (stop func(), err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	s, err := pgtest.Start(ctx, false)
@@ -45,4 +44,11 @@ func Located(t testing.TB, cfg meta.Config) meta.Config {
 	t.Helper()
 	cfg.URL, cfg.Path = pgtest.Database(t, cfg.Path), ""
 	return cfg
+}
+
+// Discard removes the test's database of the path, which is closed, before the
+// test ends: some tests make very many.
+func Discard(t testing.TB, path string) {
+	t.Helper()
+	pgtest.Remove(t, path)
 }

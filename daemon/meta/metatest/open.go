@@ -1,10 +1,28 @@
 package metatest
 
 import (
+	"fmt"
+	"os"
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon/meta"
 )
+
+// OnServer runs the tests of m with what their databases need: with the build
+// tag postgres a server, which is gone when Run returns.
+func OnServer(m *testing.M) interface{ Run() int } { return served{m} }
+
+type served struct{ m *testing.M }
+
+func (s served) Run() int {
+	stop, err := server()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer stop()
+	return s.m.Run()
+}
 
 // OpenDB opens the test's database at cfg.Path, as Located has it. The test
 // closes it.

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"os"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -40,8 +42,7 @@ func Empty(t testing.TB, name string) (url string) {
 func database(t testing.TB, name, template string) (url string) {
 	t.Helper()
 	dir := os.Getenv(serverVar)
-	sum := sha256.Sum256([]byte(name))
-	name = "test_" + hex.EncodeToString(sum[:8])
+	name = nameOf(name)
 	made, err := Create(t.Context(), dir, name, template)
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +55,41 @@ func database(t testing.TB, name, template string) (url string) {
 		})
 	}
 	return URL(dir, name)
+}
+
+// Remove drops the test's database of that name now.
+func Remove(t testing.TB, name string) {
+	t.Helper()
+	if err := Drop(context.Background(), os.Getenv(serverVar), nameOf(name)); err != nil {
+		t.Error(err)
+	}
+}
+
+// Exec runs statements on the test's database of that name, over one
+// connection. The parameters of the last one are question marks.
+func Exec(t testing.TB, name string, before []string, text string, args ...any) {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), URL(os.Getenv(serverVar), nameOf(name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; strings.Contains(text, "?"); n++ {
+		text = strings.Replace(text, "?", "$"+strconv.Itoa(n), 1)
+	}
+	var errs []error
+	for _, s := range before {
+		_, err := c.Exec(t.Context(), s)
+		errs = append(errs, err)
+	}
+	_, err = c.Exec(t.Context(), text, args...)
+	if err := errors.Join(append(errs, err, c.Close(t.Context()))...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func nameOf(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return "test_" + hex.EncodeToString(sum[:8])
 }
 
 // Create makes a database on the server in the folder, a copy of the template,
