@@ -124,7 +124,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		return nil, at(StageListener, err)
 	}
 	served := api.Config{
-		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, requests(files), keys), Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
+		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, requests(files), keys), Webhooks: hooks, Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
 		Capabilities: d.capabilities(version), Tokens: tokens,
 	}
 	if local {

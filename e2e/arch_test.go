@@ -56,7 +56,7 @@ var rules = []rule{
 	{"daemon/sweep", []string{"protocol", "store", "daemon/meta"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/job", []string{"protocol", "daemon/meta", "daemon/once"}, nil},
 	{"daemon/fsck", []string{"protocol", "store", "daemon/meta", "daemon/layout"}, []string{"golang.org/x/sync/..."}},
-	{"daemon/api", []string{"protocol", "daemon/upload", "daemon/file", "daemon/job", "daemon/once", "daemon/token", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
+	{"daemon/api", []string{"protocol", "daemon/upload", "daemon/file", "daemon/job", "daemon/once", "daemon/token", "daemon/webhook", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
 	{"daemon", []string{"protocol", "store", "store/open", "daemon/..."}, []string{
 		"github.com/prometheus/...", "github.com/knadh/koanf/...", "github.com/gofrs/flock", "github.com/adrg/xdg",
 		"github.com/go-viper/mapstructure/v2", "go.yaml.in/yaml/v3",

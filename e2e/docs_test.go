@@ -258,3 +258,19 @@ func TestDocsExampleConsumer(t *testing.T) {
 		t.Error("CONTRIBUTING.md does not show daemon/consumer_lines_test.go as it is")
 	}
 }
+
+// TestDocsWebhookReceivers: the code that docs/events.md shows is the code that
+// is tested.
+func TestDocsWebhookReceivers(t *testing.T) {
+	text := readDocument(t, "docs/events.md")
+	for _, shown := range []struct{ file, from, to string }{
+		{"daemon/webhook/verify_test.go", "// Verify reports", "\n}\n"},
+		{"docs/examples/webhook_receiver.py", "def verify(", "\n\n\n"},
+	} {
+		_, code, found := strings.Cut(readDocument(t, shown.file), shown.from)
+		code, _, whole := strings.Cut(shown.from+code, shown.to)
+		if !found || !whole || !strings.Contains(text, code+strings.TrimSuffix(shown.to, "\n\n")) {
+			t.Errorf("docs/events.md does not show what %s has from %q on:\n%s", shown.file, shown.from, code)
+		}
+	}
+}

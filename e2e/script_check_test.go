@@ -5,26 +5,37 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// cmdUntil is `until CODE PROGRAM ARG...`: the program is run until it ends
-// with that code, which must come to pass.
+// cmdUntil is `until CODE PROGRAM ARG...` or `until stdout PATTERN PROGRAM
+// ARG...`: the program is run until it ends with that code, or prints that,
+// which must come to pass.
 func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: until CODE PROGRAM ARG...")
+	if neg || len(args) < 2 || args[0] == "stdout" && len(args) < 3 {
+		ts.Fatalf("usage: until CODE|stdout PATTERN PROGRAM ARG...")
 	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
+	var is func(code int) bool
+	if args[0] == "stdout" {
+		pattern, err := regexp.Compile("(?m)" + args[1])
+		ts.Check(err)
+		is = func(int) bool { return pattern.MatchString(ts.ReadFile("stdout")) }
+		args = args[1:]
+	} else {
+		want, err := strconv.Atoi(args[0])
+		ts.Check(err)
+		is = func(code int) bool { return code == want }
+	}
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if exitCode(ts.Exec(args[1], args[2:]...)) == want {
+		if is(exitCode(ts.Exec(args[1], args[2:]...))) {
 			return
 		}
 	}
-	ts.Fatalf("it never ended with %d", want)
+	ts.Fatalf("it never came to %s", args[0])
 }
 
 // cmdMany is `many DIR COUNT`: a folder of that many files, each with its own

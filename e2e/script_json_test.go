@@ -10,17 +10,17 @@ import (
 	"github.com/osproxy/osproxy/docs/schema/schematest"
 )
 
-// cmdJSON is `json results|files|jobs stdout|FILE [LINE FIELD=VALUE...]`. Results
+// cmdJSON is `json results|files|jobs|webhooks stdout|FILE [LINE FIELD=VALUE...]`. Results
 // are result lines and one last summary that agrees with them; files are File
-// objects, jobs Job objects. LINE counts from 1, summary is the last; VALUE is as JSON prints it,
+// objects, jobs Job objects, webhooks Webhook objects. LINE counts from 1, summary is the last; VALUE is as JSON prints it,
 // without the quotes of strings; error.code is the field of a field.
 func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: json results|files|jobs stdout|FILE [LINE FIELD=VALUE...]")
+		ts.Fatalf("usage: json results|files|jobs|webhooks stdout|FILE [LINE FIELD=VALUE...]")
 	}
 	schemas, err := schematest.Load()
 	ts.Check(err)
-	verb := map[string]string{"results": "put", "files": "stat", "jobs": "admin jobs show"}[args[0]]
+	verb := map[string]string{"results": "put", "files": "stat", "jobs": "admin jobs show", "webhooks": "admin webhooks list"}[args[0]]
 	text := ts.ReadFile(args[1])
 	ts.Check(schemas.Output(verb, []byte(text)))
 	var lines []map[string]any

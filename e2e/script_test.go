@@ -75,19 +75,19 @@ type scriptDaemon struct {
 	log    bytes.Buffer
 }
 
-// cmdDaemon is `daemon start`, `daemon stop` and `daemon kill`. Each start is
-// on the same data folder and a new port, which OSP_SERVER then names.
+// cmdDaemon is `daemon start [NAME=VALUE...]`, with these in its environment,
+// `daemon stop` and `daemon kill`. Each start is on the same data folder and a new port, which OSP_SERVER then names.
 func cmdDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	d, ok := ts.Value(daemonKey{}).(*scriptDaemon)
-	if !ok || neg || len(args) != 1 {
-		ts.Fatalf("usage: daemon start|stop|kill")
+	if !ok || neg || len(args) < 1 || len(args) > 1 && args[0] != "start" {
+		ts.Fatalf("usage: daemon start [NAME=VALUE...]|stop|kill")
 	}
 	switch args[0] {
 	case "start":
 		if d.starts == 0 {
 			ts.Defer(func() { d.end(os.Kill) })
 		}
-		ts.Setenv("OSP_SERVER", d.start(ts))
+		ts.Setenv("OSP_SERVER", d.start(ts, args[1:]))
 	case "stop":
 		if err := d.end(syscall.SIGTERM); err != nil {
 			ts.Fatalf("ospd did not stop cleanly: %v\n%s", err, d.log.String())
@@ -99,10 +99,11 @@ func cmdDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func (d *scriptDaemon) start(ts *testscript.TestScript) string {
+func (d *scriptDaemon) start(ts *testscript.TestScript, env []string) string {
 	d.starts++
 	ready := fmt.Sprintf("%s.ready%d", d.data, d.starts)
 	d.cmd = exec.Command("ospd", "serve", "--listen", "127.0.0.1:0", "--data", d.data, "--ready-file", ready)
+	d.cmd.Env = append(os.Environ(), env...)
 	d.log.Reset()
 	d.cmd.Stderr = &d.log
 	ts.Check(d.cmd.Start())

@@ -37,6 +37,13 @@ const (
 	RouteGetJob       RouteName = "get_job"
 	RouteRetryJob     RouteName = "retry_job"
 	RouteCancelJob    RouteName = "cancel_job"
+
+	RouteListWebhooks  RouteName = "list_webhooks"
+	RouteCreateWebhook RouteName = "create_webhook"
+	RouteGetWebhook    RouteName = "get_webhook"
+	RouteRemoveWebhook RouteName = "remove_webhook"
+	RouteTestWebhook   RouteName = "test_webhook"
+	RouteReplayWebhook RouteName = "replay_webhook"
 )
 
 // Route is one method on one path. {uid}, {number} and {id} stand for a UID, a
@@ -75,6 +82,12 @@ var routes = [...]Route{
 	{RouteGetJob, "GET", "/v1/jobs/{id}"},
 	{RouteRetryJob, "POST", "/v1/jobs/{id}/retry"},
 	{RouteCancelJob, "POST", "/v1/jobs/{id}/cancel"},
+	{RouteListWebhooks, "GET", "/v1/webhooks"},
+	{RouteCreateWebhook, "POST", "/v1/webhooks"},
+	{RouteGetWebhook, "GET", "/v1/webhooks/{id}"},
+	{RouteRemoveWebhook, "DELETE", "/v1/webhooks/{id}"},
+	{RouteTestWebhook, "POST", "/v1/webhooks/{id}/test"},
+	{RouteReplayWebhook, "POST", "/v1/webhooks/{id}/replay"},
 }
 
 // Routes returns the table, in order. The caller must not change it.

@@ -21,12 +21,15 @@ const (
 	ScopeFileDelete Scope = "file:delete"
 	// ScopeLinkCreate signs links.
 	ScopeLinkCreate Scope = "link:create"
+	// ScopeWebhookManage makes webhooks of the owner's and removes them: what one
+	// sends goes on when the token that made it has ended.
+	ScopeWebhookManage Scope = "webhook:manage"
 	// ScopeAdmin runs the installation: it makes and revokes tokens, of any
 	// owner and with any scope.
 	ScopeAdmin Scope = "admin"
 )
 
-var scopes = [...]Scope{ScopeFileRead, ScopeFileWrite, ScopeFileDelete, ScopeLinkCreate, ScopeAdmin}
+var scopes = [...]Scope{ScopeFileRead, ScopeFileWrite, ScopeFileDelete, ScopeLinkCreate, ScopeWebhookManage, ScopeAdmin}
 
 // AllScopes returns every scope there is, in order. The caller must not change
 // it.

@@ -26,7 +26,7 @@ func TestCheckScopes(t *testing.T) {
 		t.Errorf("no scopes: %v", err)
 	}
 	e, ok := CheckScopes(Scopes{"write"}).(*Error)
-	if !ok || e.Hint != "Scopes are file:read, file:write, file:delete, link:create, admin." {
+	if !ok || e.Hint != "Scopes are file:read, file:write, file:delete, link:create, webhook:manage, admin." {
 		t.Errorf("the known ones are named so: %+v", e)
 	}
 }

@@ -7,6 +7,7 @@ need() {
 [ "$(uname -s)" = Linux ] || need "Linux" "the tests mount a tmpfs and kill real processes"
 [ "$(id -u)" = 0 ] || need "root" "to mount a small tmpfs for the full-disk test; run: sudo make test-servers"
 command -v mount >/dev/null 2>&1 || need "mount" "apt-get install mount"
+command -v python3 >/dev/null 2>&1 || need "python3" "apt-get install python3"
 free_kb=$(df -Pk "${TMPDIR:-/tmp}" | awk 'NR == 2 { print $4 }')
 [ "${free_kb:-0}" -ge 4000000 ] || need "4 GB free under ${TMPDIR:-/tmp}" "set TMPDIR to a larger disk"
 exit $missing

@@ -37,6 +37,7 @@ func guards() map[protocol.RouteName]guard {
 	// administrator's, who need not be able to read files.
 	seeJobs := guard{byToken, protocol.ScopeFileRead, protocol.ScopeAdmin}
 	changeJobs := guard{byToken, protocol.ScopeFileWrite, protocol.ScopeAdmin}
+	webhooks := guard{byToken, protocol.ScopeWebhookManage, protocol.ScopeAdmin}
 	return map[protocol.RouteName]guard{
 		protocol.RouteCapabilities: everybody,
 		protocol.RouteHealthz:      everybody,
@@ -71,6 +72,13 @@ func guards() map[protocol.RouteName]guard {
 		protocol.RouteCreateJob: changeJobs,
 		protocol.RouteRetryJob:  changeJobs,
 		protocol.RouteCancelJob: changeJobs,
+
+		protocol.RouteListWebhooks:  webhooks,
+		protocol.RouteCreateWebhook: webhooks,
+		protocol.RouteGetWebhook:    webhooks,
+		protocol.RouteRemoveWebhook: webhooks,
+		protocol.RouteTestWebhook:   webhooks,
+		protocol.RouteReplayWebhook: webhooks,
 	}
 }
 

@@ -103,6 +103,13 @@ func aJob(o *ospd) (protocol.UID, string) {
 	return 0, into[protocol.Job](o.t, o.do(http.MethodPost, "/v1/jobs", `{"kind": "nap"}`), http.StatusCreated).ID.String()
 }
 
+// aWebhook leads to where nobody listens.
+func aWebhook(o *ospd) (protocol.UID, string) {
+	return 0, into[protocol.CreatedWebhook](o.t, o.do(http.MethodPost, "/v1/webhooks", newWebhook), http.StatusCreated).Webhook.ID.String()
+}
+
+const newWebhook = `{"url": "https://127.0.0.1:1/", "events": ["file.committed"]}`
+
 // visits says of each route how to use it.
 func visits() map[protocol.RouteName]visit {
 	return map[protocol.RouteName]visit{
@@ -133,6 +140,13 @@ func visits() map[protocol.RouteName]visit {
 		protocol.RouteCreateJob:    {scope: "file:write", or: "admin", body: `{"kind": "nap"}`, want: http.StatusCreated},
 		protocol.RouteRetryJob:     {scope: "file:write", or: "admin", prepare: aJob, want: http.StatusOK},
 		protocol.RouteCancelJob:    {scope: "file:write", or: "admin", prepare: aJob, want: http.StatusOK},
+
+		protocol.RouteListWebhooks:  {scope: "webhook:manage", or: "admin", want: http.StatusOK},
+		protocol.RouteCreateWebhook: {scope: "webhook:manage", or: "admin", body: newWebhook, want: http.StatusCreated},
+		protocol.RouteGetWebhook:    {scope: "webhook:manage", or: "admin", prepare: aWebhook, want: http.StatusOK},
+		protocol.RouteRemoveWebhook: {scope: "webhook:manage", or: "admin", prepare: aWebhook, want: http.StatusNoContent},
+		protocol.RouteTestWebhook:   {scope: "webhook:manage", or: "admin", prepare: aWebhook, want: http.StatusOK},
+		protocol.RouteReplayWebhook: {scope: "webhook:manage", or: "admin", prepare: aWebhook, want: http.StatusOK},
 	}
 }
 
@@ -190,8 +204,8 @@ func TestGuards(t *testing.T) {
 				others := slices.DeleteFunc(slices.Clone(protocol.AllScopes()), func(s protocol.Scope) bool { return s == scope || s == v.or })
 				o.as("alice", others...).do(r.Method, path, v.body).mustRefuse(t, r.Method, protocol.KindForbidden)
 			}
-			if strings.Contains(r.Path, "{uid}") || strings.Contains(r.Path, "/jobs/{id}") {
-				o.as("bob", protocol.ScopeFileRead, protocol.ScopeFileWrite, protocol.ScopeFileDelete).do(r.Method, path, v.body).mustRefuse(t, r.Method, protocol.KindNotFound)
+			if strings.Contains(r.Path, "{uid}") || strings.Contains(r.Path, "/jobs/{id}") || strings.Contains(r.Path, "/webhooks/{id}") {
+				o.as("bob", protocol.ScopeFileRead, protocol.ScopeFileWrite, protocol.ScopeFileDelete, protocol.ScopeWebhookManage).do(r.Method, path, v.body).mustRefuse(t, r.Method, protocol.KindNotFound)
 			}
 			if strings.Contains(r.Path, "{uid}") {
 				bob.do(r.Method, path, v.body).mustRefuse(t, r.Method, protocol.KindNotFound)
@@ -205,7 +219,11 @@ func TestGuards(t *testing.T) {
 				}
 				return
 			}
-			for _, does := range slices.Compact([]protocol.Scope{scope, cmp.Or(v.or, scope)}) {
+			for i, does := range slices.Compact([]protocol.Scope{scope, cmp.Or(v.or, scope)}) {
+				if i > 0 && v.prepare != nil { // what it was about may be gone
+					uid, id := v.prepare(alice)
+					path = protocol.Route{Path: r.Expand(uid, 1)}.ExpandID(id) + v.query
+				}
 				if a := o.as("alice", does).do(r.Method, path, v.body); a.StatusCode != v.want {
 					t.Errorf("with the scope %s: %s %s", does, a.Status, a.body)
 				}

@@ -4,7 +4,7 @@
 // through the wrapper Server.serve (serve.go: request id, log line, guards,
 // drain-or-close), is routed (route.go), let in or not by the one table of
 // access.go, and reaches a handler (uploads.go, files.go, content.go,
-// tokens.go, jobs.go, system.go). A handler decodes, calls a service and
+// tokens.go, jobs.go, webhooks.go, system.go). A handler decodes, calls a service and
 // encodes; what it returns as an error is written by call.fail (problem.go).
 // A handler hands down a context, a reader that never ends early without an
 // error (body.go) and typed values, never anything of fasthttp. Bodies of
@@ -24,6 +24,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/daemon/upload"
+	"github.com/osproxy/osproxy/daemon/webhook"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -81,9 +82,10 @@ func set[T int | int64 | time.Duration](v *T, value T) {
 
 // Config is what a Server is made of.
 type Config struct {
-	Uploads *upload.Service
-	Files   *file.Service
-	Jobs    *job.Service
+	Uploads  *upload.Service
+	Files    *file.Service
+	Jobs     *job.Service
+	Webhooks *webhook.Service
 	// Logger gets one line per request and the causes of internal errors;
 	// slog.Default() when nil.
 	Logger *slog.Logger

@@ -24,6 +24,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/daemon/upload"
+	"github.com/osproxy/osproxy/daemon/webhook"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/local"
@@ -71,8 +72,12 @@ func startOspdWith(t testing.TB, quota meta.Quota, metrics Metrics) *ospd {
 		Instant: meta.ScopeOwner, Sample: files.Sample})
 	closeLater(t, uploads)
 	tokens := token.NewService(token.Config{Records: db})
+	everywhere := webhook.Guard{AllowPrivate: true, AllowHTTP: true, AnyPort: true}
+	sender := webhook.NewSender(webhook.SenderConfig{Guard: everywhere})
+	t.Cleanup(sender.Close)
+	hooks := webhook.New(webhook.Config{Meta: db, Sender: sender, Guard: everywhere, Logger: quiet})
 	jobs := job.NewService(db, map[protocol.JobKind]job.Request{"nap": nap}, once.NewKeys(db))
-	return &ospd{start(t, Config{Uploads: uploads, Files: files, Jobs: jobs, Tokens: tokens, Metrics: metrics}, nil), filepath.Join(root, "blobs"), tokens}
+	return &ospd{start(t, Config{Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens, Metrics: metrics}, nil), filepath.Join(root, "blobs"), tokens}
 }
 
 // nap is a kind of job that anybody can ask for, and nobody does. With {"about":

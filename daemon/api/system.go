@@ -39,6 +39,13 @@ func (s *Server) endpoints() map[protocol.RouteName]endpoint {
 		protocol.RouteGetJob:       {serve: (*call).getJob},
 		protocol.RouteRetryJob:     {serve: (*call).retryJob},
 		protocol.RouteCancelJob:    {serve: (*call).cancelJob},
+
+		protocol.RouteListWebhooks:  {serve: (*call).listWebhooks},
+		protocol.RouteCreateWebhook: {serve: (*call).createWebhook, body: bodyJSON},
+		protocol.RouteGetWebhook:    {serve: (*call).getWebhook},
+		protocol.RouteRemoveWebhook: {serve: (*call).removeWebhook},
+		protocol.RouteTestWebhook:   {serve: (*call).testWebhook},
+		protocol.RouteReplayWebhook: {serve: (*call).replayWebhook},
 	}
 }
 

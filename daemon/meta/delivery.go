@@ -232,6 +232,21 @@ func (db *DB) NotifyLater(ctx context.Context, id protocol.WebhookID) error {
 	})
 }
 
+// NotifyWaiting is NotifyLater for every webhook for which something waits: a
+// job of somebody's that was cancelled leaves it behind.
+func (db *DB) NotifyWaiting(ctx context.Context) error {
+	var waiting []protocol.WebhookID
+	err := db.view(ctx, "look for webhooks that wait", func(q query) (err error) {
+		waiting, err = ids[protocol.WebhookID](q, `SELECT id FROM webhooks WHERE state = 'active' AND id > ?
+			AND EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = webhooks.id AND state = 'pending') ORDER BY id`, 0)
+		return err
+	})
+	for i := 0; err == nil && i < len(waiting); i++ {
+		err = db.NotifyLater(ctx, waiting[i])
+	}
+	return err
+}
+
 // ReplayDeliveries has up to limit of a webhook's dead deliveries sent again, as
 // if they had not been tried, and gives how many.
 func (db *DB) ReplayDeliveries(ctx context.Context, owner protocol.Owner, id protocol.WebhookID, limit int) (n int64, err error) {

@@ -36,6 +36,7 @@ type Records interface {
 	Prune(ctx context.Context, before time.Time, limit int) (int, error)
 	PruneEvents(ctx context.Context, now time.Time, keep time.Duration, limit int) (int, error)
 	PruneWebhooks(ctx context.Context, waiting, dead time.Time, limit int) (int, error)
+	NotifyWaiting(ctx context.Context) error
 }
 
 // Config is what a Sweeper needs.

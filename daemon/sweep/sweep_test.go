@@ -125,6 +125,7 @@ func (i *idle) Prune(context.Context, time.Time, int) (int, error) { return 0, i
 func (i *idle) PruneWebhooks(context.Context, time.Time, time.Time, int) (int, error) {
 	return 0, i.fail
 }
+func (i *idle) NotifyWaiting(context.Context) error { return i.fail }
 func (i *idle) PruneEvents(context.Context, time.Time, time.Duration, int) (int, error) {
 	return 0, i.fail
 }

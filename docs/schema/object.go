@@ -53,7 +53,7 @@ func (o *Object) placed(file string) {
 	}
 }
 
-// Resolve follows a $ref, which is to the $defs of a file.
+// Resolve follows a $ref, which is to the $defs of a file, or to a whole file.
 func (o *Object) Resolve() *Object {
 	if o.Ref == "" {
 		return o
@@ -61,6 +61,9 @@ func (o *Object) Resolve() *Object {
 	file, name, _ := strings.Cut(o.Ref, "#/$defs/")
 	if file == "" {
 		file = o.file
+	}
+	if name == "" {
+		return Read(file)
 	}
 	below := Read(file).Defs[name]
 	if below == nil {

@@ -115,6 +115,7 @@ func addFlagCompletion(cmd *cobra.Command, f *pflag.Flag) {
 		"if-exists": {string(transfer.ExistsFail), string(transfer.ExistsSkip), string(transfer.ExistsOverwrite)},
 		"state":     wordsOf(protocol.JobStates()),
 		"kind":      wordsOf(protocol.JobKinds()),
+		"events":    wordsOf(protocol.EventKinds()),
 		"algo":      {string(transfer.AlgorithmDigest), string(transfer.AlgorithmSHA256), string(transfer.AlgorithmMD5)},
 	}
 	complete := cobra.NoFileCompletions

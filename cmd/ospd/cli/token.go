@@ -63,11 +63,12 @@ func newTokenCreate(e *env) *cobra.Command {
 			"kept. Its owner sees the files of that name alone; what was stored while there\n" +
 			"were no tokens belongs to " + strconv.Quote(string(protocol.OwnerLocal)) + ".\n\n" +
 			"Scopes, none of which includes another:\n" +
-			"  file:read    list and read files\n" +
-			"  file:write   put files, change their name, type, metadata and expiry\n" +
-			"  file:delete  delete files\n" +
-			"  link:create  sign links\n" +
-			"  admin        make and revoke tokens, of any owner",
+			"  file:read       list and read files\n" +
+			"  file:write      put files, change their name, type, metadata and expiry\n" +
+			"  file:delete     delete files\n" +
+			"  link:create     sign links\n" +
+			"  webhook:manage  make webhooks, to which events of files are sent\n" +
+			"  admin           make and revoke tokens, of any owner",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runTokenCreate(cmd.Context(), e, o) },
 	}

@@ -312,6 +312,14 @@ var deliveryTests = map[string]func(*env){
 		e.share(1, "c") // what is new does not wait for what failed
 		e.fanOut()
 		jobIn("a new one", 0)
+		lines, err := e.db.JobLines(e.ctx, meta.JobHolder{}, []protocol.JobKind{protocol.JobNotify})
+		e.ok(err)
+		jobs, err := e.db.LeaseJobs(e.ctx, meta.JobHolder{Name: "h"}, lines[0], time.Minute, 1)
+		e.ok(err)
+		e.end(jobs[0], meta.ResultCancelled)
+		jobIn("it was cancelled")
+		e.ok(e.db.NotifyWaiting(e.ctx))
+		jobIn("found again", 0)
 		job = e.leaseOf(protocol.JobNotify)
 		for _, d := range append(due, e.dueFor(w)...) {
 			e.ok(e.db.Delivered(e.ctx, d))

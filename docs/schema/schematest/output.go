@@ -22,13 +22,20 @@ func Objects() map[string]string {
 		"admin jobs retry":  "job.json",
 		"admin jobs cancel": "job.json",
 		"admin jobs follow": "job.json",
-		"profile list":      "profile.json",
-		"profile show":      "profile.json",
-		"profile use":       "",
-		"login":             "",
-		"logout":            "",
-		"version":           "version.json",
-		"man":               "",
+
+		"admin webhooks add":    "created_webhook.json",
+		"admin webhooks list":   "webhook.json",
+		"admin webhooks test":   "webhook_test.json",
+		"admin webhooks remove": "",
+		"admin webhooks replay": "webhook_replay.json",
+
+		"profile list": "profile.json",
+		"profile show": "profile.json",
+		"profile use":  "",
+		"login":        "",
+		"logout":       "",
+		"version":      "version.json",
+		"man":          "",
 	}
 }
 
