@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -18,7 +20,16 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(metatest.OnServer(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childWay) != "" {
+		if err := child(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(metatest.OnServer(m))
+}
 
 // world is a database, and queues that run on it until the test ends.
 type world struct {

@@ -41,6 +41,7 @@ func Run(t *testing.T, open Open) {
 		})
 	}
 	t.Run("model", func(t *testing.T) { Model(t, t, open) })
+	t.Run("job model", func(t *testing.T) { JobModel(t, t, open) })
 }
 
 // Clock is a clock that stands still unless it is moved.
