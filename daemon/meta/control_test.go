@@ -24,12 +24,7 @@ func never(piece string) edit {
 // Without one of its checks the database breaks a promise, and the model must
 // notice: else it proves nothing.
 func TestModelFindsAMissingCheck(t *testing.T) {
-	setFlag(t, "rapid.nofailfile", "true")
-	setFlag(t, "rapid.shrinktime", "0s")
-	setFlag(t, "rapid.checks", "2000")
-	setFlag(t, "rapid.steps", "50")
-	empty := empties(t)
-	for name, edits := range map[string][]edit{
+	control(t, metatest.Model, map[string][]edit{
 		"an extent uses the blob":      {never(`SELECT 1 FROM extents WHERE blob_id = ?`)},
 		"a part uses the blob":         {never(`SELECT 1 FROM parts WHERE blob_id = ?`)},
 		"an open upload uses the blob": {never(`SELECT 1 FROM uploads WHERE blob_id = ?`)},
@@ -45,10 +40,34 @@ func TestModelFindsAMissingCheck(t *testing.T) {
 		"a file points to the content":     {never(`SELECT 1 FROM files WHERE content_id = ?`)},
 		"another's findings are no answer": {{`CASE WHEN f.digest_due IS NULL THEN c.md5 END`, `c.md5`}},
 		"a damaged content is not claimed": {{`AND c.state = 'live' AND c.digest`, `AND c.digest`}},
-	} {
+	})
+}
+
+// The same of what jobs are held to.
+func TestJobModelFindsAMissingCheck(t *testing.T) {
+	control(t, metatest.JobModel, map[string][]edit{
+		"a lost lease keeps nothing":       {{`WHERE id = ? AND fence = ? AND state = 'running' RETURNING cancel`, `WHERE id = ? AND ? <= fence AND state = 'running' RETURNING cancel`}},
+		"a lost lease writes nothing":      {{`WHERE id = ? AND fence = ? AND state = 'running' FOR UPDATE`, `WHERE id = ? AND ? <= fence AND state = 'running' FOR UPDATE`}},
+		"each lease raises the fence":      {{`fence = fence + 1`, `fence = fence + 0`}},
+		"an attempt counts when it begins": {{`attempts = attempts + 1, started_at`, `attempts = attempts + 0, started_at`}},
+		"one about a subject runs":         {{`other.subject = jobs.subject AND`, `other.subject = 'x' AND`}},
+		"what is not due waits":            {{`AND node = ? AND run_at <= ?`, `AND node = ? AND 0 <= ?`}},
+		"a lease that lasts is not taken":  {{`AND kind = ? AND lease_until <= ?`, `AND kind = ? AND 0 <= ?`}},
+		"a failure is not got round":       {{`run_at > ? AND attempts = 0 THEN`, `run_at > ? AND attempts >= 0 THEN`}},
+	})
+}
+
+// control runs the model on databases that lack one of their checks each.
+func control(t *testing.T, model func(t testing.TB, found rapid.TB, open metatest.Open), checks map[string][]edit) {
+	setFlag(t, "rapid.nofailfile", "true")
+	setFlag(t, "rapid.shrinktime", "0s")
+	setFlag(t, "rapid.checks", "2000")
+	setFlag(t, "rapid.steps", "50")
+	empty := empties(t)
+	for name, edits := range checks {
 		t.Run(name, func(t *testing.T) {
 			x := &edited{edits: edits, empty: empty, texts: map[string]bool{}, made: map[edit]bool{}}
-			noticed := metatest.Noticed(t, func(found rapid.TB) { metatest.Model(t, found, x.open) })
+			noticed := metatest.Noticed(t, func(found rapid.TB) { model(t, found, x.open) })
 			x.check(t)
 			if noticed == "" {
 				t.Error("the model did not notice")
