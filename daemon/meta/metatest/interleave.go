@@ -19,7 +19,12 @@ type Watched struct {
 	// InTurn says that an operation that writes begins only when the one
 	// before it has ended.
 	InTurn bool
+	// OneOf is of how many points of the second operation one is tried while the
+	// first is held at a point, a different one at each: all where it is 0.
+	OneOf int
 }
+
+func (w Watched) tries(k, j int) bool { return w.OneOf == 0 || j%w.OneOf == k%w.OneOf }
 
 // OpenWatched opens an empty database with the clock. It calls at before each
 // statement of an operation, and after the last, with the context of the
@@ -117,7 +122,9 @@ func (p pair) check(s *stage) {
 			return
 		}
 		for j := 1; j <= passed; j++ {
-			p.interleave(s, k, j, o)
+			if s.watched.tries(k, j) {
+				p.interleave(s, k, j, o)
+			}
 		}
 	}
 }
