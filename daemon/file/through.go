@@ -36,8 +36,10 @@ func (s *Service) Through(ctx context.Context, id meta.ContentID) (*Reading, err
 	return &Reading{c: c, gen: gen}, nil
 }
 
-// Size is the length of the content in bytes, Blocks how many blocks it has.
-func (r *Reading) Size() int64   { return r.c.Size() }
+// Size is the length of the content in bytes.
+func (r *Reading) Size() int64 { return r.c.Size() }
+
+// Blocks is how many blocks the content has.
 func (r *Reading) Blocks() int64 { return protocol.BlockCount(r.c.Size()) }
 
 // Length is that of the block, counted from 0.

@@ -9,7 +9,7 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// AnyOwner, as the owner of a verb about jobs, is all of them and the daemon.
+// AnyOwner is all owners and the daemon, as the owner of a verb about jobs.
 const AnyOwner protocol.Owner = "*"
 
 // RequestJob is Enqueue of a job that a caller asked for, with the answer that

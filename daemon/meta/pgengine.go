@@ -142,7 +142,7 @@ func (e *pgEngine) once(ctx context.Context, run func(ctx context.Context, l *la
 		defer func() { e.lanes <- l }()
 		err := run(within, l)
 		if errors.Is(err, context.DeadlineExceeded) && within.Err() != nil {
-			return fmt.Errorf("%w: %v", errSilent, err)
+			return fmt.Errorf("%w: %s", errSilent, err.Error()) // the deadline is not the caller's
 		}
 		return err
 	case <-e.closed:

@@ -132,7 +132,7 @@ func (e *pgEngine) resolve(l *lane, cause error) error {
 			e.logger.Info("a commit whose answer was lost took place", "cause", cause)
 			return nil
 		case err == nil:
-			return fmt.Errorf("%w: %v", errLost, cause)
+			return fmt.Errorf("%w: %s", errLost, cause.Error())
 		}
 		select {
 		case <-time.After(pause):

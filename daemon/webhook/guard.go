@@ -125,7 +125,7 @@ type Resolver interface {
 // dial connects to one of the addresses of a name, all of which must be
 // allowed. It connects to the addresses that were checked and asks for them no
 // second time, and control looks once more at where the system is about to go.
-func (g Guard) dial(ctx context.Context, r Resolver, d net.Dialer, network, address string) (net.Conn, error) {
+func (g Guard) dial(ctx context.Context, r Resolver, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
@@ -139,7 +139,7 @@ func (g Guard) dial(ctx context.Context, r Resolver, d net.Dialer, network, addr
 			return nil, err
 		}
 	}
-	d.Control = g.control
+	d := net.Dialer{Control: g.control}
 	var errs []error
 	for _, ip := range ips {
 		conn, err := d.DialContext(ctx, network, net.JoinHostPort(ip.Unmap().String(), port))

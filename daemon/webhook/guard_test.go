@@ -152,7 +152,7 @@ func TestDialChecksEveryAddress(t *testing.T) {
 		"private.example": errAddress, "mixed.example": errAddress, "mapped.example": errAddress, "nothing.example": nil, "unknown.example": nil,
 		"127.0.0.1": errAddress, "::1": errAddress, "2130706433": errAddress, "0x7f.1": errAddress,
 	} {
-		conn, err := Guard{}.dial(t.Context(), r, net.Dialer{}, "tcp", net.JoinHostPort(host, "443"))
+		conn, err := Guard{}.dial(t.Context(), r, "tcp", net.JoinHostPort(host, "443"))
 		if err == nil {
 			_ = conn.Close()
 			t.Errorf("%s: connected", host)
@@ -172,7 +172,7 @@ func TestDialChecksEveryAddress(t *testing.T) {
 	}
 	// It rebinds to where nothing may go; the first answer is what is dialled.
 	rebinds := &names{answers: map[string][][]netip.Addr{"rebinds.example": {ips("127.0.0.1"), ips("169.254.169.254")}}}
-	conn, err := permissive.dial(t.Context(), rebinds, net.Dialer{}, "tcp", "rebinds.example:"+port)
+	conn, err := permissive.dial(t.Context(), rebinds, "tcp", "rebinds.example:"+port)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestDialChecksEveryAddress(t *testing.T) {
 	if rebinds.asked != 1 {
 		t.Errorf("the name was looked up %d times", rebinds.asked)
 	}
-	if _, err := permissive.dial(t.Context(), rebinds, net.Dialer{}, "tcp", "rebinds.example:"+port); !errors.Is(err, errAddress) {
+	if _, err := permissive.dial(t.Context(), rebinds, "tcp", "rebinds.example:"+port); !errors.Is(err, errAddress) {
 		t.Errorf("the next time: %v", err)
 	}
 }

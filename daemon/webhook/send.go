@@ -59,7 +59,7 @@ func NewSender(cfg SenderConfig) *Sender {
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 		defer cancel()
-		return cfg.Guard.dial(ctx, cfg.Resolver, net.Dialer{}, network, address)
+		return cfg.Guard.dial(ctx, cfg.Resolver, network, address)
 	}
 	return &Sender{clock: cfg.Clock, agent: "ospd/" + cfg.Version, client: &http.Client{
 		Timeout: cfg.Timeout,
@@ -107,10 +107,10 @@ func (s *Sender) Send(ctx context.Context, to string, m Message) (status int, er
 	// What fails after the status does not change it; read to its end the
 	// connection can be used again.
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, answerMax))
-	switch {
-	case resp.StatusCode/100 == 2:
+	switch resp.StatusCode / 100 {
+	case 2:
 		return resp.StatusCode, nil
-	case resp.StatusCode/100 == 3:
+	case 3:
 		return resp.StatusCode, fmt.Errorf("the endpoint answered %d; redirects are not followed", resp.StatusCode)
 	}
 	return resp.StatusCode, fmt.Errorf("the endpoint answered %d", resp.StatusCode)

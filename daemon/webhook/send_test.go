@@ -105,7 +105,9 @@ func TestEndpointsThatMisbehave(t *testing.T) {
 		status int
 		says   string
 	}{
-		"fails": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "internal secret", 503) }, 503, "the endpoint answered 503"},
+		"fails": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "internal secret", http.StatusServiceUnavailable)
+		}, http.StatusServiceUnavailable, "the endpoint answered 503"},
 		"redirects": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, target.URL, http.StatusTemporaryRedirect)
 		}, 307,

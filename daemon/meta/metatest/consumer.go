@@ -2,7 +2,6 @@ package metatest
 
 import (
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -26,11 +25,11 @@ func numbersOf(b meta.Batch) (list []int64) {
 
 var consumerTests = map[string]func(*env){
 	"a consumer begins after what there was": func(e *env) {
-		e.share(1, "a")
+		e.share("a")
 		e.lastEvent()
 		e.ok(e.db.RegisterConsumer(e.ctx, "c"))
 		e.same("nothing yet", len(e.take("c", 10).Events), 0)
-		e.share(1, "b", "c")
+		e.share("b", "c")
 		e.lastEvent()
 		e.ok(e.db.RegisterConsumer(e.ctx, "c"))
 		e.same("taken", numbersOf(e.take("c", 10)), []int64{2, 3})
@@ -40,7 +39,7 @@ var consumerTests = map[string]func(*env){
 	"what is settled does not come again": func(e *env) {
 		e.ok(e.db.RegisterConsumer(e.ctx, "c"))
 		e.ok(e.db.RegisterConsumer(e.ctx, "d"))
-		e.share(1, "a", "b", "c", "d")
+		e.share("a", "b", "c", "d")
 		e.lastEvent()
 		e.same("first", numbersOf(e.take("c", 2)), []int64{1, 2})
 		e.ok(e.db.SettleEvents(e.ctx, "c", "me", 2))
@@ -53,7 +52,7 @@ var consumerTests = map[string]func(*env){
 	},
 	"what was taken and not settled comes again, alone": func(e *env) {
 		e.ok(e.db.RegisterConsumer(e.ctx, "c"))
-		e.share(1, "a", "b")
+		e.share("a", "b")
 		e.lastEvent()
 		e.take("c", 10)
 		for tries := 1; tries < 4; tries++ {
@@ -66,7 +65,7 @@ var consumerTests = map[string]func(*env){
 	},
 	"what failed comes again after a pause": func(e *env) {
 		e.ok(e.db.RegisterConsumer(e.ctx, "c"))
-		e.share(1, "a", "b", "c")
+		e.share("a", "b", "c")
 		e.lastEvent()
 		e.take("c", 10)
 		e.ok(e.db.RetryEvents(e.ctx, "c", "me", 1, time.Minute)) // the second failed
@@ -85,7 +84,7 @@ var consumerTests = map[string]func(*env){
 	},
 	"a parked event becomes a job": func(e *env) {
 		e.ok(e.db.RegisterConsumer(e.ctx, "c"))
-		e.share(1, "a", "b")
+		e.share("a", "b")
 		e.lastEvent()
 		first := e.take("c", 10).Events[0]
 		e.kind(e.db.ParkEvent(e.ctx, "c", "you", first, "oh"), protocol.KindConflict)
@@ -99,7 +98,7 @@ var consumerTests = map[string]func(*env){
 	},
 	"one at a time": func(e *env) {
 		e.ok(e.db.RegisterConsumer(e.ctx, "c"))
-		e.share(1, "a", "b")
+		e.share("a", "b")
 		e.lastEvent()
 		e.take("c", 10)
 		b, err := e.db.TakeEvents(e.ctx, "c", "you", time.Minute, 10)
@@ -117,7 +116,7 @@ var consumerTests = map[string]func(*env){
 }
 
 // describe is an event as text, without pointers.
-func describe(ev meta.Event) string { return fmt.Sprintf("%s", ev.Message().Encode()) }
+func describe(ev meta.Event) string { return string(ev.Message().Encode()) }
 
 // leaseOf leases the one job of the kind that is due.
 func (e *env) leaseOf(kind protocol.JobKind) meta.LeasedJob {

@@ -71,10 +71,10 @@ func (e *env) kinds(number int64) (kinds []protocol.EventKind) {
 }
 
 // share makes files of the names given on one content.
-func (e *env) share(digest byte, names ...string) (uids []protocol.UID) {
+func (e *env) share(names ...string) (uids []protocol.UID) {
 	e.Helper()
 	for _, name := range names {
-		f, err := e.db.PutFile(e.ctx, e.oneShot(name, digest, 5), nil)
+		f, err := e.db.PutFile(e.ctx, e.oneShot(name, 1, 5), nil)
 		e.ok(err)
 		uids = append(uids, f.UID)
 	}
@@ -163,7 +163,7 @@ var eventTests = map[string]func(*env){
 		e.same("events", got, []string{"file.expired expires none true", "upload.abandoned late expired false", "upload.abandoned idle idle false"})
 	},
 	"every file of a content is told of": func(e *env) {
-		uids := e.share(1, "a", "b", "c")
+		uids := e.share("a", "b", "c")
 		e.ok(e.db.DeleteFile(e.ctx, alice, uids[1]))
 		since := e.lastEvent()
 		for range 2 { // it is damaged once
@@ -171,11 +171,11 @@ var eventTests = map[string]func(*env){
 		}
 		e.same("damage", eventsText(e.eventsAfter(since)), eventText(protocol.EventContentCorrupt, uids[0])+" "+eventText(protocol.EventContentCorrupt, uids[2]))
 		since = e.lastEvent()
-		fresh := e.share(1, "fresh")
+		fresh := e.share("fresh")
 		e.same("healed", eventsText(e.eventsAfter(since)), strings.Join([]string{eventText(protocol.EventContentHealed, uids[0]),
 			eventText(protocol.EventContentHealed, uids[2]), eventText(protocol.EventFileCommitted, fresh[0])}, " "))
 		since = e.lastEvent()
-		e.share(1, "again")
+		e.share("again")
 		e.same("nothing to heal", e.kinds(since), []protocol.EventKind{protocol.EventFileCommitted})
 	},
 	"a dead job is told of": func(e *env) {
@@ -210,7 +210,7 @@ var eventTests = map[string]func(*env){
 		}
 		e.begin(e.newUpload("x"))
 		e.same("of a begin", word(), false)
-		uids := e.share(1, "a", "b")
+		uids := e.share("a", "b")
 		e.same("of puts", word(), true)
 		e.same("once", word(), false)
 		e.kind(e.db.DeleteFile(e.ctx, bob, uids[0]), protocol.KindNotFound)

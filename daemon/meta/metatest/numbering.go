@@ -18,7 +18,7 @@ var numberingTests = map[string]func(*env){
 		waiting, last, err := e.db.EventState(e.ctx)
 		e.ok(err)
 		e.same("at first", []any{waiting, last}, []any{false, 0})
-		e.share(1, "a", "b", "c")
+		e.share("a", "b", "c")
 		waiting, last, err = e.db.EventState(e.ctx)
 		e.ok(err)
 		e.same("put", []any{waiting, last}, []any{true, 0})
@@ -32,17 +32,17 @@ var numberingTests = map[string]func(*env){
 		e.same("page", []any{len(page), page[0].Number, *page[0].Name}, []any{1, 2, "b"})
 	},
 	"numbers go on": func(e *env) {
-		e.share(1, "a", "b")
+		e.share("a", "b")
 		e.lastEvent()
 		e.clock.Add(time.Second)
 		e.prune(time.Second, 10, 2)
-		e.share(1, "c")
-		e.same("numbers", e.numbersAfter(0), []int64{3})
+		e.share("c")
+		e.same("numbers", e.numbersLeft(), []int64{3})
 	},
 	"many at a time": func(e *env) {
 		const files = 1203
 		for i := range files {
-			e.share(1, fmt.Sprint("f", i))
+			e.share(fmt.Sprint("f", i))
 		}
 		var calls []int64
 		for more := true; more; {
@@ -60,7 +60,7 @@ var numberingTests = map[string]func(*env){
 		e.damageOf(uid)
 		e.ok(e.db.DeleteFile(e.ctx, alice, uid))
 		e.clock.Add(time.Second)
-		fresh := e.share(1, "fresh")
+		fresh := e.share("fresh")
 		got := e.eventsAfter(files)
 		e.same("events", len(got), 2*files)
 		for i, ev := range got {
@@ -113,20 +113,20 @@ var numberingTests = map[string]func(*env){
 		e.same("files seen", []int{len(seen), int(last)}, []int{writers * each, writers * each})
 	},
 	"old events are pruned": func(e *env) {
-		e.share(1, "a", "b", "c")
+		e.share("a", "b", "c")
 		e.lastEvent()
 		e.clock.Add(time.Hour)
-		e.share(1, "d")
+		e.share("d")
 		e.lastEvent()
 		e.prune(2*time.Hour, 10, 0)
 		e.prune(time.Hour, 2, 2)
-		e.same("left", e.numbersAfter(0), []int64{3, 4})
+		e.same("left", e.numbersLeft(), []int64{3, 4})
 		e.prune(time.Hour, 2, 1)
-		e.same("left", e.numbersAfter(0), []int64{4})
+		e.same("left", e.numbersLeft(), []int64{4})
 	},
 	"a clock that was ahead keeps none for ever": func(e *env) {
 		e.clock.Add(1000 * time.Hour)
-		e.share(1, "a")
+		e.share("a")
 		e.lastEvent()
 		e.clock.Add(-1000 * time.Hour)
 		_, err := e.db.RestartTimers(e.ctx, 10)
@@ -138,20 +138,20 @@ var numberingTests = map[string]func(*env){
 		const keep = 48 * time.Hour
 		e.ok(e.db.RegisterConsumer(e.ctx, "slow"))
 		e.ok(e.db.RegisterConsumer(e.ctx, "gone"))
-		e.share(1, "a", "b", "c")
+		e.share("a", "b", "c")
 		e.lastEvent()
 		e.take("slow", 1)
 		e.ok(e.db.SettleEvents(e.ctx, "slow", "me", 1))
 		e.clock.Add(keep)
 		e.ok(e.db.RegisterConsumer(e.ctx, "slow"))
 		e.prune(keep, 10, 1) // gone was not seen for a day
-		e.same("left", e.numbersAfter(0), []int64{2, 3})
+		e.same("left", e.numbersLeft(), []int64{2, 3})
 		e.clock.Add(3*keep - time.Millisecond)
 		e.ok(e.db.RegisterConsumer(e.ctx, "slow"))
 		e.prune(keep, 10, 0)
 		e.clock.Add(time.Millisecond)
 		e.prune(keep, 10, 2)
-		e.share(1, "d")
+		e.share("d")
 		e.lastEvent()
 		b := e.take("slow", 10)
 		e.same("lost", []any{b.Lost, len(b.Events), b.Events[0].Number}, []any{2, 1, 4})
@@ -169,9 +169,9 @@ func (e *env) prune(keep time.Duration, limit, want int) {
 	e.same("pruned", n, want)
 }
 
-func (e *env) numbersAfter(number int64) (list []int64) {
+func (e *env) numbersLeft() (list []int64) {
 	e.Helper()
-	for _, ev := range e.eventsAfter(number) {
+	for _, ev := range e.eventsAfter(0) {
 		list = append(list, ev.Number)
 	}
 	return list

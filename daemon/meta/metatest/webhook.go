@@ -70,7 +70,7 @@ func (e *env) dueText(w meta.Webhook) (words []string) {
 
 var webhookTests = map[string]func(*env){
 	"a webhook as it was made": func(e *env) {
-		e.share(1, "before")
+		e.share("before")
 		e.lastEvent()
 		want := meta.Webhook{Owner: alice, Everything: true, URL: "https://example.com/x", Secret: []byte{0, 1, 2},
 			Kinds: []protocol.EventKind{protocol.EventJobDead, protocol.EventFileDeleted}, Note: "for CI"}
@@ -111,7 +111,7 @@ var webhookTests = map[string]func(*env){
 		e.ok(e.db.RegisterConsumer(e.ctx, meta.FanOutConsumer))
 		w, stays := e.hook(alice), e.hook(alice)
 		e.kind(e.db.RemoveWebhook(e.ctx, bob, w.ID), protocol.KindNotFound)
-		e.share(1, "a", "b", "c")
+		e.share("a", "b", "c")
 		e.fanOut()
 		e.ok(e.db.RemoveWebhook(e.ctx, alice, w.ID))
 		e.kind(e.db.RemoveWebhook(e.ctx, alice, w.ID), protocol.KindNotFound)
@@ -120,7 +120,7 @@ var webhookTests = map[string]func(*env){
 		_, err = e.db.ReplayDeliveries(e.ctx, alice, w.ID, 10)
 		e.kind(err, protocol.KindNotFound)
 		e.same("due", len(e.dueFor(w)), 0)
-		e.share(1, "d")
+		e.share("d")
 		e.fanOut()
 		for i, want := range []int{2, 2, 0} { // three deliveries and the webhook
 			n, err := e.db.PruneWebhooks(e.ctx, time.Time{}, e.clock.Now(), 2)
@@ -152,12 +152,12 @@ var webhookTests = map[string]func(*env){
 	"events that were pruned are counted": func(e *env) {
 		e.ok(e.db.RegisterConsumer(e.ctx, meta.FanOutConsumer))
 		w := e.hook(alice)
-		e.share(1, "a", "b")
+		e.share("a", "b")
 		e.lastEvent()
 		e.clock.Add(30 * time.Hour)
 		e.prune(24*time.Hour, 10, 2)
 		e.ok(e.db.RegisterConsumer(e.ctx, meta.FanOutConsumer))
-		e.share(1, "c")
+		e.share("c")
 		e.number()
 		more, lost, err := e.db.FanOut(e.ctx)
 		e.ok(err)
@@ -180,7 +180,7 @@ var deliveryTests = map[string]func(*env){
 	"one after the other of a uid": func(e *env) {
 		e.ok(e.db.RegisterConsumer(e.ctx, meta.FanOutConsumer))
 		w := e.hook(alice)
-		uids := e.share(1, "a", "b")
+		uids := e.share("a", "b")
 		e.ok(e.db.DeleteFile(e.ctx, alice, uids[0]))
 		e.fanOut()
 		due := e.dueFor(w)
@@ -200,7 +200,7 @@ var deliveryTests = map[string]func(*env){
 	"a dead one lets the next go on, and comes back": func(e *env) {
 		e.ok(e.db.RegisterConsumer(e.ctx, meta.FanOutConsumer))
 		w := e.hook(alice)
-		uids := e.share(1, "a")
+		uids := e.share("a")
 		e.ok(e.db.DeleteFile(e.ctx, alice, uids[0]))
 		e.fanOut()
 		committed, deleted := []string{eventText(protocol.EventFileCommitted, uids[0])}, []string{eventText(protocol.EventFileDeleted, uids[0])}
@@ -227,7 +227,7 @@ var deliveryTests = map[string]func(*env){
 	"dead ones are forgotten": func(e *env) {
 		e.ok(e.db.RegisterConsumer(e.ctx, meta.FanOutConsumer))
 		w := e.hook(alice)
-		e.share(1, "a", "b", "c")
+		e.share("a", "b", "c")
 		e.fanOut()
 		for _, d := range e.dueFor(w)[:2] {
 			e.fails(e.ctx, d, meta.DeliveryFailure{Dead: true, Rest: never})
@@ -250,7 +250,7 @@ var deliveryTests = map[string]func(*env){
 	"too many failures in a row rest it": func(e *env) {
 		e.ok(e.db.RegisterConsumer(e.ctx, meta.FanOutConsumer))
 		w := e.hook(alice)
-		e.share(1, "a", "b", "c", "d")
+		e.share("a", "b", "c", "d")
 		e.fanOut()
 		rest := func(failures int) time.Duration { return time.Duration(failures/3) * time.Minute }
 		due := e.dueFor(w)
@@ -273,7 +273,7 @@ var deliveryTests = map[string]func(*env){
 		e.ok(e.db.RegisterConsumer(e.ctx, meta.FanOutConsumer))
 		w := e.hook(alice)
 		e.clock.Add(1000 * time.Hour)
-		e.share(1, "a")
+		e.share("a")
 		e.fanOut()
 		e.fails(e.ctx, e.dueFor(w)[0], meta.DeliveryFailure{After: time.Hour, Rest: never})
 		e.clock.Add(-1000 * time.Hour)
@@ -297,7 +297,7 @@ var deliveryTests = map[string]func(*env){
 		}
 		e.fanOut()
 		jobIn("nothing to send")
-		e.share(1, "a", "b")
+		e.share("a", "b")
 		e.fanOut()
 		jobIn("two to send", 0)
 		job := e.leaseOf(protocol.JobNotify)
@@ -309,7 +309,7 @@ var deliveryTests = map[string]func(*env){
 		e.ok(e.db.NotifyLater(fenced, w.ID))
 		e.ok(e.db.EndJob(e.ctx, job.Lease, meta.JobOutcome{}))
 		jobIn("the first of them", 5*time.Minute)
-		e.share(1, "c") // what is new does not wait for what failed
+		e.share("c") // what is new does not wait for what failed
 		e.fanOut()
 		jobIn("a new one", 0)
 		lines, err := e.db.JobLines(e.ctx, meta.JobHolder{}, []protocol.JobKind{protocol.JobNotify})
