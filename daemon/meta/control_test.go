@@ -33,7 +33,7 @@ func TestModelFindsAMissingCheck(t *testing.T) {
 			never(`SELECT 1 FROM files WHERE uid = ? AND state = 'open'`),
 		},
 		"a request writes the blob": {
-			{`owner_id = 0 AND created_at <= ?`, `owner_id = 0 AND 0 <= ?`},
+			{`owner_id = 0 AND created_at <= ?`, `owner_id = 0 AND 0 <= CAST(? AS BIGINT)`},
 			{`SELECT owner_kind, owner_id, created_at FROM`, `SELECT owner_kind, owner_id, 0 FROM`},
 		},
 		"what is let go of is offered":     {never(`SELECT id, CAST(? AS BIGINT) FROM blobs WHERE id = ?`)},
@@ -51,8 +51,8 @@ func TestJobModelFindsAMissingCheck(t *testing.T) {
 		"each lease raises the fence":      {{`fence = fence + 1`, `fence = fence + 0`}},
 		"an attempt counts when it begins": {{`attempts = attempts + 1, started_at`, `attempts = attempts + 0, started_at`}},
 		"one about a subject runs":         {{`other.subject = jobs.subject AND`, `other.subject = 'x' AND`}},
-		"what is not due waits":            {{`AND node = ? AND run_at <= ?`, `AND node = ? AND 0 <= ?`}},
-		"a lease that lasts is not taken":  {{`AND kind = ? AND lease_until <= ?`, `AND kind = ? AND 0 <= ?`}},
+		"what is not due waits":            {{`AND node = ? AND run_at <= ?`, `AND node = ? AND 0 <= CAST(? AS BIGINT)`}},
+		"a lease that lasts is not taken":  {{`AND kind = ? AND lease_until <= ?`, `AND kind = ? AND 0 <= CAST(? AS BIGINT)`}},
 		"a failure is not got round":       {{`run_at > ? AND attempts = 0 THEN`, `run_at > ? AND attempts >= 0 THEN`}},
 	})
 }
