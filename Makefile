@@ -34,7 +34,7 @@ test: ## vet and test; needs Go and git, nothing else
 test-race: ## the same under the race detector, but for those of whole processes (needs a C compiler)
 	@command -v "$$($(GO) env CC)" >/dev/null 2>&1 || { \
 		echo "test-race needs a C compiler: apt-get install gcc libc6-dev" >&2; exit 1; }
-	CGO_ENABLED=1 $(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v /e2e/process)
+	CGO_ENABLED=1 $(GO) test -race -timeout 25m $$($(GO) list ./... | grep -v /e2e/process)
 
 test-servers: ## all tests of whole processes, with crash points, full disk, large files (needs Linux and root)
 	@sh scripts/need-servers.sh
