@@ -40,6 +40,8 @@ type pgEngine struct {
 	// lanes holds every place of the set.
 	lanes  chan *lane
 	closed chan struct{}
+	// resolvePatience is how long what became of a commit is asked for.
+	resolvePatience time.Duration
 }
 
 // openPostgres opens the database at cfg.URL. Leases run by the server's clock,
@@ -58,7 +60,7 @@ func openPostgres(ctx context.Context, cfg Config, d dialect) (*DB, error) {
 			return nil, d.asError("open the database "+address.name(), err)
 		}
 		e := &pgEngine{dialect: d, clock: cfg.Clock, logger: cfg.Logger, pool: address.open(), texts: &pgTexts{rebind: d.rebind},
-			each: address.each, leaseTime: leaseTime, lanes: make(chan *lane, address.connections), closed: make(chan struct{})}
+			each: address.each, leaseTime: leaseTime, lanes: make(chan *lane, address.connections), closed: make(chan struct{}), resolvePatience: resolvePatience}
 		for range address.connections {
 			e.lanes <- &lane{}
 		}
@@ -110,6 +112,9 @@ func (e *pgEngine) try(ctx context.Context, run func(ctx context.Context, l *lan
 		err := e.once(ctx, run)
 		if err == nil || tried == pgTries {
 			return err
+		}
+		if _, decided := errors.AsType[*protocol.Error](err); decided {
+			return err // whatever its cause: of a commit that is not known above all
 		}
 		pause := 5 * time.Millisecond << tried
 		switch e.dialect.classify(err) {

@@ -95,7 +95,9 @@ func (e *pgEngine) begin(ctx context.Context, conn *sql.Conn, l *lane, d durabil
 	return nil
 }
 
-// commit ends the transaction. lost says that nobody knows how.
+// commit ends the transaction. lost says that nobody knows how: only an error
+// of the server is an answer. pgconn.SafeToRetry is none, since pgx gives an
+// error that is safe where it could not read the answer to what it had sent.
 func commit(ctx context.Context, conn *sql.Conn) (lost bool, err error) {
 	var tag string
 	err = conn.Raw(func(c any) error {
@@ -109,7 +111,7 @@ func commit(ctx context.Context, conn *sql.Conn) (lost bool, err error) {
 	if err == nil {
 		return false, protocol.Errorf(protocol.KindInternal, "the operation went on after a statement had failed, nothing was changed")
 	}
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Severity == "ERROR" || pgconn.SafeToRetry(err) {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Severity == "ERROR" {
 		return false, err
 	}
 	return true, err
@@ -122,7 +124,7 @@ func commit(ctx context.Context, conn *sql.Conn) (lost bool, err error) {
 // The transaction's id would not do: after a crash of the server, ids that did
 // not reach its log are given again, to others.
 func (e *pgEngine) resolve(l *lane, cause error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), resolvePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), e.resolvePatience)
 	defer cancel()
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		var last int64
