@@ -2,6 +2,7 @@ package metatest
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,14 +36,14 @@ type OpenWatched func(t testing.TB, clock func() time.Time, at func(ctx context.
 // run. Whatever they do to each other must be what they do in some order, and
 // what reads must see the state before or the state after, whole.
 func Interleave(t *testing.T, open OpenWatched) {
-	for _, p := range []pair{
+	for _, p := range slices.Concat(jobPairs, []pair{
 		{claims, deletes}, {claims, sweeps}, {deletes, sweeps},
 		{commits, sweeps}, {commits, deletes}, {commits, claims},
 		{records, abandons}, {records, expires},
 		{commits, puts}, {deletes, puts}, {records, commits}, {records, givesUp}, {claims, expires},
 		// Beyond its locks a fill is what a commit is; that has its pairs above.
 		{fills, deletes}, {fills, deletesUnknown}, {fills, commits}, {finds, deletes}, {finds, fills},
-	} {
+	}) {
 		t.Run(p.first.name+" and "+p.second.name, func(t *testing.T) {
 			s := newStage(t, t, open)
 			defer s.end()
@@ -67,6 +68,7 @@ func Interleave(t *testing.T, open OpenWatched) {
 			l.check(s)
 		})
 	}
+	t.Run("jobs", func(t *testing.T) { interleaveJobs(t, open) })
 	t.Run("events are numbered after their commit", func(t *testing.T) { numbersLate(t, open) })
 	t.Run("notices", func(t *testing.T) { noticesTorn(t, open) })
 }

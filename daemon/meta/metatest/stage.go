@@ -36,6 +36,7 @@ type stage struct {
 	// looked is what a digest job was told of the file, unknown of one of the
 	// same bytes whose digest is not known.
 	looked, unknown meta.DigestDue
+	jobs            stagedJobs
 }
 
 func newStage(t testing.TB, found rapid.TB, open OpenWatched) *stage {
@@ -73,6 +74,7 @@ func (s *stage) clear() {
 	list, err := s.db.Tombstones(s.ctx, s.clock.Now(), nil, 100)
 	s.ok(err)
 	s.ok(s.db.RemoveTombstones(s.ctx, idsOf(list)))
+	s.clearJobs()
 	_, err = s.db.Prune(s.ctx, s.clock.Now(), 100)
 	s.ok(err)
 	s.same("blobs that are left", s.blobCount(), 0)
@@ -111,6 +113,7 @@ func (s *stage) set() {
 	s.gen = s.record(s.upload.UID, part(1, s.own, 0, claimSize))
 	s.shot = s.oneShot("shot", 1, claimSize)
 	s.looked, s.unknown = s.dueOf(s.file.UID), s.dueOf(s.commitUnknown("unknown", claimSize).UID)
+	s.setJobs()
 	s.since = s.lastEvent()
 	s.clock.Add(time.Second)
 }
@@ -173,6 +176,7 @@ func (s *stage) snapshot() string {
 		s.ok(err)
 		say("usage of %s: %+v", owner, u)
 	}
+	text.WriteString(s.jobsText())
 	return text.String()
 }
 
