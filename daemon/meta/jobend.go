@@ -62,9 +62,11 @@ func (db *DB) EndJob(ctx context.Context, l JobLease, o JobOutcome) error {
 		if r.state != protocol.JobRunning || r.fence != l.Fence {
 			return ErrLeaseLost
 		}
-		if _, err := t.exec(`UPDATE jobs SET progress = COALESCE(?, progress), checkpoint = COALESCE(?, checkpoint) WHERE id = ?`,
-			said, textOrNil(o.Checkpoint), int64(l.Job)); err != nil {
-			return err
+		if said != nil || o.Checkpoint != nil {
+			if _, err := t.exec(`UPDATE jobs SET progress = COALESCE(?, progress), checkpoint = COALESCE(?, checkpoint) WHERE id = ?`,
+				said, textOrNil(o.Checkpoint), int64(l.Job)); err != nil {
+				return err
+			}
 		}
 		return t.endAttempt(r, o)
 	})

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -117,64 +118,73 @@ func linesOf(holder JobHolder, kinds []protocol.JobKind) (lines []JobLine, text 
 func (db *DB) LeaseJobs(ctx context.Context, holder JobHolder, line JobLine, lease time.Duration, limit int) (jobs []LeasedJob, err error) {
 	// A lease that a power cut takes back would be given again, with its fence.
 	err = db.update(ctx, full, "lease jobs", func(t *tx) error {
-		jobs = nil
 		now, err := t.databaseNow()
 		if err != nil {
 			return err
 		}
-		due, err := t.dueJobs(holder, line, now, limit)
-		if err != nil {
-			return err
+		take := t.takeReady
+		if line.Expired {
+			take = t.takeLeft
 		}
-		for _, id := range due {
-			job, err := t.leaseJob(holder, id, now, now+lease.Milliseconds())
-			if err != nil {
-				return err
-			}
-			if job != nil {
-				jobs = append(jobs, *job)
-			}
-		}
-		return nil
+		jobs, err = take(holder, line, now, now+lease.Milliseconds(), limit)
+		return err
 	})
 	return jobs, err
 }
 
-// dueJobs locks jobs of a line, and leaves those that others have locked.
-func (t *tx) dueJobs(holder JobHolder, line JobLine, now int64, limit int) ([]protocol.JobID, error) {
-	if line.Expired {
-		return ids[protocol.JobID](t.query, `SELECT id FROM jobs WHERE state = 'running' AND kind = ? AND lease_until <= ? AND node IN ('', ?)
-			ORDER BY lease_until LIMIT ? FOR UPDATE SKIP LOCKED`, string(line.Kind), now, holder.Node, limit)
-	}
-	return ids[protocol.JobID](t.query, `SELECT id FROM jobs WHERE state = 'ready' AND kind = ? AND priority = ? AND node = ? AND run_at <= ?
+const leasing = `UPDATE jobs SET state = 'running', leased_by = ?, lease_until = ?, fence = fence + 1, attempts = attempts + 1, started_at = ?, cancel = 0 `
+
+// takeReady leases jobs that wait and that nobody else has locked.
+func (t *tx) takeReady(holder JobHolder, line JobLine, now, until int64, limit int) ([]LeasedJob, error) {
+	jobs, err := t.leased(`WITH due AS (SELECT id FROM jobs WHERE state = 'ready' AND kind = ? AND priority = ? AND node = ? AND run_at <= ?
 		AND (subject = '' OR NOT EXISTS (SELECT 1 FROM jobs other
 			WHERE other.state = 'running' AND other.kind = jobs.kind AND other.subject = jobs.subject AND other.subject <> ''))
-		ORDER BY run_at, id LIMIT ? FOR UPDATE SKIP LOCKED`, string(line.Kind), int(line.Priority), line.Node, now, limit)
+		ORDER BY run_at, id LIMIT ? FOR UPDATE SKIP LOCKED) `+leasing+`WHERE id IN (SELECT id FROM due)`,
+		string(line.Kind), int(line.Priority), line.Node, now, limit, holder.Name, until, now)
+	slices.SortFunc(jobs, func(a, b LeasedJob) int { return cmp.Or(a.RunAt.Compare(b.RunAt), cmp.Compare(a.ID, b.ID)) })
+	return jobs, err
 }
 
-// leaseJob leases a locked job that is due, or ends it where that is what is
-// due; nil then.
-func (t *tx) leaseJob(holder JobHolder, id protocol.JobID, now, until int64) (*LeasedJob, error) {
-	r, err := t.lockJob(id)
+// takeLeft leases jobs whose holders left them, but ends those for which
+// another attempt is not what is due.
+func (t *tx) takeLeft(holder JobHolder, line JobLine, now, until int64, limit int) (jobs []LeasedJob, err error) {
+	left, err := ids[protocol.JobID](t.query, `SELECT id FROM jobs WHERE state = 'running' AND kind = ? AND lease_until <= ? AND node IN ('', ?)
+		ORDER BY lease_until LIMIT ? FOR UPDATE SKIP LOCKED`, string(line.Kind), now, holder.Node, limit)
 	if err != nil {
 		return nil, err
 	}
-	if r.state == protocol.JobRunning {
+	for _, id := range left {
+		r, err := t.lockJob(id)
+		if err != nil {
+			return nil, err
+		}
+		var job []LeasedJob
 		switch {
 		case r.cancel:
-			return nil, t.endJob(r, protocol.JobCancelled, r.failure)
+			err = t.endJob(r, protocol.JobCancelled, r.failure)
 		case r.attempts >= r.maxAttempts:
-			return nil, t.endJob(r, protocol.JobDead, poisoned(r))
+			err = t.endJob(r, protocol.JobDead, poisoned(r))
+		default:
+			job, err = t.leased(leasing+`WHERE id = ?`, holder.Name, until, now, int64(id))
 		}
+		if err != nil {
+			return nil, err
+		}
+		jobs = append(jobs, job...)
 	}
-	var job LeasedJob
-	err = t.each(`UPDATE jobs SET state = 'running', leased_by = ?, lease_until = ?, fence = fence + 1, attempts = attempts + 1, started_at = ?, cancel = 0
-		WHERE id = ? RETURNING fence, `+jobColumns, []any{holder.Name, until, now, int64(id)}, func(scan scanFunc) error {
+	return jobs, nil
+}
+
+// leased runs a statement that leases, and gives the jobs as they are then.
+func (t *tx) leased(text string, args ...any) (jobs []LeasedJob, err error) {
+	err = t.each(text+` RETURNING fence, `+jobColumns, args, func(scan scanFunc) (err error) {
+		var job LeasedJob
 		job.Job, err = scanJob(func(dest ...any) error { return scan(append([]any{&job.Lease.Fence}, dest...)...) })
+		job.Lease.Job = job.ID
+		jobs = append(jobs, job)
 		return err
 	})
-	job.Lease.Job = id
-	return &job, err
+	return jobs, err
 }
 
 // BeatJob makes the lease last from now on, and records what is not nil. It

@@ -41,7 +41,7 @@ func checkPlans(t *testing.T, texts []string, some int) {
 	explained := 0
 	for _, text := range texts {
 		switch word, _, _ := strings.Cut(text, " "); word {
-		case "SELECT", "INSERT", "UPDATE", "DELETE":
+		case "SELECT", "INSERT", "UPDATE", "DELETE", "WITH":
 		default:
 			continue
 		}
