@@ -32,7 +32,9 @@ type pgEngine struct {
 	clock   func() time.Time
 	logger  *slog.Logger
 	pool    *sql.DB
-	texts   *pgTexts
+	// config is that of a connection beside the pool.
+	config *pgx.ConnConfig
+	texts  *pgTexts
 	// each is what begins transactions behind a pooler.
 	each string
 	// leaseTime is the statement that gives the time by which leases run.
@@ -59,7 +61,7 @@ func openPostgres(ctx context.Context, cfg Config, d dialect) (*DB, error) {
 		if err := pgMigrate(ctx, address, d, cfg); err != nil {
 			return nil, d.asError("open the database "+address.name(), err)
 		}
-		e := &pgEngine{dialect: d, clock: cfg.Clock, logger: cfg.Logger, pool: address.open(), texts: &pgTexts{rebind: d.rebind},
+		e := &pgEngine{dialect: d, clock: cfg.Clock, logger: cfg.Logger, pool: address.open(), config: address.config, texts: &pgTexts{rebind: d.rebind},
 			each: address.each, leaseTime: leaseTime, lanes: make(chan *lane, address.connections), closed: make(chan struct{}), resolvePatience: resolvePatience}
 		for range address.connections {
 			e.lanes <- &lane{}
