@@ -64,11 +64,10 @@ func (w *world) running() (stop func()) {
 // eventually waits until the job is in the state.
 func (w *world) eventually(id protocol.JobID, state protocol.JobState) {
 	w.t.Helper()
-	for w.jobOf(id).State != state {
-		if err := w.t.Context().Err(); err != nil {
-			w.t.Fatal(err)
+	for end := time.Now().Add(time.Minute); w.jobOf(id).State != state; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			w.t.Fatalf("job %d is %s and not %s within a minute", id, w.jobOf(id).State, state)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

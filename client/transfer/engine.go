@@ -60,6 +60,8 @@ type Engine struct {
 	twins twins
 	// folders makes the names of finished gets durable.
 	folders folders
+	// loose makes a file without a name: openUnnamed but in tests.
+	loose func(target) *unnamed
 	// pause waits between tries. Tests replace it.
 	pause func(ctx context.Context, d time.Duration) error
 
@@ -88,7 +90,7 @@ func New(cfg Config) *Engine {
 	if cfg.Warn == nil {
 		cfg.Warn = func(string) {}
 	}
-	e := &Engine{cfg: cfg, slots: semaphore.NewWeighted(int64(cfg.Connections)), pause: pause,
+	e := &Engine{cfg: cfg, slots: semaphore.NewWeighted(int64(cfg.Connections)), pause: pause, loose: openUnnamed,
 		asking: semaphore.NewWeighted(1)}
 	e.earlier = sync.OnceValues(func() ([]Transfer, error) {
 		all, _, err := cfg.State.List()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -272,7 +273,7 @@ func (g *get) openLoose() {
 	if g.lease != nil || !g.oneBlock() || g.req.IfExists == ExistsOverwrite {
 		return
 	}
-	if g.loose = openUnnamed(g.target); g.loose != nil {
+	if g.loose = g.e.loose(g.target); g.loose != nil {
 		g.f, g.blank = g.loose.File, true
 	}
 }
@@ -366,12 +367,34 @@ func (g *get) finish(ctx context.Context) error {
 // publish makes what was received the target.
 func (g *get) publish() error {
 	if g.loose != nil {
-		return g.e.folders.link(g.target, g.loose)
+		named, err := g.e.folders.link(g.target, g.loose)
+		if named || err != nil {
+			return err
+		}
+		if err := g.copyLoose(); err != nil {
+			return err
+		}
 	}
 	if err := g.f.Close(); err != nil {
 		return localError("write "+g.target.pathOf(g.part), err)
 	}
 	return g.e.folders.publish(g.target, g.part, g.req.IfExists == ExistsOverwrite)
+}
+
+// copyLoose makes a part file of a file without a name, which this file system
+// has and cannot give one.
+func (g *get) copyLoose() error {
+	from := io.NewSectionReader(g.f, 0, g.fetch.file.Size)
+	g.part = partPath(g.target.name, newID())
+	if err := g.open(); err != nil {
+		return err
+	}
+	_, err := io.Copy(g.f, from)
+	if err = errors.Join(err, g.f.Sync()); err != nil {
+		g.f.Close()
+		return localError("write "+g.target.pathOf(g.part), err)
+	}
+	return nil
 }
 
 // drop removes the part file and the transfer.

@@ -236,13 +236,16 @@ func (f *folders) publish(t target, part string, replace bool) error {
 }
 
 // link makes a file without a name the target, durably; never over a file that
-// came meanwhile.
-func (f *folders) link(t target, u *unnamed) error {
-	err := u.link(t.name)
-	if errors.Is(err, fs.ErrExist) {
-		return alreadyThere(t.path())
+// came meanwhile. Where the file system cannot, named is false.
+func (f *folders) link(t target, u *unnamed) (named bool, err error) {
+	err = u.link(t.name)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return false, alreadyThere(t.path())
+	case err != nil:
+		return false, nil
 	}
-	return f.published(t, err)
+	return true, f.published(t, u.Sync())
 }
 
 func (f *folders) published(t target, err error) error {

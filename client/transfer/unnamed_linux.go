@@ -39,14 +39,11 @@ func openUnnamed(t target) *unnamed {
 }
 
 // link gives the file, whose bytes are synced, its name, unless that is taken
-// (fs.ErrExist). The file is synced once more after it: on the disk it would
-// have no name otherwise, where the folder does not bring that along.
+// (fs.ErrExist). The file is to be synced once more after it: on the disk it
+// would have no name otherwise, where the folder does not bring that along.
 func (u *unnamed) link(name string) error {
 	from := filepath.Join(descriptors, strconv.Itoa(int(u.Fd())))
-	if err := unix.Linkat(unix.AT_FDCWD, from, int(u.folder.Fd()), filepath.Base(name), unix.AT_SYMLINK_FOLLOW); err != nil {
-		return &os.LinkError{Op: "linkat", Old: from, New: name, Err: err}
-	}
-	return u.Sync()
+	return unix.Linkat(unix.AT_FDCWD, from, int(u.folder.Fd()), filepath.Base(name), unix.AT_SYMLINK_FOLLOW)
 }
 
 func (u *unnamed) close() error { return errors.Join(u.File.Close(), u.folder.Close()) }

@@ -58,3 +58,32 @@ func TestGetOfOneBlockHasNoNameBeforeItIsWhole(t *testing.T) {
 		})
 	}
 }
+
+// TestGetWhereNoNameCanBeGiven: a file system may have files without names and
+// refuse to name them, and some file may have come meanwhile.
+func TestGetWhereNoNameCanBeGiven(t *testing.T) {
+	for _, taken := range []bool{false, true} {
+		r := newRig(t)
+		data := random(100, 1)
+		f := r.d.add("a", data)
+		want := map[string][]byte{"a": data}
+		r.loose = func(at target) *unnamed {
+			u := openUnnamed(at)
+			if err := u.folder.Close(); err != nil { // a name needs its folder
+				t.Fatal(err)
+			}
+			if taken {
+				_, want["a"] = r.write(t, "a", 7)
+			}
+			return u
+		}
+		_, err := r.Get(t.Context(), GetRequest{UID: f.UID, Path: r.dir})
+		if taken {
+			wantKind(t, err, protocol.KindLocalExists)
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		holds(t, r.dir, want)
+		r.transfers(t, 0)
+	}
+}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -121,6 +122,12 @@ func (c *call) authenticate() error {
 		return err
 	}
 	return nil
+}
+
+// reaching is who asks about jobs or webhooks: who runs the installation reaches
+// every owner's.
+func (c *call) reaching() job.Caller {
+	return job.Caller{Owner: c.caller.Owner, All: c.caller.Scopes.Has(protocol.ScopeAdmin)}
 }
 
 // subject is who is held to a limit: the token, or the owner where there are

@@ -8,17 +8,12 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// jobCaller is who asks about jobs. Who runs the installation sees all of them.
-func (c *call) jobCaller() job.Caller {
-	return job.Caller{Owner: c.caller.Owner, All: c.caller.Scopes.Has(protocol.ScopeAdmin)}
-}
-
 func (c *call) listJobs() error {
 	limit, err := c.limit()
 	if err != nil {
 		return err
 	}
-	list, err := c.srv.cfg.Jobs.List(c.ctx, c.jobCaller(), job.Query{
+	list, err := c.srv.cfg.Jobs.List(c.ctx, c.reaching(), job.Query{
 		Limit: limit, Cursor: c.query["cursor"], State: protocol.JobState(c.query["state"]), Kind: protocol.JobKind(c.query["kind"]),
 	})
 	if err != nil {
@@ -41,7 +36,7 @@ func (c *call) createJob() error {
 	if err != nil {
 		return err
 	}
-	reply, err := c.srv.cfg.Jobs.Create(c.ctx, c.jobCaller(), create, req)
+	reply, err := c.srv.cfg.Jobs.Create(c.ctx, c.reaching(), create, req)
 	if err != nil {
 		return err
 	}
@@ -59,7 +54,7 @@ func (c *call) aboutJob(do func(*job.Service, context.Context, job.Caller, proto
 	if err != nil {
 		return err
 	}
-	j, err := do(c.srv.cfg.Jobs, c.ctx, c.jobCaller(), id)
+	j, err := do(c.srv.cfg.Jobs, c.ctx, c.reaching(), id)
 	if err != nil {
 		return err
 	}

@@ -3,18 +3,11 @@ package api
 import (
 	"net/http"
 
-	"github.com/osproxy/osproxy/daemon/webhook"
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// webhookCaller is who asks about webhooks. Who runs the installation reaches
-// all of them.
-func (c *call) webhookCaller() webhook.Caller {
-	return webhook.Caller{Owner: c.caller.Owner, All: c.caller.Scopes.Has(protocol.ScopeAdmin)}
-}
-
 func (c *call) listWebhooks() error {
-	list, err := c.srv.cfg.Webhooks.List(c.ctx, c.webhookCaller())
+	list, err := c.srv.cfg.Webhooks.List(c.ctx, c.reaching())
 	if err != nil {
 		return err
 	}
@@ -31,7 +24,7 @@ func (c *call) createWebhook() error {
 	if err := protocol.DecodeRequest(b, &create); err != nil {
 		return err
 	}
-	made, err := c.srv.cfg.Webhooks.Create(c.ctx, c.webhookCaller(), create)
+	made, err := c.srv.cfg.Webhooks.Create(c.ctx, c.reaching(), create)
 	if err != nil {
 		return err
 	}
@@ -44,7 +37,7 @@ func (c *call) getWebhook() error {
 	if err != nil {
 		return err
 	}
-	w, err := c.srv.cfg.Webhooks.Webhook(c.ctx, c.webhookCaller(), id)
+	w, err := c.srv.cfg.Webhooks.Webhook(c.ctx, c.reaching(), id)
 	if err != nil {
 		return err
 	}
@@ -57,7 +50,7 @@ func (c *call) removeWebhook() error {
 	if err != nil {
 		return err
 	}
-	if err := c.srv.cfg.Webhooks.Remove(c.ctx, c.webhookCaller(), id); err != nil {
+	if err := c.srv.cfg.Webhooks.Remove(c.ctx, c.reaching(), id); err != nil {
 		return err
 	}
 	c.writeNothing()
@@ -69,7 +62,7 @@ func (c *call) testWebhook() error {
 	if err != nil {
 		return err
 	}
-	t, err := c.srv.cfg.Webhooks.Test(c.ctx, c.webhookCaller(), id)
+	t, err := c.srv.cfg.Webhooks.Test(c.ctx, c.reaching(), id)
 	if err != nil {
 		return err
 	}
@@ -82,7 +75,7 @@ func (c *call) replayWebhook() error {
 	if err != nil {
 		return err
 	}
-	r, err := c.srv.cfg.Webhooks.Replay(c.ctx, c.webhookCaller(), id)
+	r, err := c.srv.cfg.Webhooks.Replay(c.ctx, c.reaching(), id)
 	if err != nil {
 		return err
 	}

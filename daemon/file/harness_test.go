@@ -106,13 +106,7 @@ func must(t testing.TB, err error) {
 func (b *bench) put(data []byte, lengths ...int) protocol.UID {
 	b.t.Helper()
 	ctx := b.t.Context()
-	b.uid++
-	uid, size := b.uid, int64(len(data))
-	_, err := b.db.BeginUpload(ctx, meta.NewUpload{
-		FileFields: meta.FileFields{Owner: owner, Name: "a/file"},
-		UID:        uid, CreatedAt: b.clock.Now(), Size: &size, PartSize: protocol.MinPartSize,
-	}, nil)
-	must(b.t, err)
+	uid, size := b.begin(data)
 	blocks := blocksOfData(data)
 	digest := protocol.DigestOf(blocks)
 	var extents []meta.Extent
@@ -124,11 +118,24 @@ func (b *bench) put(data []byte, lengths ...int) protocol.UID {
 		extents = append(extents, b.blob(uid, data[:n]))
 		data = data[n:]
 	}
-	_, err = b.db.Commit(ctx, meta.Commit{Owner: owner, UID: uid, CommittedAt: b.clock.Now(), Size: size, Digest: &digest,
+	_, err := b.db.Commit(ctx, meta.Commit{Owner: owner, UID: uid, CommittedAt: b.clock.Now(), Size: size, Digest: &digest,
 		ETag: fmt.Sprintf("%q", digest), Blocks: blocks, Extents: extents})
 	must(b.t, err)
 	b.extents[uid] = extents
 	return uid
+}
+
+// begin begins the upload of data.
+func (b *bench) begin(data []byte) (uid protocol.UID, size int64) {
+	b.t.Helper()
+	b.uid++
+	size = int64(len(data))
+	_, err := b.db.BeginUpload(b.t.Context(), meta.NewUpload{
+		FileFields: meta.FileFields{Owner: owner, Name: "a/file"},
+		UID:        b.uid, CreatedAt: b.clock.Now(), Size: &size, PartSize: protocol.MinPartSize,
+	}, nil)
+	must(b.t, err)
+	return b.uid, size
 }
 
 // blob stores data between two bytes that are none of it.

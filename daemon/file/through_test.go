@@ -118,13 +118,7 @@ func TestReadingGivesNothingOfADamagedBlock(t *testing.T) {
 func (b *bench) putUnknown(data []byte, sums bool, lengths ...int) protocol.UID {
 	b.t.Helper()
 	ctx := b.t.Context()
-	b.uid++
-	uid, size := b.uid, int64(len(data))
-	_, err := b.db.BeginUpload(ctx, meta.NewUpload{
-		FileFields: meta.FileFields{Owner: owner, Name: "a/file"},
-		UID:        uid, CreatedAt: b.clock.Now(), Size: &size, PartSize: protocol.MinPartSize,
-	}, nil)
-	must(b.t, err)
+	uid, size := b.begin(data)
 	var extents []meta.Extent
 	for _, n := range append(lengths, len(data)) {
 		if n = min(n, len(data)); n == 0 {
@@ -137,7 +131,7 @@ func (b *bench) putUnknown(data []byte, sums bool, lengths ...int) protocol.UID 
 		}
 		extents, data = append(extents, e), data[n:]
 	}
-	_, err = b.db.Commit(ctx, meta.Commit{Owner: owner, UID: uid, CommittedAt: b.clock.Now(), Size: size, ETag: fmt.Sprintf(`"u%d"`, uid), Extents: extents})
+	_, err := b.db.Commit(ctx, meta.Commit{Owner: owner, UID: uid, CommittedAt: b.clock.Now(), Size: size, ETag: fmt.Sprintf(`"u%d"`, uid), Extents: extents})
 	must(b.t, err)
 	b.extents[uid] = extents
 	return uid

@@ -21,19 +21,7 @@ const (
 )
 
 // Caller is who asks about jobs.
-type Caller struct {
-	Owner protocol.Owner
-	// All: every owner's jobs are the caller's, and the daemon's own.
-	All bool
-}
-
-// reach is the owner by which the metadata selects.
-func (c Caller) reach() protocol.Owner {
-	if c.All {
-		return meta.AnyOwner
-	}
-	return c.Owner
-}
+type Caller = meta.Caller
 
 // Request makes the job that a caller asks for by a kind and its args, or says
 // why there is none for him.
@@ -128,7 +116,7 @@ func (s *Service) List(ctx context.Context, caller Caller, q Query) (list protoc
 	if err != nil {
 		return list, err
 	}
-	jobs, err := s.records.Jobs(ctx, caller.reach(), meta.JobQuery{Limit: q.Limit + 1, Before: before, State: q.State, Kind: q.Kind})
+	jobs, err := s.records.Jobs(ctx, caller.Reach(), meta.JobQuery{Limit: q.Limit + 1, Before: before, State: q.State, Kind: q.Kind})
 	if err != nil {
 		return list, err
 	}
@@ -159,19 +147,19 @@ func parseCursor(cursor string) (id protocol.JobID, err error) {
 
 // Job is a job of the caller's, else KindNotFound.
 func (s *Service) Job(ctx context.Context, caller Caller, id protocol.JobID) (protocol.Job, error) {
-	j, err := s.records.Job(ctx, caller.reach(), id)
+	j, err := s.records.Job(ctx, caller.Reach(), id)
 	return wire(j, caller), err
 }
 
 // Cancel is meta.DB.CancelJob.
 func (s *Service) Cancel(ctx context.Context, caller Caller, id protocol.JobID) (protocol.Job, error) {
-	j, err := s.records.CancelJob(ctx, caller.reach(), id)
+	j, err := s.records.CancelJob(ctx, caller.Reach(), id)
 	return wire(j, caller), err
 }
 
 // Retry is meta.DB.RetryJob.
 func (s *Service) Retry(ctx context.Context, caller Caller, id protocol.JobID) (protocol.Job, error) {
-	j, err := s.records.RetryJob(ctx, caller.reach(), id)
+	j, err := s.records.RetryJob(ctx, caller.Reach(), id)
 	return wire(j, caller), err
 }
 

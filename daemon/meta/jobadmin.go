@@ -9,9 +9,6 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// AnyOwner is all owners and the daemon, as the owner of a verb about jobs.
-const AnyOwner protocol.Owner = "*"
-
 // RequestJob is Enqueue of a job that a caller asked for, with the answer that
 // idem makes of it. Its errors are also those of BeginUpload about keys. The
 // caller who asks under a key is the owner.

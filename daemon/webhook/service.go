@@ -67,18 +67,7 @@ func New(cfg Config) *Service {
 }
 
 // Caller is who asks about webhooks.
-type Caller struct {
-	Owner protocol.Owner
-	// All: who runs the installation reaches every owner's.
-	All bool
-}
-
-func (c Caller) reach() protocol.Owner {
-	if c.All {
-		return meta.AnyOwner
-	}
-	return c.Owner
-}
+type Caller = meta.Caller
 
 // Create makes a webhook of the caller's, and gives its secret, once.
 // KindBadRequest: a url that may not be one, kinds that do not exist.
@@ -112,7 +101,7 @@ func (s *Service) Create(ctx context.Context, c Caller, n protocol.CreateWebhook
 
 // List gives the webhooks that the caller reaches.
 func (s *Service) List(ctx context.Context, c Caller) (l protocol.WebhookList, err error) {
-	list, err := s.cfg.Meta.Webhooks(ctx, c.reach())
+	list, err := s.cfg.Meta.Webhooks(ctx, c.Reach())
 	for _, w := range list {
 		l.Webhooks = append(l.Webhooks, onWire(w))
 	}
@@ -121,13 +110,13 @@ func (s *Service) List(ctx context.Context, c Caller) (l protocol.WebhookList, e
 
 // Webhook gives one; KindNotFound where the caller reaches none of that id.
 func (s *Service) Webhook(ctx context.Context, c Caller, id protocol.WebhookID) (protocol.Webhook, error) {
-	w, err := s.cfg.Meta.Webhook(ctx, c.reach(), id)
+	w, err := s.cfg.Meta.Webhook(ctx, c.Reach(), id)
 	return onWire(w), err
 }
 
 // Remove ends one.
 func (s *Service) Remove(ctx context.Context, c Caller, id protocol.WebhookID) error {
-	err := s.cfg.Meta.RemoveWebhook(ctx, c.reach(), id)
+	err := s.cfg.Meta.RemoveWebhook(ctx, c.Reach(), id)
 	if err == nil {
 		s.log.Info("a webhook was removed", "webhook", id)
 	}
@@ -140,7 +129,7 @@ const replayBatch = 500
 // Replay has what was given up sent again.
 func (s *Service) Replay(ctx context.Context, c Caller, id protocol.WebhookID) (r protocol.WebhookReplay, err error) {
 	for n := int64(replayBatch); n == replayBatch; r.Replayed += n {
-		if n, err = s.cfg.Meta.ReplayDeliveries(ctx, c.reach(), id, replayBatch); err != nil {
+		if n, err = s.cfg.Meta.ReplayDeliveries(ctx, c.Reach(), id, replayBatch); err != nil {
 			return r, err
 		}
 	}
@@ -149,7 +138,7 @@ func (s *Service) Replay(ctx context.Context, c Caller, id protocol.WebhookID) (
 
 // Test sends a message of no consequence, now, and tells what became of it.
 func (s *Service) Test(ctx context.Context, c Caller, id protocol.WebhookID) (t protocol.WebhookTest, err error) {
-	w, err := s.cfg.Meta.Webhook(ctx, c.reach(), id)
+	w, err := s.cfg.Meta.Webhook(ctx, c.Reach(), id)
 	if err != nil {
 		return t, err
 	}

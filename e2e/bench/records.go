@@ -52,6 +52,23 @@ func (b *bench) openRecords(ctx context.Context) (all []*records, end func() err
 	return append(all, &records{name: "Postgres", DB: other}), end, nil
 }
 
+// eachRecords does something in each round with a database of each kind.
+func (b *bench) eachRecords(ctx context.Context, do func(r *records) error) (err error) {
+	all, end, err := b.openRecords(ctx)
+	defer func() { err = errors.Join(err, end()) }()
+	if err != nil {
+		return err
+	}
+	return b.rounds(ctx, nil, func(system, int) error {
+		for _, r := range all {
+			if err := do(r); err != nil {
+				return fmt.Errorf("%s: %w", r.name, err)
+			}
+		}
+		return nil
+	})
+}
+
 // load has clients call do one call after the other, n times in all, and
 // gives what that took.
 func (r *records) load(ctx context.Context, clients, n int, do func(ctx context.Context, client int) error) (sample, error) {

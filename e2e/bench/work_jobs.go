@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -24,7 +23,7 @@ const (
 
 // jobsWork measures the queue of durable jobs.
 func jobsWork() work {
-	return work{name: "jobs", oursAlone: true, measure: func(ctx context.Context, b *bench) (_ *table, err error) {
+	return work{name: "jobs", oursAlone: true, measure: func(ctx context.Context, b *bench) (*table, error) {
 		b.table = &table{
 			title: "Durable jobs (`jobs`)",
 			notes: fmt.Sprintf("%d jobs that do nothing, enqueued by 64 clients, each in a transaction of its own, while %d run at once; then %d one after the other, each from before it is enqueued until its handler has begun.",
@@ -35,20 +34,12 @@ func jobsWork() work {
 				millisecondsColumn("p99 ms", p99),
 			},
 		}
-		all, end, err := b.openRecords(ctx)
-		defer func() { err = errors.Join(err, end()) }()
-		if err != nil {
-			return nil, err
-		}
-		return b.table, b.rounds(ctx, nil, func(system, int) error {
-			for _, r := range all {
-				one, err := r.jobs(ctx)
-				if err != nil {
-					return fmt.Errorf("%s: %w", r.name, err)
-				}
+		return b.table, b.eachRecords(ctx, func(r *records) error {
+			one, err := r.jobs(ctx)
+			if err == nil {
 				b.table.add(r.name, true, one)
 			}
-			return nil
+			return err
 		})
 	}}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -11,7 +10,7 @@ import (
 
 // recordsWork measures the transactions that uploads wait for.
 func recordsWork() work {
-	return work{name: "records", oursAlone: true, measure: func(ctx context.Context, b *bench) (_ *table, err error) {
+	return work{name: "records", oursAlone: true, measure: func(ctx context.Context, b *bench) (*table, error) {
 		b.table = &table{
 			title: "Transactions of the database, a second (`records`)",
 			notes: "A part is recorded without waiting for the disk; a commit and the put of a small file wait for it. In one process, without HTTP and without bytes. Greater is better.",
@@ -21,20 +20,11 @@ func recordsWork() work {
 				millisecondsColumn("p99 ms", p99),
 			},
 		}
-		all, end, err := b.openRecords(ctx)
-		defer func() { err = errors.Join(err, end()) }()
-		if err != nil {
-			return nil, err
-		}
-		return b.table, b.rounds(ctx, nil, func(system, int) error {
-			for _, r := range all {
-				for _, clients := range []int{1, 64} {
-					if err := b.transactions(ctx, r, clients); err != nil {
-						return fmt.Errorf("%s: %w", r.name, err)
-					}
-				}
+		return b.table, b.eachRecords(ctx, func(r *records) error {
+			if err := b.transactions(ctx, r, 1); err != nil {
+				return err
 			}
-			return nil
+			return b.transactions(ctx, r, 64)
 		})
 	}}
 }

@@ -133,14 +133,16 @@ func (w *workload) scrub(api *harness.API) {
 		return
 	}
 	var j protocol.Job
-	for {
+	for end := time.Now().Add(4 * harness.Patience); ; time.Sleep(20 * time.Millisecond) {
 		if err := json.Unmarshal(ans.Body, &j); err != nil {
 			w.t.Fatal(err)
 		}
 		if j.State.Ended() {
 			break
 		}
-		time.Sleep(20 * time.Millisecond)
+		if time.Now().After(end) {
+			w.t.Fatalf("the scrub does not end: %+v", j)
+		}
 		if ans = api.Do("GET", "/v1/jobs/"+j.ID.String(), nil, 0); !w.answered(ans, http.StatusOK) {
 			return
 		}
@@ -155,8 +157,8 @@ func (w *workload) scrub(api *harness.API) {
 func (w *workload) awaitSums(api *harness.API) {
 	w.t.Helper()
 	for uid, data := range w.files {
-		want := fmt.Sprintf("%x", md5.Sum(data))
-		for known := false; !known && !w.stopped; {
+		want, end := fmt.Sprintf("%x", md5.Sum(data)), time.Now().Add(4*harness.Patience)
+		for known := false; !known && !w.stopped; time.Sleep(20 * time.Millisecond) {
 			ans := api.Do("GET", "/v1/files/"+uid.String(), nil, 0)
 			if !w.answered(ans, http.StatusOK) {
 				return
@@ -165,8 +167,8 @@ func (w *workload) awaitSums(api *harness.API) {
 			if known = f.MD5 != nil; known && *f.MD5 != want {
 				w.t.Errorf("the MD5 of %s is %s, want %s", uid, *f.MD5, want)
 			}
-			if !known {
-				time.Sleep(20 * time.Millisecond)
+			if !known && time.Now().After(end) {
+				w.t.Fatalf("the MD5 of %s is not computed", uid)
 			}
 		}
 	}
