@@ -95,9 +95,12 @@ func (b *bench) measure(ctx context.Context, row string, s system, j job) error 
 }
 
 // once runs a job of s and returns what it took. Nothing is waiting for the
-// disk when it begins.
+// disk when it begins, and there is memory to write into.
 func (b *bench) once(ctx context.Context, s system, j job) (sample, error) {
 	if err := settle(ctx, b.dir); err != nil {
+		return sample{}, err
+	}
+	if err := takeMemory(atHand); err != nil {
 		return sample{}, err
 	}
 	return b.observe(ctx, s, j)
