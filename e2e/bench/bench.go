@@ -100,7 +100,7 @@ func (b *bench) once(ctx context.Context, s system, j job) (sample, error) {
 	if err := settle(ctx, b.dir); err != nil {
 		return sample{}, err
 	}
-	if err := takeMemory(atHand); err != nil {
+	if err := takeMemory(); err != nil {
 		return sample{}, err
 	}
 	return b.observe(ctx, s, j)
