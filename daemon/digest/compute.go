@@ -24,13 +24,26 @@ type computing struct {
 func newComputing() *computing { return &computing{sha: sha256.New(), md: md5.New()} }
 
 func (c *computing) write(p []byte) {
-	if left := sniff.HeadSize - len(c.head); left > 0 && c.told == nil {
-		if c.head = append(c.head, p[:min(left, len(p))]...); len(p) >= left {
-			c.tell()
-		}
-	}
+	c.gather(p)
 	c.sha.Write(p)
 	c.md.Write(p)
+}
+
+// gather has the first bytes told of once there are enough, copied only where
+// they come in pieces.
+func (c *computing) gather(p []byte) {
+	left := sniff.HeadSize - len(c.head)
+	if c.told != nil {
+		return
+	}
+	if len(c.head) == 0 && len(p) >= left {
+		c.head = p[:left]
+	} else {
+		c.head = append(c.head, p[:min(left, len(p))]...)
+	}
+	if len(c.head) == sniff.HeadSize {
+		c.tell()
+	}
 }
 
 // tell is what the first bytes tell.

@@ -79,6 +79,8 @@ type Service struct {
 	smalls  *smalls
 	// buffers are what blocks are read into: *[readSize]byte.
 	buffers sync.Pool
+	// blocks are what Readings gather a block in: *[]byte of its capacity.
+	blocks sync.Pool
 	// merging is held from reading a File's meta to writing what a patch made
 	// of it, so that two patches at once both take effect.
 	merging sync.Mutex
@@ -98,7 +100,13 @@ func New(cfg Config) *Service {
 	if cfg.Corrupt == nil {
 		cfg.Corrupt = func(Corruption) {}
 	}
-	return &Service{cfg: cfg, seen: newSeen(cfg.Clock), records: newRecords(), smalls: newSmalls(), buffers: sync.Pool{New: func() any { return new([readSize]byte) }}}
+	return &Service{cfg: cfg, seen: newSeen(cfg.Clock), records: newRecords(), smalls: newSmalls(),
+		buffers: sync.Pool{New: func() any { return new([readSize]byte) }},
+		blocks: sync.Pool{New: func() any {
+			b := make([]byte, 0, protocol.BlockSize)
+			return &b
+		}},
+	}
 }
 
 // File is the File uid of owner. KindNotFound: there is none, or it is another

@@ -14,7 +14,8 @@ type Reading struct {
 	c *Content
 	// gen is that of the content when the reading began.
 	gen int64
-	buf []byte
+	// buf is one of the Service's blocks, nil while none was needed.
+	buf *[]byte
 }
 
 // Through begins to read a content, damaged ones too. KindNotFound: it is gone.
@@ -80,18 +81,24 @@ func (r *Reading) Check(ctx context.Context, block int64) error {
 // call and only then: nothing of a block that does not match is given.
 func (r *Reading) Block(ctx context.Context, block int64) ([]byte, error) {
 	if r.buf == nil {
-		r.buf = make([]byte, 0, min(r.c.Size(), protocol.BlockSize))
+		r.buf = r.c.s.blocks.Get().(*[]byte)
 	}
 	err := r.c.settle(ctx, func() error {
-		r.buf = r.buf[:0]
-		_, err := r.c.compare(ctx, block, func(b []byte) { r.buf = append(r.buf, b...) })
+		*r.buf = (*r.buf)[:0]
+		_, err := r.c.compare(ctx, block, func(b []byte) { *r.buf = append(*r.buf, b...) })
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return r.buf, nil
+	return *r.buf, nil
 }
 
-// Close gives back what the Reading holds.
-func (r *Reading) Close() error { return r.c.Close() }
+// Close gives back what the Reading holds, the bytes of a block among it.
+func (r *Reading) Close() error {
+	if r.buf != nil {
+		r.c.s.blocks.Put(r.buf)
+		r.buf = nil
+	}
+	return r.c.Close()
+}
