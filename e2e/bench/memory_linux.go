@@ -4,20 +4,12 @@ import (
 	"fmt"
 	"os"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
-const (
-	// atHand is how much free memory the machine is made to have at hand before a
-	// measured step, in small pages and in large ones each: what the largest step
-	// writes into the page cache, and half as much again.
-	atHand = 3 << 29
-	// hugePages is madvise's advice to back memory by large pages,
-	// https://man7.org/linux/man-pages/man2/madvise.2.html. It has
-	// a name on Linux alone, and so has the bench a meaning.
-	hugePages = 14
-)
+// atHand is how much free memory the machine is made to have at hand before a
+// measured step, in small pages and in large ones each: what the largest step
+// writes into the page cache, and half as much again.
+const atHand = 3 << 29
 
 // takeMemory has free memory given to the machine by its host, at most half of
 // what there is, and gives it back to the machine. A virtual machine may hand
@@ -35,7 +27,7 @@ func takeMemory() error {
 	if err != nil {
 		return err
 	}
-	large, err := touched(size, hugePages)
+	large, err := touched(size, syscall.MADV_HUGEPAGE)
 	if err != nil {
 		return err
 	}
@@ -52,7 +44,7 @@ func touched(size, advice int) ([]byte, error) {
 		return nil, fmt.Errorf("taking %d bytes of memory: %w", size, err)
 	}
 	if advice != 0 {
-		_ = unix.Madvise(held, advice) // where there are no large pages, nobody is given any
+		_ = syscall.Madvise(held, advice) // where there are no large pages, nobody is given any
 	}
 	for i := 0; i < len(held); i += os.Getpagesize() {
 		held[i] = 1
