@@ -224,13 +224,13 @@ func (db *DB) Claim(ctx context.Context, owner protocol.Owner, uid protocol.UID,
 		if err := t.doom(blobs); err != nil {
 			return err
 		}
-		if err := t.reserve(owner, Usage{Uploads: -1}, db.cfg.DefaultQuota); err != nil {
-			return err
-		}
 		if f, err = t.patched(owner, uid); err != nil {
 			return err
 		}
-		return t.emitCommitted(f)
+		if err := t.emitCommitted(f); err != nil {
+			return err
+		}
+		return t.reserve(owner, Usage{Uploads: -1}, db.cfg.DefaultQuota)
 	})
 	return f, err
 }

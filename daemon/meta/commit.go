@@ -42,13 +42,13 @@ func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error)
 		if err := t.offer(unused(blobs, c.Extents)); err != nil {
 			return err
 		}
-		if err := t.reserve(c.Owner, Usage{Bytes: c.Size - u.charged(), Uploads: -1}, db.cfg.DefaultQuota); err != nil {
-			return err
-		}
 		if f, _, err = t.file(c.Owner, c.UID); err != nil {
 			return err
 		}
-		return t.emitCommitted(f)
+		if err := t.emitCommitted(f); err != nil {
+			return err
+		}
+		return t.reserve(c.Owner, Usage{Bytes: c.Size - u.charged(), Uploads: -1}, db.cfg.DefaultQuota)
 	})
 	return f, err
 }
@@ -131,13 +131,13 @@ func (db *DB) PutFile(ctx context.Context, n NewFile, idem *Idempotency) (f prot
 		if err := t.point(n.UID, content, n.ETag, ms(n.CommittedAt), t.digestDue(n.Size, true)); err != nil {
 			return err
 		}
-		if err := t.reserve(n.Owner, Usage{Bytes: n.Size, Files: 1}, db.cfg.DefaultQuota); err != nil {
-			return err
-		}
 		if f, err = t.patched(n.Owner, n.UID); err != nil {
 			return err
 		}
-		return t.emitCommitted(f)
+		if err := t.emitCommitted(f); err != nil {
+			return err
+		}
+		return t.reserve(n.Owner, Usage{Bytes: n.Size, Files: 1}, db.cfg.DefaultQuota)
 	})
 	return f, err
 }

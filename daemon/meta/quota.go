@@ -99,7 +99,8 @@ func (db *DB) Usage(ctx context.Context, owner protocol.Owner) (Usage, error) {
 
 // reserve adds to what the owner has. It is KindQuotaExceeded where that
 // passes a limit of what d adds to; the operation must end with that error.
-// The row is the last that a transaction locks.
+// The row is the last that a transaction locks, by its last statement: all
+// that writes for the owner waits for it until the transaction has ended.
 func (t *tx) reserve(owner protocol.Owner, d Usage, standard Quota) error {
 	a, err := t.add(owner, d)
 	if err != nil {

@@ -97,11 +97,10 @@ func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (
 		if n.Size != nil {
 			wanted.Bytes = *n.Size
 		}
-		if err := t.reserve(n.Owner, wanted, db.cfg.DefaultQuota); err != nil {
+		if u, err = t.upload(n.Owner, n.UID); err != nil {
 			return err
 		}
-		u, err = t.upload(n.Owner, n.UID)
-		return err
+		return t.reserve(n.Owner, wanted, db.cfg.DefaultQuota)
 	})
 	return u, err
 }
