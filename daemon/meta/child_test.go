@@ -2,6 +2,7 @@ package meta_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -45,6 +46,43 @@ func child(path, token string) error {
 	}
 	fmt.Printf("%s %x\n", id, pepper)
 	return nil
+}
+
+// childCopy names a database to copy, where to, and at which table to die, with
+// spaces between.
+const childCopy = "META_TEST_CHILD_COPY"
+
+// copyAndDie copies, and is killed when it tells of a table for the n-th time.
+func copyAndDie(what string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var path, url string
+	var n int
+	if _, err := fmt.Sscan(what, &path, &url, &n); err != nil {
+		return err
+	}
+	db, err := meta.Open(ctx, meta.Config{Path: path})
+	if err != nil {
+		return err
+	}
+	_, err = db.CopyTo(ctx, meta.CopyConfig{URL: url, Progress: func(meta.CopiedTable, bool) {
+		if n--; n == 0 {
+			_ = die()
+		}
+	}})
+	return errors.Join(err, db.Close())
+}
+
+// die kills this process, as nobody can handle.
+func die() error {
+	p, err := os.FindProcess(os.Getpid())
+	if err == nil {
+		err = p.Kill()
+	}
+	if err == nil {
+		select {}
+	}
+	return err
 }
 
 // startChild runs child in a process of its own and gives what it printed.

@@ -31,6 +31,8 @@ type Config struct {
 	// bringing it up to date: an older ospd may be running on it. One that is
 	// empty is made all the same.
 	KeepSchema bool
+	// Moved opens also a database whose metadata was moved to another one.
+	Moved bool
 	// DefaultQuota limits the owners to whom SetQuota gave no limits.
 	DefaultQuota Quota
 }
@@ -53,7 +55,8 @@ type DB struct {
 
 // Open opens the database, makes it or brings its schema up to date. A database
 // that a newer ospd has changed is refused, and so is a file that is no
-// database. Close ends what Open started.
+// database, one that the metadata was moved away from, and one to which it was
+// not copied to the end. Close ends what Open started.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.URL != "" {
 		return openPostgres(ctx, cfg, pgDialect())
@@ -74,6 +77,9 @@ func open(ctx context.Context, cfg Config, d dialect, start func(ctx context.Con
 		return nil, d.asError("open the database", err)
 	}
 	db := &DB{cfg: cfg, dialect: d, engine: e, reads: newReads(), emitted: make(word, 1)}
+	if err := db.refuseRetired(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	if err := db.makeServerID(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

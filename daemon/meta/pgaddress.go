@@ -150,6 +150,19 @@ func (a *pgAddress) set() {
 	}
 }
 
+// idleTimeout is after how long the server ends a transaction whose client does
+// nothing, as a literal holds it.
+func (a *pgAddress) idleTimeout() string {
+	const setting = "idle_in_transaction_session_timeout"
+	value := a.config.RuntimeParams[setting]
+	for _, s := range pgSettings {
+		if s[0] == setting && value == "" { // a pooler stands between
+			value = s[1]
+		}
+	}
+	return strings.ReplaceAll(value, "'", "''")
+}
+
 // name says which database it is.
 func (a *pgAddress) name() string {
 	_, address := pgconn.NetworkAddress(a.config.Host, a.config.Port)

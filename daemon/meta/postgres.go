@@ -76,7 +76,7 @@ func pgClassifyCode(e *pgconn.PgError) failure {
 		return failedRace
 	case "23505": // unique
 		return failedTwice
-	case "55P03", "57014": // no lock, or no end, in time
+	case pgNoLock, "57014": // no lock, or no end, in time
 		return failedBusy
 	case "53100":
 		return failedFull

@@ -1,0 +1,34 @@
+//go:build postgres
+
+package meta
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/osproxy/osproxy/daemon/meta/metatest/pgtest"
+)
+
+func TestCopiedIsTheSchemaOfPostgres(t *testing.T) {
+	address, err := parseAddress(pgtest.Database(t, t.Name()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := stdlib.OpenDB(*address.config)
+	defer func() { _ = pool.Close() }()
+	var schema []schemaColumn
+	if err := (query{ctx: t.Context(), run: pool}).each(`SELECT c.relname, a.attname, a.attidentity <> '',
+			COALESCE(array_position(CAST(i.indkey AS SMALLINT[]), a.attnum) - array_lower(CAST(i.indkey AS SMALLINT[]), 1) + 1, 0)
+		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname <> '`+gooseTable+`'`, nil, func(scan scanFunc) error {
+		var c schemaColumn
+		err := scan(&c.table, &c.name, &c.numbered, &c.key)
+		schema = append(schema, c)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	checkCopied(t, schema)
+}

@@ -1,0 +1,88 @@
+package meta
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// refused expects that a database does not open, and why.
+func refused(t *testing.T, cfg Config, words ...string) {
+	t.Helper()
+	db, err := Open(t.Context(), cfg)
+	if err == nil {
+		t.Fatal("it opened", errors.Join(db.Close()))
+	}
+	if kind := protocol.KindOf(err); kind != protocol.KindConflict {
+		t.Errorf("got kind %s: %v", kind, err)
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("%q is not in: %v", w, err)
+		}
+	}
+}
+
+// A database that was moved opens for who asks for it, and for all once it was
+// taken back, with uids above all that were given elsewhere meanwhile.
+func TestMovedDatabase(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	cfg := Config{Path: filepath.Join(t.TempDir(), "meta.db"), Clock: func() time.Time { return now }}
+	moved := cfg
+	moved.Moved = true
+	db, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name, err := db.MovedTo(t.Context()); name != "" || err != nil {
+		t.Errorf("before: %q, %v", name, err)
+	}
+	mark := movedTo{id: "ab", name: "ospd at db.example:5432", at: now}
+	if err := errors.Join(db.update(t.Context(), full, "mark", func(x *tx) error { return x.markMoved(mark) }), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, cfg, "ospd at db.example:5432", "2026-11-22T10:00:00Z", "ospd metadata back")
+
+	if db, err = Open(t.Context(), moved); err != nil {
+		t.Fatal(err)
+	}
+	if name, err := db.MovedTo(t.Context()); name != mark.name || err != nil {
+		t.Errorf("moved to %q, %v", name, err)
+	}
+	if err := errors.Join(db.TakeBack(t.Context()), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if db, err = Open(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	m, err := NewMinter(db, 0, cfg.Clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, err := m.Next(t.Context())
+	if first := protocol.UID(now.Add(time.Hour).Sub(protocol.Epoch).Milliseconds() << (workerBits + sequenceBits)); uid < first || err != nil {
+		t.Errorf("uid %s, want at least %s: %v", uid, first, err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What is not copied to its end is refused, also to who opens one that was
+// moved.
+func TestUnfinishedCopy(t *testing.T) {
+	cfg := Config{Path: filepath.Join(t.TempDir(), "meta.db")}
+	db := openLite(t, cfg.Path)
+	if err := db.update(t.Context(), full, "mark", func(x *tx) error {
+		_, err := x.exec(`INSERT INTO settings (name, value) VALUES (?, ?)`, settingCopy, copyUnfinished+" ab")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Moved = true
+	refused(t, cfg, "not copied to this database to the end", "ospd metadata copy")
+}

@@ -1,0 +1,65 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/gofrs/flock"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+)
+
+// CopyMetadata takes the data folder of a daemon that does not run and moves
+// its metadata from SQLite to the Postgres database at address: see
+// meta.DB.CopyTo. The schema of the SQLite database is brought up to date before.
+//
+// progress is told of each table: how many rows were copied, and later that
+// they were read back and are the same.
+func CopyMetadata(ctx context.Context, cfg Config, address string, log *slog.Logger, progress func(table string, rows int64, verified bool)) (err error) {
+	if err := meta.CheckURL(address); err != nil {
+		return at(StageConfig, err)
+	}
+	db, lock, err := cfg.openMoved(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close(), lock.Unlock()) }()
+	_, err = db.CopyTo(ctx, meta.CopyConfig{URL: address, Progress: func(t meta.CopiedTable, verified bool) { progress(t.Name, t.Rows, verified) }})
+	return at(StageDatabase, err)
+}
+
+// TakeMetadataBack has a data folder whose metadata was moved, and whose daemon
+// does not run, served from SQLite again. It gives the name of the database that
+// the metadata was moved to.
+func TakeMetadataBack(ctx context.Context, cfg Config, log *slog.Logger) (from string, err error) {
+	db, lock, err := cfg.openMoved(ctx, log)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, db.Close(), lock.Unlock()) }()
+	if from, err = db.MovedTo(ctx); err == nil && from == "" {
+		err = errors.New("the metadata was not moved, and is served from meta.db already; nothing was changed")
+	}
+	if err == nil {
+		err = db.TakeBack(ctx)
+	}
+	return from, at(StageDatabase, err)
+}
+
+// openMoved opens the SQLite database of a data folder that this process has
+// for itself, also where its metadata was moved.
+func (c *Config) openMoved(ctx context.Context, log *slog.Logger) (*meta.DB, *flock.Flock, error) {
+	if err := c.isUsed(); err != nil {
+		return nil, nil, err
+	}
+	lock, err := lockData(c.Data)
+	if err != nil {
+		return nil, nil, at(StageLock, err)
+	}
+	db, err := meta.Open(ctx, meta.Config{Path: c.databasePath(), Logger: log, Moved: true})
+	if err != nil {
+		return nil, nil, errors.Join(at(StageDatabase, err), lock.Unlock())
+	}
+	return db, lock, nil
+}
