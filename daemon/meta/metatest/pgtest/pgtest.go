@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package pgtest runs private Postgres servers for tests, from the programs
 // that are installed: in a folder of their own, reached through a socket in it,
 // as a user without rights where the tests run as root, and gone afterwards.
