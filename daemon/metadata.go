@@ -3,7 +3,9 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 
 	"github.com/gofrs/flock"
 
@@ -50,8 +52,9 @@ func TakeMetadataBack(ctx context.Context, cfg Config, log *slog.Logger) (from s
 // openMoved opens the SQLite database of a data folder that this process has
 // for itself, also where its metadata was moved.
 func (c *Config) openMoved(ctx context.Context, log *slog.Logger) (*meta.DB, *flock.Flock, error) {
-	if err := c.isUsed(); err != nil {
-		return nil, nil, err
+	// It is not asked by what db: says: that may be where the metadata goes.
+	if _, err := os.Stat(c.databasePath()); err != nil {
+		return nil, nil, at(StageDatabase, fmt.Errorf("no ospd has used %s yet: %w", c.Data, err))
 	}
 	lock, err := lockData(c.Data)
 	if err != nil {
