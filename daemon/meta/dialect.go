@@ -2,6 +2,7 @@ package meta
 
 import (
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
 )
@@ -41,6 +42,9 @@ type dialect struct {
 	// goose and migrations make the schema.
 	goose      goose.Dialect
 	migrations func() (fs.FS, error)
+	// patience is how long whoever opens the database waits for others, and for
+	// a server.
+	patience time.Duration
 	// check reads the whole database and reports the first damage found.
 	check func(q query) error
 }

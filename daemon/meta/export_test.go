@@ -54,6 +54,13 @@ func OpenEdited(ctx context.Context, cfg Config, edit func(text string) string) 
 	return db, err
 }
 
+// OpenImpatient is Open of a Postgres database that has to be there at once.
+func OpenImpatient(ctx context.Context, cfg Config) (*DB, error) {
+	d := pgDialect()
+	d.patience = 0
+	return openPostgres(ctx, cfg, d)
+}
+
 // OpenWatched is Open; at is called before every statement of an operation,
 // and after the last, with the context of the operation's caller.
 func OpenWatched(ctx context.Context, cfg Config, at func(ctx context.Context)) (*DB, error) {

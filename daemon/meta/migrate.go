@@ -12,25 +12,31 @@ import (
 )
 
 const (
-	// startPatience is how long others that make or open the database are
-	// waited for: SQLite itself does not wait for all they do, the switch to its
-	// write-ahead log among it.
+	// startPatience is the patience of a dialect, but in tests: SQLite itself
+	// does not wait for all that others do, the switch to its write-ahead log
+	// among it.
 	startPatience = 10 * time.Second
 	startPause    = 20 * time.Millisecond
+	// startPauseMost is the longest pause from one look for a database that
+	// cannot be reached to the next.
+	startPauseMost = time.Second
 )
 
-// patiently tries for startPatience while somebody else holds the database, or
+// patiently tries for the dialect's patience while somebody else holds the database, or
 // it cannot be reached yet: the machine may have just started.
 func patiently(ctx context.Context, d dialect, migrate func() error) error {
-	pause := time.NewTicker(startPause)
-	defer pause.Stop()
-	for until := time.Now().Add(startPatience); ; {
+	until := time.Now().Add(d.patience)
+	for pause := startPause; ; {
 		err := migrate()
-		if class := d.classify(err); err == nil || class != failedBusy && class != failedAway || time.Now().After(until) {
+		class := d.classify(err)
+		if err == nil || class != failedBusy && class != failedAway || time.Now().After(until) {
 			return err
 		}
+		if class == failedAway {
+			pause = min(2*pause, startPauseMost)
+		}
 		select {
-		case <-pause.C:
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return err
 		}

@@ -3,6 +3,7 @@ package meta
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -58,6 +59,15 @@ func CheckURL(address string) error {
 var errAddress = errors.New("not an address of the form postgres://user:password@host:port/name; " +
 	"characters of the password that have a meaning in an address are written as %XX")
 
+// addressError is errAddress, unless what is wrong is a file that the address
+// names.
+func addressError(err error) error {
+	if file, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("the address names a file that cannot be read: %w", file)
+	}
+	return errAddress
+}
+
 func parseAddress(address string) (a pgAddress, err error) {
 	base, query, _ := strings.Cut(address, "?")
 	values, err := url.ParseQuery(query)
@@ -70,7 +80,7 @@ func parseAddress(address string) (a pgAddress, err error) {
 	values.Del("pool_max_conns")
 	parse := func() error {
 		if a.config, err = pgx.ParseConfig(base + "?" + values.Encode()); err != nil {
-			return errAddress
+			return addressError(err)
 		}
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -53,7 +54,7 @@ func openPostgres(ctx context.Context, cfg Config, d dialect) (*DB, error) {
 	if cfg.Clock == nil {
 		leaseTime = `SELECT ` + pgNow
 	}
-	return open(ctx, cfg, d, func(ctx context.Context, cfg Config) (engine, error) {
+	db, err := open(ctx, cfg, d, func(ctx context.Context, cfg Config) (engine, error) {
 		address, err := parseAddress(cfg.URL)
 		if err != nil {
 			return nil, &protocol.Error{Kind: protocol.KindInternal, Op: "open the database", Message: err.Error()}
@@ -69,11 +70,15 @@ func openPostgres(ctx context.Context, cfg Config, d dialect) (*DB, error) {
 		e.removeOldLanes(ctx)
 		return e, nil
 	})
+	return db, advised(err)
 }
 
-// open makes the pool; nothing is connected yet.
+// open makes the pool; nothing is connected yet. Behind a pooler a connection
+// may be told what another asked to hear: it would keep that for ever.
 func (a *pgAddress) open() *sql.DB {
-	pool := stdlib.OpenDB(*a.config,
+	config := a.config.Copy()
+	config.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
+	pool := stdlib.OpenDB(*config,
 		stdlib.OptionAfterConnect(func(_ context.Context, c *pgx.Conn) error {
 			c.PgConn().CustomData()[connEnd] = time.Now().Add(pgLifetime - rand.N(pgLifetime/10))
 			return nil

@@ -57,8 +57,9 @@ func pgMigrateAlone(ctx context.Context, pool *sql.DB, d dialect, cfg Config) (e
 func pgServer(ctx context.Context, tx *sql.Tx) error {
 	var version int
 	var name, encoding string
+	var standby bool
 	if err := tx.QueryRowContext(ctx, `SELECT CAST(current_setting('server_version_num') AS INTEGER), current_setting('server_version'),
-		current_setting('server_encoding')`).Scan(&version, &name, &encoding); err != nil {
+		current_setting('server_encoding'), pg_is_in_recovery()`).Scan(&version, &name, &encoding, &standby); err != nil {
 		return err
 	}
 	if version < pgOldest {
@@ -67,6 +68,9 @@ func pgServer(ctx context.Context, tx *sql.Tx) error {
 	if encoding != "UTF8" {
 		return &protocol.Error{Kind: protocol.KindInternal, Message: "the database's encoding is " + encoding + ", ospd needs UTF8; nothing was changed",
 			Hint: "Make one with CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0."}
+	}
+	if standby {
+		return errStandby
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ func pgDialect() dialect {
 		goose:      goose.DialectPostgres,
 		migrations: func() (fs.FS, error) { return fs.Sub(pgMigrations, "migrations/postgres") },
 		check:      pgCheck,
+		patience:   startPatience,
 	}
 }
 
@@ -43,10 +44,12 @@ func pgRebind(query string) string {
 }
 
 // errSilent: the database did not answer in time, errLost: the answer to a
-// commit was lost, and the transaction did not take place.
+// commit was lost, and the transaction did not take place, errStandby: what it
+// answers takes no writes.
 var (
-	errSilent = errors.New("the database did not answer")
-	errLost   = errors.New("the connection was lost before the commit took place")
+	errSilent  = errors.New("the database did not answer")
+	errLost    = errors.New("the connection was lost before the commit took place")
+	errStandby = errors.New("the server is a standby and takes no writes")
 )
 
 // pgClassify reads the code of the server's error; without one the connection
@@ -60,7 +63,7 @@ func pgClassify(err error) failure {
 	}
 	_, noConnection := errors.AsType[*pgconn.ConnectError](err)
 	_, network := errors.AsType[net.Error](err)
-	for _, gone := range []error{errSilent, errLost, driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
+	for _, gone := range []error{errSilent, errLost, errStandby, driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
 		network = network || errors.Is(err, gone)
 	}
 	if noConnection || network || pgconn.SafeToRetry(err) {
@@ -88,7 +91,7 @@ func pgClassifyCode(e *pgconn.PgError) failure {
 	switch e.Code[:min(2, len(e.Code))] {
 	case "08", "53", "57": // connection, resources, the operator
 		return failedAway
-	case "28", "3D": // who may connect, to what
+	case "28", "3D", "22", "42": // who may connect, to what, with which settings
 		return failed
 	}
 	if e.Severity == "FATAL" || e.Severity == "PANIC" {

@@ -27,6 +27,7 @@ func sqliteDialect() dialect {
 		goose:      goose.DialectSQLite3,
 		migrations: func() (fs.FS, error) { return fs.Sub(sqliteMigrations, "migrations/sqlite") },
 		check:      sqliteCheck,
+		patience:   startPatience,
 	}
 }
 

@@ -31,19 +31,20 @@ type Server struct {
 	durable  bool
 	as       *syscall.Credential
 	process  *process
+	settings map[string]string
 }
 
 // Start makes a server and runs it. A durable one syncs what it acknowledges;
 // others are for tests in which nothing of the kind is in question.
 func Start(ctx context.Context, durable bool) (_ *Server, err error) {
-	s := &Server{durable: durable}
+	s := &Server{durable: durable, settings: map[string]string{}}
 	if s.programs, err = programs(); err != nil {
 		return nil, err
 	}
 	if s.as, err = unprivileged(); err != nil {
 		return nil, err
 	}
-	if s.dir, err = os.MkdirTemp("", "ospd-pg"); err != nil {
+	if s.dir, err = ownDir("ospd-pg", s.as); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -51,11 +52,6 @@ func Start(ctx context.Context, durable bool) (_ *Server, err error) {
 			err = errors.Join(err, s.Stop())
 		}
 	}()
-	if s.as != nil {
-		if err := os.Chown(s.dir, int(s.as.Uid), int(s.as.Gid)); err != nil {
-			return nil, err
-		}
-	}
 	if err := s.init(ctx); err != nil {
 		return nil, err
 	}
@@ -120,6 +116,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if !s.durable {
 		args = append(args, "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
 	}
+	for name, value := range s.settings {
+		args = append(args, "-c", name+"="+value)
+	}
 	p, err := startProcess(filepath.Join(s.programs, "postgres"), args, s.dir, s.as)
 	if err != nil {
 		return err
@@ -158,13 +157,7 @@ func (s *Server) ping(ctx context.Context) error {
 }
 
 // log is what the server said.
-func (s *Server) log() string {
-	b, err := os.ReadFile(filepath.Join(s.dir, "log"))
-	if err != nil {
-		return err.Error()
-	}
-	return string(b[max(0, len(b)-4000):])
-}
+func (s *Server) log() string { return logOf(s.dir) }
 
 // Crash ends the server at once, as a crash does: nothing is written, and Run
 // recovers what its log has.

@@ -4,6 +4,7 @@ package pgtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,7 +33,28 @@ func unprivileged() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-// process is a postgres that runs.
+// ownDir makes a folder for a program that runs as that user.
+func ownDir(pattern string, as *syscall.Credential) (string, error) {
+	dir, err := os.MkdirTemp("", pattern)
+	if err != nil || as == nil {
+		return dir, err
+	}
+	if err := os.Chown(dir, int(as.Uid), int(as.Gid)); err != nil {
+		return "", errors.Join(err, os.Remove(dir))
+	}
+	return dir, nil
+}
+
+// logOf is what the program of the folder said last.
+func logOf(dir string) string {
+	b, err := os.ReadFile(filepath.Join(dir, "log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(b[max(0, len(b)-4000):])
+}
+
+// process is a program that runs.
 type process struct {
 	cmd   *exec.Cmd
 	ended chan struct{}
