@@ -1,6 +1,7 @@
 package meta_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -87,16 +88,23 @@ func die() error {
 
 // startChild runs child in a process of its own and gives what it printed.
 func startChild(t *testing.T, path, token string) string {
+	out, _ := startLoggedChild(t, path, token)
+	return out
+}
+
+// startLoggedChild is startChild that also gives what the process logged.
+func startLoggedChild(t *testing.T, path, token string) (out, logged string) {
 	exe, err := os.Executable()
 	if err != nil {
 		t.Error(err)
-		return ""
+		return "", ""
 	}
 	cmd := exec.CommandContext(t.Context(), exe, token)
 	cmd.Env = append(os.Environ(), childDatabase+"="+path)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Errorf("the other process: %v: %s", err, out)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Errorf("the other process: %v: %s%s", err, &stdout, &stderr)
 	}
-	return strings.TrimSpace(string(out))
+	return strings.TrimSpace(stdout.String()), stderr.String()
 }
