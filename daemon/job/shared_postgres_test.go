@@ -4,10 +4,13 @@ package job
 
 import (
 	"context"
+	"log/slog"
+	"net/url"
 	"testing"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest/pgtest"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -47,4 +50,66 @@ func TestWordOfAnotherProcess(t *testing.T) {
 	}
 	<-h.ended
 	w.ends(id, protocol.JobCancelled)
+}
+
+// TestBehindPgBouncer: where each transaction has another connection nobody
+// hears of anything, and looking finds what another process enqueued, and what
+// it cancelled.
+func TestBehindPgBouncer(t *testing.T) {
+	_, on := twoProcesses(t)
+	address, err := url.Parse(on.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := pgtest.StartBouncer(t.Context(), address.Query().Get("host"), pgtest.PerTransaction)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	here, there := openBehind(t, b, on.URL), openBehind(t, b, on.URL)
+	_, stop := there.JobHints() // as a process with a queue of its own
+	t.Cleanup(stop)
+	w, h := &world{T: t, db: here}, newHolding()
+	w.run(Config{Poll: 10 * time.Millisecond, Handlers: []Handler{
+		{Kind: "k", Do: func(context.Context, *Run) error { return nil }}, {Kind: "held", Do: h.do, Lease: time.Second},
+	}})
+	for range 10 {
+		id, _, err := there.Enqueue(t.Context(), meta.NewJob{Kind: "k"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.ends(id, protocol.JobDone)
+	}
+	id, _, err := there.Enqueue(t.Context(), meta.NewJob{Kind: "held"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-h.begun
+	if _, err := there.CancelJob(t.Context(), meta.AnyOwner, id); err != nil {
+		t.Fatal(err)
+	}
+	<-h.ended
+	w.ends(id, protocol.JobCancelled)
+}
+
+func openBehind(t *testing.T, b *pgtest.Bouncer, address string) *meta.DB {
+	t.Helper()
+	before, err := b.Before(address, url.Values{"default_query_exec_mode": {"exec"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := meta.Open(t.Context(), meta.Config{URL: before, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
 }

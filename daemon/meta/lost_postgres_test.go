@@ -89,7 +89,9 @@ func count(t *testing.T, db *DB) (n int) {
 
 // What is lost around a commit is found out: the operation took place once,
 // and says so.
-func TestLostCommits(t *testing.T) {
+func TestLostCommits(t *testing.T) { lostCommits(t, flaky) }
+
+func lostCommits(t *testing.T, open func(t *testing.T, fate func() pgtest.Fate) *DB) {
 	for name, c := range map[string]struct {
 		fate pgtest.Fate
 		// commits is how many it takes.
@@ -102,7 +104,7 @@ func TestLostCommits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var commits atomic.Int64
 			var lose atomic.Bool
-			db := flaky(t, func() pgtest.Fate {
+			db := open(t, func() pgtest.Fate {
 				commits.Add(1)
 				if lose.CompareAndSwap(true, false) {
 					return c.fate
