@@ -46,6 +46,7 @@ test-postgres: ## the tests of the daemon with its metadata on Postgres (needs P
 	@sh scripts/need-postgres.sh
 	$(GO) vet -tags postgres ./...
 	$(GO) test -tags postgres -count=1 -timeout 30m ./daemon/...
+	$(GO) test -tags postgres -count=1 -run '^TestPostgres' ./e2e/process
 
 test-model: ## two owners in 2,000 random sequences of 50 steps, with fsck after each
 	if [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi; \

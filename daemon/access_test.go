@@ -2,7 +2,6 @@ package daemon_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"io"
 	"log/slog"
@@ -13,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -36,6 +36,7 @@ func TestWhoMayBeReached(t *testing.T) {
 		}
 	}
 	cfg.Data = filepath.Join(t.TempDir(), "data")
+	cfg = daemon.Located(t, cfg)
 	start("nothing there yet", cfg, daemon.StageConfig)
 	if _, err := os.Stat(cfg.Data); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a refused start left %s: %v", cfg.Data, err)
@@ -57,6 +58,7 @@ func TestWhoMayBeReached(t *testing.T) {
 	}
 	start("an installation that had a token", cfg, "")
 	cfg.Data = filepath.Join(t.TempDir(), "unused")
+	cfg = daemon.Located(t, cfg)
 	if tokens, err := daemon.OpenTokens(t.Context(), cfg, false, quiet()); err == nil {
 		t.Error("tokens of no installation were opened", tokens.Close())
 	}
@@ -67,6 +69,7 @@ func TestWhoMayBeReached(t *testing.T) {
 func TestTokensLeaveAnOlderDatabase(t *testing.T) {
 	cfg := daemon.DefaultConfig()
 	cfg.Data = t.TempDir()
+	cfg = daemon.Located(t, cfg)
 	tokens, err := daemon.OpenTokens(t.Context(), cfg, true, quiet())
 	if err != nil {
 		t.Fatal(err)
@@ -74,14 +77,7 @@ func TestTokensLeaveAnOlderDatabase(t *testing.T) {
 	if err := tokens.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := sql.Open("sqlite", filepath.Join(cfg.Data, "meta.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.ExecContext(t.Context(), `DELETE FROM goose_db_version WHERE version_id > 1`); err != nil {
-		t.Fatal(err)
-	}
+	metatest.Behind(t, filepath.Join(cfg.Data, "meta.db"), `DELETE FROM goose_db_version WHERE version_id = (SELECT MAX(version_id) FROM goose_db_version)`)
 	for _, create := range []bool{true, false} {
 		tokens, err := daemon.OpenTokens(t.Context(), cfg, create, quiet())
 		if err == nil {
@@ -137,6 +133,7 @@ func TestQuotasInForce(t *testing.T) {
 	one := int64(1)
 	cfg := daemon.DefaultConfig()
 	cfg.Listen, cfg.Data = "127.0.0.1:0", t.TempDir()
+	cfg = daemon.Located(t, cfg)
 	cfg.Quotas = daemon.QuotaConfig{Owners: map[string]daemon.Quota{"local": {Files: &one}}}
 	for _, want := range [][]int{{http.StatusCreated, http.StatusRequestEntityTooLarge}, {http.StatusCreated, http.StatusCreated}} {
 		d, err := daemon.New(t.Context(), cfg, "test", quiet())

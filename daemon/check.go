@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"time"
 
 	"github.com/osproxy/osproxy/daemon/fsck"
 )
@@ -13,13 +12,14 @@ import (
 // in it; with readData every byte. It changes nothing but what opening the
 // database changes.
 func Check(ctx context.Context, cfg Config, readData bool, log *slog.Logger) (_ fsck.Report, err error) {
-	unobserved := func(string) func(string, error, time.Duration) { return nil }
 	in, err := OpenInstallation(ctx, cfg, false, log, unobserved)
 	if err != nil {
 		return fsck.Report{}, err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	return fsck.Run(ctx, fsck.Config{
+	ctx, ended := in.within(ctx)
+	r, err := fsck.Run(ctx, fsck.Config{
 		Meta: in.DB, Stores: in.Stores, ServerID: in.ServerID, BootID: bootID(), ReadData: readData, Grace: cfg.Grace,
 	})
+	return r, ended(err)
 }

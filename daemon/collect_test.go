@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -20,11 +21,8 @@ func TestCollectDoubtsTheClock(t *testing.T) {
 	}
 	lastYear := time.Now().Add(-365 * 24 * time.Hour)
 	expires := lastYear.Add(time.Hour)
-	db, err := meta.Open(t.Context(), meta.Config{Path: cfg.databasePath(), Clock: func() time.Time { return lastYear }, Logger: quiet()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = db.BeginUpload(t.Context(), meta.NewUpload{
+	db := metatest.OpenDB(t, meta.Config{Path: cfg.databasePath(), Clock: func() time.Time { return lastYear }, Logger: quiet()})
+	_, err := db.BeginUpload(t.Context(), meta.NewUpload{
 		FileFields: meta.FileFields{Owner: "ann", Name: "f", ExpiresAt: &expires}, UID: protocol.UID(1 << 40), CreatedAt: lastYear,
 		PartSize: protocol.MinPartSize,
 	}, nil)
@@ -65,10 +63,7 @@ func TestCollectReadsWhatIsSuspected(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := meta.Open(t.Context(), meta.Config{Path: cfg.databasePath(), Logger: quiet()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := metatest.OpenDB(t, meta.Config{Path: cfg.databasePath(), Logger: quiet()})
 	all, _, err := db.Enqueue(t.Context(), meta.NewJob{Kind: protocol.JobScrub, Subject: everything})
 	if err := errors.Join(err, db.EnqueueScrub(t.Context(), contents[0]), db.Close()); err != nil {
 		t.Fatal(err)
@@ -76,9 +71,7 @@ func TestCollectReadsWhatIsSuspected(t *testing.T) {
 	if r, err := Collect(t.Context(), cfg, false, quiet()); err != nil || r.Scrubbed != 1 || r.Damaged != 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if db, err = meta.Open(t.Context(), meta.Config{Path: cfg.databasePath(), Logger: quiet()}); err != nil {
-		t.Fatal(err)
-	}
+	db = metatest.OpenDB(t, meta.Config{Path: cfg.databasePath(), Logger: quiet()})
 	j, err := db.Job(t.Context(), meta.AnyOwner, all)
 	if err := errors.Join(err, db.Close()); err != nil || j.State != protocol.JobReady || j.Attempts != 0 {
 		t.Errorf("the scrub of everything is %s after %d attempts, %v", j.State, j.Attempts, err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
@@ -37,8 +38,8 @@ type Config struct {
 	PublicURL string `koanf:"public_url"`
 	// Data is the folder of everything the daemon keeps; one daemon uses it.
 	Data string `koanf:"data"`
-	// DB is "sqlite": <data>/meta.db.
-	DB string `koanf:"db"`
+	// DB is sqlite, in <data>/meta.db, or the address of a Postgres database.
+	DB Database `koanf:"db"`
 	// DefaultStore takes new blobs. May be empty when there is one store.
 	DefaultStore string `koanf:"default_store"`
 	// Stores by name. Without any there is one, "disk", at <data>/blobs.
@@ -91,7 +92,6 @@ func DefaultConfig() Config {
 	return Config{
 		Listen:       "127.0.0.1:8888",
 		Data:         filepath.Join(xdg.DataHome, "ospd"),
-		DB:           "sqlite",
 		VerifyReads:  file.VerifyFirst,
 		DrainTimeout: 60 * time.Second,
 
@@ -119,7 +119,7 @@ func (c *Config) Complete() error {
 			c.DefaultStore = name
 		}
 	}
-	return errors.Join(c.checkListeners(), c.checkDatabase(), c.checkStores(), c.checkReads(), c.checkClaims(), c.checkTimes(), c.checkJobs(), c.checkQuotas(), c.checkReading())
+	return errors.Join(c.checkListeners(), c.DB.check(), c.checkStores(), c.checkReads(), c.checkClaims(), c.checkTimes(), c.checkJobs(), c.checkQuotas(), c.checkReading())
 }
 
 func (c *Config) checkListeners() error {
@@ -166,14 +166,6 @@ func isLoopback(addr string) (bool, error) {
 		return false, fmt.Errorf("%q is not HOST:PORT with an IP address or localhost", addr)
 	}
 	return ip.IsLoopback(), nil
-}
-
-func (c *Config) checkDatabase() error {
-	if c.DB != "sqlite" {
-		scheme, _, _ := strings.Cut(c.DB, ":")
-		return fmt.Errorf("db: this version knows sqlite only, not %q", scheme)
-	}
-	return nil
 }
 
 func (c *Config) checkStores() error {
@@ -261,6 +253,15 @@ func (s StoreConfig) open() open.Config { return open.Config{Type: s.Type, Path:
 
 // databasePath is where SQLite keeps the metadata.
 func (c *Config) databasePath() string { return filepath.Join(c.Data, "meta.db") }
+
+// metadata says which database to open.
+func (c *Config) metadata(log *slog.Logger) meta.Config {
+	m := meta.Config{Path: c.databasePath(), Logger: log, DefaultQuota: c.Quotas.Default.meta()}
+	if c.DB.shared() {
+		m.Path, m.URL = "", *c.DB.address
+	}
+	return m
+}
 
 // makeData makes the data folder, readable by its owner only, and what is
 // missing above it, so that a power cut takes none of it away.

@@ -96,7 +96,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	})
 	d.sweep = sweep.New(cfg.sweeping(in, log))
 	hooks := d.webhooks(version, met.Webhook)
-	d.events = event.New(event.Config{Meta: in.DB, Consumers: consumers(listeners{log: log}), Followers: followers(hooks), Logger: log})
+	d.events = event.New(event.Config{Meta: in.DB, Consumers: consumers(listeners{log: log}), Followers: followers(hooks), Node: string(in.Node), Logger: log})
 	var scrubs *scrub.Worker
 	d.digest, scrubs = cfg.reading(in, files, func() bool { return d.api.Busy() }, log)
 	if d.jobs, err = cfg.queue(in, workers{db: in.DB, sweep: d.sweep, digest: d.digest, scrub: scrubs, events: d.events, webhooks: hooks}, met, log); err != nil {
@@ -174,9 +174,28 @@ func (d *Daemon) Run(ctx context.Context) error {
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.DrainTimeout)
 		defer cancel()
 		err = errors.Join(at(StageDrain, d.api.Drain(drain)), <-served)
+	case <-d.in.lost():
+		err = at(StageDatabase, errPlaceLost)
+		d.giveUp(context.WithoutCancel(ctx))
+		<-served
 	}
 	return errors.Join(err, d.Close())
 }
+
+// giveUp ends a daemon whose database another has taken over: new requests are
+// refused, those in flight have a moment, in which they cannot write.
+func (d *Daemon) giveUp(ctx context.Context) {
+	d.log.Error("ending: "+errPlaceLost.Error(), "node", d.in.Node)
+	drain, cancel := context.WithTimeout(ctx, giveUpTimeout)
+	defer cancel()
+	if err := d.api.Drain(drain); err != nil {
+		d.log.Warn("requests are cut", "err", err)
+	}
+}
+
+// giveUpTimeout is how long requests in flight may take then: what they bring
+// would be lost, and what they read can be read of the other daemon.
+const giveUpTimeout = 2 * time.Second
 
 // started runs something until it is stopped.
 func started(run func(context.Context)) (stop func()) {

@@ -20,7 +20,7 @@ func config(t *testing.T) Config {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Listen, cfg.Data, cfg.DrainTimeout = "127.0.0.1:0", filepath.Join(t.TempDir(), "data"), 10*time.Second
-	return cfg
+	return Located(t, cfg)
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -177,8 +177,10 @@ func TestStartingStops(t *testing.T) {
 	}
 }
 
+// spoil has a file that is no database be where SQLite's is to be.
 func spoil(t *testing.T, cfg *Config) {
 	t.Helper()
+	cfg.DB = Database{}
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		t.Fatal(err)
 	}

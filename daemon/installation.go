@@ -51,27 +51,38 @@ func at(stage Stage, err error) error {
 }
 
 // Installation is a data folder that this process has for itself: the lock,
-// the database and the stores, all of them known to belong together.
+// the database and the stores, all of them known to belong together. A database
+// that others can reach is this process's for itself too.
 type Installation struct {
 	ServerID string
-	DB       *meta.DB
-	Stores   map[string]*store.Store
+	// Node is the id of the data folder, "" where it was not needed.
+	Node   meta.NodeID
+	DB     *meta.DB
+	Stores map[string]*store.Store
 
 	lock *flock.Flock
+	// place is nil where the lock on the data folder is the one on the database.
+	place *place
 }
 
 // observer makes what is told about each operation of the store called name.
 type observer func(name string) func(op string, err error, d time.Duration)
 
-// OpenInstallation takes the data folder. Where create is false nothing is
-// made: a folder without a database is an error.
+// unobserved has nothing told.
+func unobserved(string) func(string, error, time.Duration) { return nil }
+
+// OpenInstallation takes the data folder. Where create is false no database is
+// made: one that no ospd has used is an error.
 func OpenInstallation(ctx context.Context, cfg Config, create bool, log *slog.Logger, observe observer) (_ *Installation, err error) {
-	if create {
+	if !create {
+		if err := cfg.isUsed(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if create || cfg.DB.shared() { // a lock needs a place, wherever the database is
 		if err := cfg.makeData(); err != nil {
 			return nil, at(StageDatabase, err)
 		}
-	} else if err := cfg.isUsed(); err != nil {
-		return nil, err
 	}
 	in := &Installation{Stores: map[string]*store.Store{}}
 	defer func() {
@@ -82,8 +93,20 @@ func OpenInstallation(ctx context.Context, cfg Config, create bool, log *slog.Lo
 	if in.lock, err = lockData(cfg.Data); err != nil {
 		return nil, at(StageLock, err)
 	}
-	if in.DB, err = meta.Open(ctx, meta.Config{Path: cfg.databasePath(), Logger: log, DefaultQuota: cfg.Quotas.Default.meta()}); err != nil {
+	if create || cfg.DB.shared() {
+		if in.Node, err = nodeID(cfg.Data); err != nil {
+			return nil, at(StageLock, err)
+		}
+	}
+	database := cfg.metadata(log)
+	database.Node = meta.NewNode{ID: in.Node, Spot: spot(cfg.Data)}
+	if in.DB, err = meta.Open(ctx, database); err != nil {
 		return nil, at(StageDatabase, err)
+	}
+	if cfg.DB.shared() {
+		if in.place, err = takePlace(ctx, in.DB, database.Node, log); err != nil {
+			return nil, at(StageDatabase, err)
+		}
 	}
 	if in.ServerID, err = in.DB.ServerID(ctx); err != nil {
 		return nil, at(StageDatabase, err)
@@ -96,16 +119,19 @@ func OpenInstallation(ctx context.Context, cfg Config, create bool, log *slog.Lo
 	return in, nil
 }
 
+// lockName is the file in a data folder that whoever uses it has locked.
+const lockName = "lock"
+
 // lockData makes sure that one process uses a data folder. The lock goes with
 // the process, however it ends.
 func lockData(data string) (*flock.Flock, error) {
-	l := flock.New(filepath.Join(data, "lock"), flock.SetPermissions(0o600))
+	l := flock.New(filepath.Join(data, lockName), flock.SetPermissions(0o600))
 	ok, err := l.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", data, err)
 	}
 	if !ok {
-		return nil, fmt.Errorf("another ospd is running on %s; stop it first, or give this one a data folder of its own with --data", data)
+		return nil, fmt.Errorf("%w on %s; stop it first, or give this one a data folder of its own with --data", ErrRunning, data)
 	}
 	return l, nil
 }
@@ -131,11 +157,40 @@ func (in *Installation) openStore(ctx context.Context, name string, sc StoreConf
 	return in.DB.RememberStore(ctx, name)
 }
 
+// lost is closed when another process has taken over the database.
+func (in *Installation) lost() <-chan struct{} {
+	if in.place == nil {
+		return nil
+	}
+	return in.place.held.Done()
+}
+
+// within ends ctx when the database is lost. ended gives that as the error, in
+// place of what followed from it.
+func (in *Installation) within(ctx context.Context) (_ context.Context, ended func(err error) error) {
+	if in.place == nil {
+		return ctx, func(err error) error { return err }
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	forget := context.AfterFunc(in.place.held, func() { cancel(errPlaceLost) })
+	return ctx, func(err error) error {
+		forget()
+		cancel(nil)
+		if in.place.held.Err() != nil {
+			return at(StageDatabase, errPlaceLost)
+		}
+		return err
+	}
+}
+
 // Close gives the folder back. It returns everything that failed.
 func (in *Installation) Close() error {
 	var errs []error
 	for _, st := range in.Stores {
 		errs = append(errs, st.Close())
+	}
+	if in.place != nil {
+		in.place.leave()
 	}
 	if in.DB != nil {
 		errs = append(errs, in.DB.Close())

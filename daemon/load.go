@@ -52,7 +52,7 @@ func LoadConfig(path string, environ []string, flags map[string]any) (Config, er
 	var read mapstructure.Metadata
 	err := k.UnmarshalWithConf("", &cfg, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
 		Result: &cfg, TagName: "koanf", Metadata: &read, WeaklyTypedInput: true,
-		DecodeHook: mapstructure.StringToTimeDurationHookFunc(),
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(mapstructure.StringToTimeDurationHookFunc(), readDatabase()),
 	}})
 	if err != nil {
 		return cfg, err
@@ -69,7 +69,7 @@ func LoadConfig(path string, environ []string, flags map[string]any) (Config, er
 func knownKeys() map[string]bool {
 	keys := map[string]bool{}
 	for f := range reflect.TypeFor[Config]().Fields() {
-		keys[f.Tag.Get("koanf")] = f.Type.Kind() == reflect.Map || f.Type.Kind() == reflect.Struct
+		keys[f.Tag.Get("koanf")] = f.Type.Kind() == reflect.Map || f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[Database]()
 	}
 	return keys
 }

@@ -43,12 +43,13 @@ var ErrClock = errors.New("nothing was removed: the clock may be wrong")
 // of the last round is ErrClock, unless the caller vouches for it with
 // clockIsRight.
 func Collect(ctx context.Context, cfg Config, clockIsRight bool, log *slog.Logger) (r Collected, err error) {
-	unobserved := func(string) func(string, error, time.Duration) { return nil }
 	in, err := OpenInstallation(ctx, cfg, false, log, unobserved)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
+	ctx, ended := in.within(ctx)
+	defer func() { err = ended(err) }()
 	sc := cfg.sweeping(in, log)
 	sc.Alone, sc.ClockIsRight = true, clockIsRight
 	sweeper := sweep.New(sc)

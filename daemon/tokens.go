@@ -23,14 +23,18 @@ type Tokens struct {
 // the first start. One of an older schema is refused and left as it is: the
 // daemon that runs may be as old. Close ends it.
 func OpenTokens(ctx context.Context, cfg Config, create bool, log *slog.Logger) (*Tokens, error) {
-	if create {
+	if !create {
+		if err := cfg.isUsed(ctx); err != nil {
+			return nil, err
+		}
+	} else if !cfg.DB.shared() {
 		if err := cfg.makeData(); err != nil {
 			return nil, at(StageDatabase, err)
 		}
-	} else if err := cfg.isUsed(); err != nil {
-		return nil, err
 	}
-	db, err := meta.Open(ctx, meta.Config{Path: cfg.databasePath(), Logger: log, KeepSchema: true})
+	database := cfg.metadata(log)
+	database.KeepSchema = true
+	db, err := meta.Open(ctx, database)
 	if err != nil {
 		return nil, at(StageDatabase, err)
 	}
@@ -40,20 +44,35 @@ func OpenTokens(ctx context.Context, cfg Config, create bool, log *slog.Logger) 
 // Close gives the database back.
 func (t *Tokens) Close() error { return t.db.Close() }
 
-// isUsed is nil where an ospd has used the data folder.
-func (c *Config) isUsed() error {
+// errUnused: no ospd has used the database yet, or there is none.
+var errUnused = errors.New("no ospd has used it yet")
+
+// isUsed is nil where an ospd has used the database, and errUnused where none
+// has.
+func (c *Config) isUsed(ctx context.Context) error {
+	if c.DB.shared() {
+		used, err := meta.UsedURL(ctx, *c.DB.address)
+		if err == nil && !used {
+			err = fmt.Errorf("the database %s: %w", c.DB, errUnused)
+		}
+		return at(StageDatabase, err)
+	}
 	if _, err := os.Stat(c.databasePath()); err != nil {
-		return at(StageDatabase, fmt.Errorf("no ospd has used %s yet: %w", c.Data, err))
+		return at(StageDatabase, fmt.Errorf("%s: %w: %w", c.Data, errUnused, err))
 	}
 	return nil
 }
 
 // mayStart refuses to make an installation that would not be served.
 func (c *Config) mayStart(ctx context.Context) error {
-	if c.isUsed() == nil {
+	refusal := c.mayBeReached(ctx, nil)
+	if refusal == nil {
 		return nil
 	}
-	return c.mayBeReached(ctx, nil)
+	if err := c.isUsed(ctx); !errors.Is(err, errUnused) {
+		return err
+	}
+	return refusal
 }
 
 // openAccess is who may do what, and how much of it.

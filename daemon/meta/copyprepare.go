@@ -48,7 +48,7 @@ func (t *copyTarget) prepareAlone(ctx context.Context, pool *sql.DB, moved *move
 	if err := t.refuseForeign(ctx, tx); err != nil {
 		return err
 	}
-	if err := migrate(ctx, t.dialect, pool, false); err != nil {
+	if err := migrate(ctx, t.dialect, pool, ""); err != nil {
 		return err
 	}
 	if err := t.refuseUsed(ctx, tx, moved); err != nil {

@@ -33,12 +33,15 @@ type Config struct {
 	KeepSchema bool
 	// Moved opens also a database whose metadata was moved to another one.
 	Moved bool
+	// Node is who is going to take the place (TakeNode). While another has that
+	// on Postgres, KeepSchema holds.
+	Node NewNode
 	// DefaultQuota limits the owners to whom SetQuota gave no limits.
 	DefaultQuota Quota
 }
 
 // DB is an open database. All methods are safe for concurrent use. Every
-// error is a *protocol.Error, ErrGenChanged, or wraps the context's. An error of
+// error is a *protocol.Error, one of this package's own, or wraps the context's. An error of
 // a write means that nothing was changed, but for KindInternal: where the
 // database itself failed, what was changed is known once it is opened again.
 type DB struct {
@@ -47,6 +50,7 @@ type DB struct {
 	engine  engine
 	reads   *reads
 	emitted word
+	doubted word
 	hints   hints
 	// watch is nil but in tests, which run each operation's fn by it, to stop
 	// it between its statements. ctx is the caller's.
@@ -76,7 +80,7 @@ func open(ctx context.Context, cfg Config, d dialect, start func(ctx context.Con
 	if err != nil {
 		return nil, d.asError("open the database", err)
 	}
-	db := &DB{cfg: cfg, dialect: d, engine: e, reads: newReads(), emitted: make(word, 1)}
+	db := &DB{cfg: cfg, dialect: d, engine: e, reads: newReads(), emitted: make(word, 1), doubted: make(word, 1)}
 	if err := db.refuseRetired(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -113,6 +117,9 @@ func (db *DB) update(ctx context.Context, d durability, name string, fn func(*tx
 		}
 	}
 	err := db.engine.update(ctx, d, name, run)
+	if errors.Is(err, ErrNodeLost) {
+		db.doubted.raise()
+	}
 	if err == nil && emitted {
 		db.emitted.raise()
 	}

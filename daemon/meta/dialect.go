@@ -45,6 +45,9 @@ type dialect struct {
 	// patience is how long whoever opens the database waits for others, and for
 	// a server.
 	patience time.Duration
+	// fenceOff has all writes of a holder of the place fail once the transaction
+	// is committed; nil where no other process can be there.
+	fenceOff func(t *tx, holder string) error
 	// check reads the whole database and reports the first damage found.
 	check func(q query) error
 }

@@ -23,6 +23,9 @@ type engine interface {
 	// changes counts the writes there were, where no others write; else known is
 	// false. It is raised before what was written is acknowledged.
 	changes() (count uint64, known bool)
+	// writeAs has all writes from now on be the lease holder's, where others can
+	// take the place from it.
+	writeAs(l NodeLease)
 	// close lets what runs end.
 	close() error
 }

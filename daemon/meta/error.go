@@ -25,7 +25,12 @@ func broken(message string, err error) *protocol.Error {
 // has a kind already, a sentinel of this package, and the end of a context
 // pass as they are.
 func (d dialect) asError(op string, err error) error {
-	if err == nil || errors.Is(err, ErrGenChanged) || errors.Is(err, ErrLeaseLost) {
+	for _, own := range []error{nil, ErrGenChanged, ErrLeaseLost, ErrNodeLost} {
+		if errors.Is(err, own) {
+			return err
+		}
+	}
+	if _, held := errors.AsType[*NodeHeld](err); held {
 		return err
 	}
 	if _, ok := errors.AsType[*protocol.Error](err); ok {

@@ -22,6 +22,14 @@ const (
 	startPauseMost = time.Second
 )
 
+// keepSchema is why the schema is to stay as it is, "" where it is not.
+func (c Config) keepSchema() string {
+	if c.KeepSchema {
+		return olderRuns
+	}
+	return ""
+}
+
 // patiently tries for the dialect's patience while somebody else holds the database, or
 // it cannot be reached yet: the machine may have just started.
 func patiently(ctx context.Context, d dialect, migrate func() error) error {
@@ -43,24 +51,29 @@ func patiently(ctx context.Context, d dialect, migrate func() error) error {
 	}
 }
 
-// migrate brings the schema to the newest version this program knows, or with
-// keep makes one where there is none and refuses an older one. Each migration
+// olderRuns is why KeepSchema keeps a schema.
+const olderRuns = "an older ospd may be running on it; start the new ospd first, which brings it up to date"
+
+// migrate brings the schema to the newest version this program knows, or where
+// keep says why not, makes one where there is none and refuses an older one. Each migration
 // is a transaction: one that was interrupted starts again, and of two processes
 // that run it the second fails, and goes on where the first ended.
-func migrate(ctx context.Context, d dialect, db *sql.DB, keep bool) error {
+func migrate(ctx context.Context, d dialect, db *sql.DB, keep string) error {
 	for last := int64(-1); ; {
 		found, made, err := migrateFrom(ctx, d, db, keep)
 		if err == nil || ctx.Err() != nil || found <= last {
 			return err
 		}
 		last = found
-		keep = keep && !made // two may make one database at once
+		if made {
+			keep = "" // two may make one database at once
+		}
 	}
 }
 
 // migrateFrom migrates from the version it found, which it gives; made says
 // that there was no schema.
-func migrateFrom(ctx context.Context, d dialect, db *sql.DB, keep bool) (found int64, made bool, err error) {
+func migrateFrom(ctx context.Context, d dialect, db *sql.DB, keep string) (found int64, made bool, err error) {
 	files, err := d.migrations()
 	if err != nil {
 		return 0, false, err
@@ -78,10 +91,9 @@ func migrateFrom(ctx context.Context, d dialect, db *sql.DB, keep bool) (found i
 			Message: fmt.Sprintf("the database has schema version %d, this ospd knows only %d; nothing was changed", current, target),
 			Hint:    "Start the newer ospd that made it, or restore a backup from before the upgrade."}
 	}
-	if keep && current > 0 && current < target {
+	if keep != "" && current > 0 && current < target {
 		return current, false, &protocol.Error{Kind: protocol.KindUnavailable,
-			Message: fmt.Sprintf("the database has schema version %d, this ospd's is %d, and an older ospd may be running on it; "+
-				"start the new ospd first, which brings it up to date; nothing was changed", current, target)}
+			Message: fmt.Sprintf("the database has schema version %d, this ospd's is %d, and %s; nothing was changed", current, target, keep)}
 	}
 	_, err = p.Up(ctx)
 	return current, current == 0, err

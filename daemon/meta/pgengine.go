@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,6 +41,8 @@ type pgEngine struct {
 	each string
 	// leaseTime is the statement that gives the time by which leases run.
 	leaseTime string
+	// node is whose the writes are; nil while nobody's.
+	node atomic.Pointer[NodeLease]
 	// lanes holds every place of the set.
 	lanes  chan *lane
 	closed chan struct{}

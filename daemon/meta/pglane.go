@@ -31,14 +31,20 @@ type lane struct {
 	id int64
 	// last numbers the writes.
 	last int64
+	// node is whose it is.
+	node *NodeLease
 }
 
-// errNoLane: the row was removed, since nobody used it for long.
+// errNoLane: the row was removed, since nobody used it for long or another has
+// the place.
 var errNoLane = errors.New("the lane is gone")
 
 // write runs fn in a transaction.
 func (e *pgEngine) write(ctx context.Context, l *lane, d durability, name string, fn func(*tx) error) error {
 	lost, err := e.transact(ctx, l, d, name, fn)
+	if errors.Is(err, errNoLane) { // with another; the lanes of the next try may be gone too
+		lost, err = e.transact(ctx, l, d, name, fn)
+	}
 	if lost {
 		return e.resolve(l, err)
 	}
@@ -66,12 +72,18 @@ func (e *pgEngine) transact(ctx context.Context, l *lane, d durability, name str
 	return commit(ctx, conn)
 }
 
-// makeLane makes the lane's row where there is none.
-func (e *pgEngine) makeLane(ctx context.Context, conn *sql.Conn, l *lane) error {
-	if l.id != 0 {
+// makeLane makes the lane's row where there is none, or is one of before this
+// process had a place.
+func (e *pgEngine) makeLane(ctx context.Context, conn *sql.Conn, l *lane) (err error) {
+	node := e.node.Load()
+	if l.id != 0 && l.node == node {
 		return nil
 	}
-	l.last = 0
+	l.id, l.last, l.node = 0, 0, node
+	if node != nil {
+		l.id, err = makeNodeLane(ctx, conn, *node)
+		return err
+	}
 	return conn.QueryRowContext(ctx, `INSERT INTO lanes (used_at) VALUES (`+pgNow+`) RETURNING id`).Scan(&l.id)
 }
 

@@ -50,7 +50,13 @@ func pgMigrateAlone(ctx context.Context, pool *sql.DB, d dialect, cfg Config) (e
 	if err := pgAlone(ctx, tx, cfg.Logger); err != nil {
 		return err
 	}
-	return migrate(ctx, d, pool, cfg.KeepSchema)
+	keep := cfg.keepSchema()
+	if keep == "" {
+		if keep, err = pgHeld(ctx, tx, cfg.Node); err != nil {
+			return err
+		}
+	}
+	return migrate(ctx, d, pool, keep)
 }
 
 // pgServer refuses a server on which ospd does not run.

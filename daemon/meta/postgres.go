@@ -23,6 +23,7 @@ func pgDialect() dialect {
 		classify:   pgClassify,
 		goose:      goose.DialectPostgres,
 		migrations: func() (fs.FS, error) { return fs.Sub(pgMigrations, "migrations/postgres") },
+		fenceOff:   pgFenceOff,
 		check:      pgCheck,
 		patience:   startPatience,
 	}

@@ -31,7 +31,7 @@ func openSQLite(ctx context.Context, cfg Config, d dialect, log logCalls) (*DB, 
 }
 
 func (e *sqliteEngine) start(ctx context.Context, cfg Config, log logCalls) error {
-	err := patiently(ctx, e.dialect, func() error { return migrate(ctx, e.dialect, e.writes, cfg.KeepSchema) })
+	err := patiently(ctx, e.dialect, func() error { return migrate(ctx, e.dialect, e.writes, cfg.keepSchema()) })
 	if err != nil {
 		return err
 	}
@@ -68,6 +68,9 @@ func (e *sqliteEngine) ready(ctx context.Context) error {
 // changes is known: another process that writes beside the daemon makes tokens,
 // which are not remembered by it.
 func (e *sqliteEngine) changes() (uint64, bool) { return e.writer.changes.Load(), true }
+
+// writeAs changes nothing: nobody else is there.
+func (e *sqliteEngine) writeAs(NodeLease) {}
 
 // close closes the writer's connection last: it moves the log into the database
 // and removes it.

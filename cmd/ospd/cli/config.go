@@ -20,7 +20,8 @@ func addConfigFlags(cmd *cobra.Command) *configFlags {
 	f := &configFlags{flags: cmd.Flags()}
 	f.flags.StringVar(&f.file, "config", "", "configuration `FILE` (YAML); none is read unless named")
 	f.flags.String("data", def.Data, "`DIR` for the database, the stored files and the lock")
-	f.flags.String("db", def.DB, "database: sqlite")
+	f.flags.String("db", def.DB.String(), "database: sqlite, or `ADDRESS` postgres://user:password@host:port/name;\n"+
+		"others of this machine see what is on a command line: better OSPD_DB or the file")
 	return f
 }
 

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -42,10 +41,7 @@ func runFsck(ctx context.Context, e *env, o *fsckOptions) error {
 	ctx, stop := untilSignal(ctx, e.stderr)
 	defer stop()
 	report, err := daemon.Check(ctx, cfg, o.readData, newLogger(e.stderr, false))
-	if de, ok := errors.AsType[*daemon.Error](err); ok && de.Stage == daemon.StageLock {
-		return runningError{err}
-	}
-	if err != nil {
+	if err := ifRunning(err); err != nil {
 		return err
 	}
 	write := report.WriteText
@@ -61,5 +57,5 @@ func runFsck(ctx context.Context, e *env, o *fsckOptions) error {
 	return nil
 }
 
-// runningError is a data folder that a daemon is using now.
+// runningError is of a data folder or database that a daemon is using now.
 type runningError struct{ error }

@@ -51,7 +51,7 @@ func runGC(ctx context.Context, e *env, o *gcOptions) error {
 	ctx, stop := untilSignal(ctx, e.stderr)
 	defer stop()
 	report, err := daemon.Collect(ctx, cfg, o.clockIsRight, newLogger(e.stderr, false))
-	if de, ok := errors.AsType[*daemon.Error](err); ok && de.Stage == daemon.StageLock {
+	if errors.Is(err, daemon.ErrRunning) {
 		return runningError{fmt.Errorf("%w; a running daemon sweeps by itself every %s", err, cfg.SweepInterval)}
 	}
 	if errors.Is(err, daemon.ErrClock) {

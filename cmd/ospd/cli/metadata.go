@@ -180,10 +180,10 @@ func runMetadataBack(ctx context.Context, e *env, o *metadataBackOptions) error 
 	return err
 }
 
-// ifRunning makes the error of a data folder in use one with an exit code of
-// its own.
+// ifRunning makes the error of a data folder or database in use one with an
+// exit code of its own.
 func ifRunning(err error) error {
-	if de, ok := errors.AsType[*daemon.Error](err); ok && de.Stage == daemon.StageLock {
+	if errors.Is(err, daemon.ErrRunning) {
 		return runningError{err}
 	}
 	return err

@@ -46,6 +46,13 @@ func Located(t testing.TB, cfg meta.Config) meta.Config {
 	return cfg
 }
 
+// Unused is Located of a database that no ospd has used.
+func Unused(t testing.TB, cfg meta.Config) meta.Config {
+	t.Helper()
+	cfg.URL, cfg.Path = pgtest.Empty(t, cfg.Path), ""
+	return cfg
+}
+
 // Discard removes the test's database of the path, which is closed, before the
 // test ends: some tests make very many.
 func Discard(t testing.TB, path string) {

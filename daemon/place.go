@@ -1,0 +1,147 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+const (
+	// placeLease is for how long the place on a database that others reach too
+	// is this process's without a sign of life, which it gives thrice as often.
+	placeLease = 30 * time.Second
+	// placePause is from one try to the next where the database does not answer.
+	placePause = time.Second
+	// placePatience is how long what is left of the holder before is waited for:
+	// a transaction whose process does not move, which the server ends after 15 s
+	// (idle_in_transaction_session_timeout).
+	placePatience = 25 * time.Second
+)
+
+// ErrRunning is in the error of whoever may not use an installation since an
+// ospd does.
+var ErrRunning = errors.New("another ospd is running")
+
+// errPlaceLost is why a process ends whose place another has taken.
+var errPlaceLost = errors.New("another ospd has taken over the database: this one had not renewed its lease of " + placeLease.String() +
+	", since it was stopped or could not reach the database; it can write nothing any more, and what it acknowledged is safe; " +
+	"look which of the two is to run, and start that alone")
+
+// place is the right of this process to be the one that works on a database
+// which others can reach. Taken from it, all its writes fail (meta.DB.TakeNode).
+type place struct {
+	db    *meta.DB
+	lease meta.NodeLease
+	log   *slog.Logger
+	// held ends when another has the place.
+	held context.Context
+	lose context.CancelCauseFunc
+	stop func()
+}
+
+// takePlace takes the place and keeps it until it is left or lost.
+func takePlace(ctx context.Context, db *meta.DB, n meta.NewNode, log *slog.Logger) (*place, error) {
+	lease, err := waitForPlace(ctx, db, n, log)
+	if err != nil {
+		return nil, err
+	}
+	p := &place{db: db, lease: lease, log: log}
+	p.held, p.lose = context.WithCancelCause(context.Background())
+	p.stop = started(p.keep)
+	return p, nil
+}
+
+// placeGiver is meta.DB to who waits for a place.
+type placeGiver interface {
+	TakeNode(ctx context.Context, n meta.NewNode, lease time.Duration) (meta.NodeLease, error)
+}
+
+// waitForPlace waits for the lease of an earlier process of the same node to
+// run out, of which nobody knows whether it lives. That of another node is
+// refused at once, and so is one that is renewed.
+func waitForPlace(ctx context.Context, db placeGiver, n meta.NewNode, log *slog.Logger) (meta.NodeLease, error) {
+	var until time.Time
+	for began := time.Now(); ; {
+		lease, err := db.TakeNode(ctx, n, placeLease)
+		if err == nil {
+			return lease, nil
+		}
+		pause := placePause
+		held, taken := errors.AsType[*meta.NodeHeld](err)
+		switch {
+		case taken && held.Node == n.ID && (until.IsZero() || held.Until.Equal(until)):
+			if until.IsZero() {
+				log.Info("waiting until the lease of this node's last run ends", "until", held.Until)
+			}
+			until, pause = held.Until, max(held.Left, time.Millisecond)
+		case taken:
+			return lease, refused(held, n)
+		case protocol.KindOf(err) != protocol.KindUnavailable || time.Since(began) > placePatience:
+			return lease, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return lease, ctx.Err()
+		}
+	}
+}
+
+// refused says who has the place.
+func refused(held *meta.NodeHeld, n meta.NewNode) error {
+	who := "node " + string(held.Node)
+	if held.Node == n.ID {
+		who += ", of which this data folder is a copy,"
+	}
+	return fmt.Errorf("%w on this database: %s holds it since %s, and until %s unless it renews that; one daemon works on a database at a time: "+
+		"stop that one first, or start this one then if that one is gone", ErrRunning, who,
+		held.Since.Format(time.RFC3339), held.Until.Format(time.RFC3339))
+}
+
+// keep renews the lease until ctx ends or another has the place.
+func (p *place) keep(ctx context.Context) {
+	failing := false
+	for wait := placeLease / 3; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		case <-p.db.NodeDoubted():
+		}
+		err := p.db.KeepNode(ctx, p.lease, placeLease)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, meta.ErrNodeLost):
+			p.lose(errPlaceLost)
+			return
+		case err != nil:
+			if !failing {
+				p.log.Warn("the lease on the database cannot be renewed; it is tried again", "err", err)
+			}
+			failing, wait = true, placePause
+		default:
+			if failing {
+				p.log.Info("the lease on the database is renewed again")
+			}
+			failing, wait = false, placeLease/3
+		}
+	}
+}
+
+// leave gives the place back, as far as the database can be asked.
+func (p *place) leave() {
+	p.stop()
+	if p.held.Err() != nil {
+		return
+	}
+	if err := p.db.LeaveNode(context.Background(), p.lease); err != nil {
+		p.log.Warn("the place on the database could not be given back; another data folder has to wait until its lease ends", "lease", placeLease, "err", err)
+	}
+	p.lose(nil)
+}

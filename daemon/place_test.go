@@ -1,0 +1,61 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// answers are what TakeNode says, one after the other; the last again and again.
+type answers []error
+
+func (a *answers) TakeNode(context.Context, meta.NewNode, time.Duration) (meta.NodeLease, error) {
+	err := (*a)[0]
+	if len(*a) > 1 {
+		*a = (*a)[1:]
+	}
+	return meta.NodeLease{}, err
+}
+
+// TestWaitForPlace: the lease of the node's own last run is waited for, that of
+// another is not, nor that of one which lives.
+func TestWaitForPlace(t *testing.T) {
+	at := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
+	own := &meta.NodeHeld{Node: "own", Since: at, Until: at.Add(time.Minute), Left: time.Millisecond}
+	renewed := &meta.NodeHeld{Node: "own", Since: at, Until: at.Add(2 * time.Minute), Left: time.Millisecond}
+	other := &meta.NodeHeld{Node: "other", Since: at, Until: at.Add(time.Minute), Left: time.Hour}
+	for name, c := range map[string]struct {
+		answers answers
+		says    []string
+	}{
+		"free":                       {answers{nil}, nil},
+		"its own until it ends":      {answers{own, own, own, nil}, nil},
+		"its own, which is renewed":  {answers{own, renewed}, []string{"node own, of which this data folder is a copy", "until 2026-11-28T10:02:00Z"}},
+		"another's":                  {answers{other}, []string{"node other holds it since 2026-11-28T10:00:00Z", "until 2026-11-28T10:01:00Z"}},
+		"another's, in the meantime": {answers{own, other}, []string{"node other"}},
+		"busy, then free":            {answers{protocol.Errorf(protocol.KindUnavailable, "busy"), nil}, nil},
+		"broken":                     {answers{protocol.Errorf(protocol.KindInternal, "broken")}, []string{"broken"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := waitForPlace(t.Context(), &c.answers, meta.NewNode{ID: "own"}, quiet())
+			if (err != nil) != (c.says != nil) {
+				t.Fatalf("got %v", err)
+			}
+			for _, word := range c.says {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("%v does not say %q", err, word)
+				}
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := waitForPlace(ctx, &answers{own}, meta.NewNode{ID: "own"}, quiet()); !errors.Is(err, context.Canceled) {
+		t.Errorf("a wait that is ended: %v", err)
+	}
+}
