@@ -41,6 +41,7 @@ var rules = []rule{
 	{"daemon/metrics", []string{"protocol", "store"}, []string{"github.com/prometheus/..."}},
 	// A server for tests knows nothing of what is kept on it, so that tests of meta itself use it too.
 	{"daemon/meta/metatest/pgtest", nil, []string{"github.com/jackc/pgx/v5/..."}},
+	{"daemon/meta/metatest/bulk", []string{"protocol"}, []string{"modernc.org/sqlite/...", "github.com/jackc/pgx/v5/..."}},
 	{"daemon/meta/metatest", []string{"protocol", "daemon/meta", "daemon/meta/metatest/pgtest"}, []string{"pgregory.net/rapid"}},
 	{"daemon/meta", []string{"protocol", "daemon/meta/...", "daemon/recent"}, []string{"modernc.org/sqlite/...", "github.com/jackc/pgx/v5/...", "github.com/pressly/goose/v3/..."}},
 	{"daemon/once", []string{"protocol", "daemon/meta"}, nil},

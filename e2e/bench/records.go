@@ -22,34 +22,55 @@ const recordsOwner protocol.Owner = "bench"
 // records is the database of an ospd that nothing else uses.
 type records struct {
 	name string
+	cfg  meta.Config
 	*meta.DB
 	// ids are given away: uids, and the numbers that contents are made of.
 	ids atomic.Int64
 }
 
+func openedRecords(ctx context.Context, name string, cfg meta.Config) (*records, error) {
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	db, err := meta.Open(ctx, cfg)
+	return &records{name: name, cfg: cfg, DB: db}, err
+}
+
+// close closes the database where it is open.
+func (r *records) close() (err error) {
+	if r.DB != nil {
+		err = r.DB.Close()
+	}
+	r.DB = nil
+	return err
+}
+
 // openRecords opens an empty database of each kind. Postgres is left out where
 // its programs are not installed, which the table says.
 func (b *bench) openRecords(ctx context.Context) (all []*records, end func() error, err error) {
-	end = func() error { return nil }
-	quiet := slog.New(slog.DiscardHandler)
-	db, err := meta.Open(ctx, meta.Config{Path: filepath.Join(b.dir, "records.db"), Logger: quiet})
+	var server *pgtest.Server
+	end = func() error {
+		var errs []error
+		for _, r := range all {
+			errs = append(errs, r.close())
+		}
+		if server != nil {
+			errs = append(errs, server.Stop())
+		}
+		return errors.Join(errs...)
+	}
+	one, err := openedRecords(ctx, "SQLite", meta.Config{Path: filepath.Join(b.dir, "records.db")})
 	if err != nil {
 		return nil, end, err
 	}
-	end = db.Close
-	all = []*records{{name: "SQLite", DB: db}}
-	server, err := pgtest.Start(ctx, true)
-	if err != nil {
+	all = []*records{one}
+	if server, err = pgtest.Start(ctx, true); err != nil {
 		b.table.leaveOut("Postgres", err)
 		return all, end, nil
 	}
-	end = func() error { return errors.Join(db.Close(), server.Stop()) }
-	other, err := meta.Open(ctx, meta.Config{URL: server.URL("postgres"), Logger: quiet})
-	if err != nil {
-		return nil, end, err
+	if one, err = openedRecords(ctx, "Postgres", meta.Config{URL: server.URL("postgres")}); err != nil {
+		return all, end, err
 	}
-	end = func() error { return errors.Join(db.Close(), other.Close(), server.Stop()) }
-	return append(all, &records{name: "Postgres", DB: other}), end, nil
+	all = append(all, one)
+	return all, end, nil
 }
 
 // eachRecords does something in each round with a database of each kind.
