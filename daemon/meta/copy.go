@@ -102,6 +102,9 @@ func (t *tx) copyTo(ctx context.Context, to *copyTarget, progress func(CopiedTab
 		list = append(list, CopiedTable{table.name, n})
 		tell(list[len(list)-1], false)
 	}
+	if err := to.analyze(ctx); err != nil {
+		return nil, err
+	}
 	for i, table := range copiedTables() {
 		if err := t.verifyTable(ctx, to, table); err != nil {
 			return nil, err

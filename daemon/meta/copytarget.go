@@ -84,13 +84,17 @@ func (t *copyTarget) read(ctx context.Context, table copiedTable) (pgx.Rows, err
 	return t.conn.Query(ctx, table.selected())
 }
 
+// analyze has the server know how much there is: it reads large tables by their
+// index then, and who opens the database finds its statements planned well.
+func (t *copyTarget) analyze(ctx context.Context) error {
+	_, err := t.conn.Exec(ctx, `ANALYZE `+strings.Join(namesOf(copiedTables()), ", "))
+	return err
+}
+
 // finish does what is left but for the commit. From here on the transaction
 // must end soon: where this process is gone without a word the server ends it,
 // so that what became of it can be found out.
 func (t *copyTarget) finish(ctx context.Context) error {
-	if _, err := t.conn.Exec(ctx, `ANALYZE `+strings.Join(namesOf(copiedTables()), ", ")); err != nil {
-		return err
-	}
 	tag, err := t.conn.Exec(ctx, fmt.Sprintf(`UPDATE settings SET value = '%s' WHERE name = '%s'`, t.mark(copyDone), settingCopy))
 	if err == nil && tag.RowsAffected() != 1 {
 		err = underWay()
