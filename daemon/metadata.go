@@ -13,13 +13,16 @@ import (
 )
 
 // CopyMetadata takes the data folder of a daemon that does not run and moves
-// its metadata from SQLite to the Postgres database at address: see
-// meta.DB.CopyTo. The schema of the SQLite database is brought up to date before.
+// its metadata from SQLite to a Postgres database: see meta.DB.CopyTo. The
+// schema of the SQLite database is brought up to date before.
 //
 // progress is told of each table: how many rows were copied, and later that
 // they were read back and are the same.
-func CopyMetadata(ctx context.Context, cfg Config, address string, log *slog.Logger, progress func(table string, rows int64, verified bool)) (err error) {
-	if err := meta.CheckURL(address); err != nil {
+func CopyMetadata(ctx context.Context, cfg Config, to Database, log *slog.Logger, progress func(table string, rows int64, verified bool)) (err error) {
+	if !to.shared() {
+		return at(StageConfig, errors.New("there is nowhere to copy to: say the address of a Postgres database, postgres://user:password@host:port/name"))
+	}
+	if err := meta.CheckURL(*to.address); err != nil {
 		return at(StageConfig, err)
 	}
 	db, lock, err := cfg.openMoved(ctx, log)
@@ -27,7 +30,7 @@ func CopyMetadata(ctx context.Context, cfg Config, address string, log *slog.Log
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close(), lock.Unlock()) }()
-	_, err = db.CopyTo(ctx, meta.CopyConfig{URL: address, Progress: func(t meta.CopiedTable, verified bool) { progress(t.Name, t.Rows, verified) }})
+	_, err = db.CopyTo(ctx, meta.CopyConfig{URL: *to.address, Progress: func(t meta.CopiedTable, verified bool) { progress(t.Name, t.Rows, verified) }})
 	return at(StageDatabase, err)
 }
 
@@ -54,7 +57,7 @@ func TakeMetadataBack(ctx context.Context, cfg Config, log *slog.Logger) (from s
 func (c *Config) openMoved(ctx context.Context, log *slog.Logger) (*meta.DB, *flock.Flock, error) {
 	// It is not asked by what db: says: that may be where the metadata goes.
 	if _, err := os.Stat(c.databasePath()); err != nil {
-		return nil, nil, at(StageDatabase, fmt.Errorf("no ospd has used %s yet: %w", c.Data, err))
+		return nil, nil, at(StageDatabase, fmt.Errorf("%s: %w: %w", c.Data, errUnused, err))
 	}
 	lock, err := lockData(c.Data)
 	if err != nil {

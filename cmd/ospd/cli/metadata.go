@@ -37,7 +37,7 @@ type metadataCopyOptions struct {
 func newMetadataCopy(e *env) *cobra.Command {
 	o := &metadataCopyOptions{}
 	cmd := &cobra.Command{
-		Use:   "copy --to ADDRESS|-",
+		Use:   "copy",
 		Short: "Move the metadata of a stopped installation from SQLite to Postgres",
 		Long: "Copy the metadata of a stopped installation from meta.db to a Postgres database\n" +
 			"with nothing in it, read every row back and compare it. The stored files stay\n" +
@@ -46,15 +46,17 @@ func newMetadataCopy(e *env) *cobra.Command {
 			"every ospd, and the next run begins anew. Once it is whole meta.db is marked as\n" +
 			"moved and is not served from any more, since by two databases uids would be given\n" +
 			"twice; ospd metadata back takes the mark off.\n\n" +
-			"Others on this machine can see what is on a command line: with --to - the\n" +
-			"address, one line, is read from standard input.\n\n" +
+			"Where to is what the configuration says as db: (or OSPD_DB), or else --to. Others on\n" +
+			"this machine can see what is on a command line: with --to - the address, one line,\n" +
+			"is read from standard input.\n\n" +
 			"Exit: 0 done, 2 the address is none, 3 a database failed, or the one to copy to is\n" +
 			"not empty, 8 a daemon is running.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runMetadataCopy(cmd.Context(), e, o) },
 	}
 	o.config = addConfigFlags(cmd)
-	cmd.Flags().StringVar(&o.to, "to", "", "`ADDRESS` of the database, postgres://user:password@host:port/name, or - to read it")
+	cmd.Flags().StringVar(&o.to, "to", "", "`ADDRESS` of the database, postgres://user:password@host:port/name, or - to read it;\n"+
+		"without it the one that db: names")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the summary as JSON")
 	return cmd
 }
@@ -77,14 +79,16 @@ func runMetadataCopy(ctx context.Context, e *env, o *metadataCopyOptions) error 
 	if err != nil {
 		return err
 	}
-	address, err := o.address(e)
-	if err != nil {
-		return err
+	to := cfg.DB
+	if o.to != "" {
+		if to, err = o.database(e); err != nil {
+			return err
+		}
 	}
 	ctx, stop := untilSignal(ctx, e.stderr)
 	defer stop()
 	report := copiedSummary{Tables: []copiedTable{}, Verified: true}
-	err = daemon.CopyMetadata(ctx, cfg, address, newLogger(e.stderr, false), func(table string, rows int64, verified bool) {
+	err = daemon.CopyMetadata(ctx, cfg, to, newLogger(e.stderr, false), func(table string, rows int64, verified bool) {
 		if verified {
 			report.Tables = append(report.Tables, copiedTable{table, rows})
 			report.Rows += rows
@@ -102,22 +106,19 @@ func runMetadataCopy(ctx context.Context, e *env, o *metadataCopyOptions) error 
 	return report.write(e.stdout)
 }
 
-// address is what --to says.
-func (o *metadataCopyOptions) address(e *env) (string, error) {
-	switch o.to {
-	case "":
-		return "", usageError{errors.New("metadata copy: --to is missing: the address of a Postgres database, or - to read it from standard input")}
-	case "-":
-		line, err := bufio.NewReader(io.LimitReader(e.stdin, 64<<10)).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return "", fmt.Errorf("read the address from standard input: %w", err)
-		}
-		if line = strings.TrimSpace(line); line == "" {
-			return "", usageError{errors.New("metadata copy: there is no address on standard input")}
-		}
-		return line, nil
+// database is the one that --to names.
+func (o *metadataCopyOptions) database(e *env) (to daemon.Database, err error) {
+	if o.to != "-" {
+		return daemon.DatabaseAt(o.to), nil
 	}
-	return o.to, nil
+	line, err := bufio.NewReader(io.LimitReader(e.stdin, 64<<10)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return to, fmt.Errorf("read the address from standard input: %w", err)
+	}
+	if line = strings.TrimSpace(line); line == "" {
+		return to, usageError{errors.New("metadata copy: there is no address on standard input")}
+	}
+	return daemon.DatabaseAt(line), nil
 }
 
 func (s copiedSummary) write(w io.Writer) error {

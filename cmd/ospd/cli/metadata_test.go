@@ -24,15 +24,15 @@ func TestMetadataUsage(t *testing.T) {
 	}{
 		"no verb":                 {nil, "", exitConfig, "copy or back"},
 		"an unknown verb":         {[]string{"move"}, "", exitConfig, `unknown command "move"`},
-		"nowhere to":              {[]string{"copy", "--data", data}, "", exitConfig, "--to is missing"},
+		"nowhere to":              {[]string{"copy", "--data", data}, "", exitConfig, "nowhere to copy to"},
 		"an argument":             {[]string{"copy", "--to", "-", "hidden"}, "", exitConfig, "see: ospd --help"},
 		"nothing to read":         {[]string{"copy", "--data", data, "--to", "-"}, " \n", exitConfig, "no address on standard input"},
 		"another kind":            {[]string{"copy", "--data", data, "--to", "mysql://u:hidden@h/d"}, "", exitConfig, "postgres://user:password@host:port/name"},
 		"another kind, read":      {[]string{"copy", "--data", data, "--to", "-"}, "mysql://u:hidden@h/d\n", exitConfig, "postgres://user:password@host:port/name"},
-		"a folder nobody used":    {[]string{"copy", "--data", data + "2", "--to", "postgres://u:hidden@h/d"}, "", exitDatabase, "no ospd has used"},
+		"a folder nobody used":    {[]string{"copy", "--data", data + "2", "--to", "postgres://u:hidden@h/d"}, "", exitDatabase, "no ospd has used it yet"},
 		"back, unasked":           {[]string{"back", "--data", data}, "", exitConfig, "--lose-changes"},
 		"back, though not moved":  {[]string{"back", "--data", data, "--lose-changes"}, "", exitDatabase, "was not moved"},
-		"back, where nobody was":  {[]string{"back", "--data", data + "2", "--lose-changes"}, "", exitDatabase, "no ospd has used"},
+		"back, where nobody was":  {[]string{"back", "--data", data + "2", "--lose-changes"}, "", exitDatabase, "no ospd has used it yet"},
 		"back with an argument":   {[]string{"back", "now"}, "", exitConfig, "see: ospd --help"},
 		"an unknown flag of back": {[]string{"back", "--to", "x"}, "", exitConfig, "unknown flag"},
 	} {
