@@ -2,8 +2,10 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -94,16 +96,30 @@ func (s *Service) send(ctx context.Context, w meta.Webhook, d meta.Delivery) (re
 		s.cfg.Observe("delivered")
 		return false, s.cfg.Meta.Delivered(ctx, d)
 	}
-	f := meta.DeliveryFailure{Error: failed.Error(), Dead: s.cfg.Clock().Sub(d.Since) >= s.cfg.GiveUpAfter, After: retryAfter(d.Attempts + 1), Rest: restOf}
+	f := s.failure(d, failed)
 	log := s.log.With("webhook", d.Webhook, "event", d.Number, "kind", d.Kind, "attempts", d.Attempts+1, "err", failed)
 	if f.Dead {
 		s.cfg.Observe("dead")
-		log.Error("an event was given up: it could not be sent for too long; `osp admin webhooks replay` has it sent again")
+		log.Error("an event was given up; `osp admin webhooks replay` has it sent again")
 	} else {
 		s.cfg.Observe("failed")
 		log.Warn("an event could not be sent; it is tried again", "in", f.After.Round(time.Second))
 	}
 	return s.cfg.Meta.DeliveryFailed(ctx, d, f)
+}
+
+// failure is what follows from a delivery that did not arrive. Whoever asks to be
+// left alone for a time is; who says that it is gone is believed at once.
+func (s *Service) failure(d meta.Delivery, failed error) meta.DeliveryFailure {
+	f := meta.DeliveryFailure{Error: failed.Error(), Dead: s.cfg.Clock().Sub(d.Since) >= s.cfg.GiveUpAfter, After: retryAfter(d.Attempts + 1), Rest: restOf}
+	r, ok := errors.AsType[*refusal](failed)
+	if !ok {
+		return f
+	}
+	f.Dead = f.Dead || r.status == http.StatusGone
+	f.After = max(f.After, r.after)
+	f.Rest = func(failures int) time.Duration { return max(restOf(failures), r.after) }
+	return f
 }
 
 // retryAfter is how long a delivery waits after so many attempts; up to a

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -107,13 +108,41 @@ func (s *Sender) Send(ctx context.Context, to string, m Message) (status int, er
 	// What fails after the status does not change it; read to its end the
 	// connection can be used again.
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, answerMax))
-	switch resp.StatusCode / 100 {
-	case 2:
+	if resp.StatusCode/100 == 2 {
 		return resp.StatusCode, nil
-	case 3:
-		return resp.StatusCode, fmt.Errorf("the endpoint answered %d; redirects are not followed", resp.StatusCode)
 	}
-	return resp.StatusCode, fmt.Errorf("the endpoint answered %d", resp.StatusCode)
+	return resp.StatusCode, &refusal{resp.StatusCode, retryAfterOf(resp.Header, s.clock())}
+}
+
+// refusal is an answer that is not 2xx.
+type refusal struct {
+	status int
+	// after is how long the endpoint wants to be left alone, 0 where it does not
+	// say.
+	after time.Duration
+}
+
+func (r *refusal) Error() string {
+	switch {
+	case r.status/100 == 3:
+		return fmt.Sprintf("the endpoint answered %d; redirects are not followed", r.status)
+	case r.status == http.StatusGone:
+		return "the endpoint answered 410: it is gone, and what is sent to it is given up at once"
+	}
+	return fmt.Sprintf("the endpoint answered %d", r.status)
+}
+
+// retryAfterOf reads Retry-After, seconds or a date (RFC 9110, 10.2.3). What
+// cannot be read, or has passed, is 0; what is longer than any pause is cut.
+func retryAfterOf(h http.Header, now time.Time) time.Duration {
+	text := h.Get("Retry-After")
+	after := time.Duration(0)
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		after = time.Duration(seconds) * time.Second
+	} else if at, err := http.ParseTime(text); err == nil {
+		after = at.Sub(now)
+	}
+	return min(max(after, 0), retryMax)
 }
 
 // wordOf says how a request failed without saying what was found on the way: a

@@ -171,8 +171,9 @@ func newWebhooksReplay(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "replay WEBHOOK",
 		Short: "Have events sent that were given up",
-		Long: "Have events sent again that were given up, since they could not be sent for too long.\n" +
-			"They have their old ids. How many there are is printed.",
+		Long: "Have events sent again that were given up: they could not be sent for too long, or\n" +
+			"the endpoint said that it is gone. They have their old ids. How many there are is\n" +
+			"printed.",
 		Example:     "  osp admin webhooks replay 3",
 		Args:        exactlyOne("WEBHOOK"),
 		Annotations: map[string]string{printsObjects: "yes"},
