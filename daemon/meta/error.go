@@ -25,7 +25,10 @@ func broken(message string, err error) *protocol.Error {
 // has a kind already, a sentinel of this package, and the end of a context
 // pass as they are.
 func (d dialect) asError(op string, err error) error {
-	for _, own := range []error{nil, ErrGenChanged, ErrLeaseLost, ErrNodeLost} {
+	if err == nil {
+		return nil
+	}
+	for _, own := range []error{ErrGenChanged, ErrLeaseLost, ErrNodeLost} {
 		if errors.Is(err, own) {
 			return err
 		}

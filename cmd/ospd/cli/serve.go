@@ -57,7 +57,7 @@ func runServe(ctx context.Context, e *env, o *serveOptions) error {
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "url", d.URL(), "data", cfg.Data, "version", version().Version)
+	log.Info("serving", "url", d.URL(), "data", cfg.Data, "db", cfg.DB, "version", version().Version)
 	if err := announce(e, o, cfg, d); err != nil {
 		return closing(d, err)
 	}
