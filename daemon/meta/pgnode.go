@@ -62,7 +62,7 @@ func UsedURL(ctx context.Context, address string) (used bool, err error) {
 		used, err = a.used(ctx)
 		return err
 	})
-	return used, d.asError("look for the database "+a.name(), err)
+	return used, advised(d.asError("look for the database "+a.name(), err))
 }
 
 func (a *pgAddress) used(ctx context.Context) (used bool, err error) {

@@ -276,7 +276,8 @@ func TestPostgresAwayAtStart(t *testing.T) {
 	const secret = "hunter2"
 	guarded := strings.Replace(address, "ospd@", "ospd:"+secret+"@", 1)
 	exit, said := harness.Refused(t, bin, data, "--db", guarded)
-	if exit != 3 || !strings.Contains(said, "ospd: database: open the database ospd at ") || !strings.Contains(said, "the database cannot be reached") {
+	if exit != 3 || !strings.Contains(said, "ospd: database: open the database ospd at ") || !strings.Contains(said, "the database cannot be reached") ||
+		!strings.Contains(said, "\nospd: Look whether the server runs") {
 		t.Errorf("ended with %d: %s", exit, said)
 	}
 	if strings.Contains(said, secret) {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/osproxy/osproxy/daemon"
+	"github.com/osproxy/osproxy/protocol"
 )
 
 // The exit codes of ospd.
@@ -45,9 +46,18 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	code := exitCode(err)
 	if !errors.Is(err, errFindings) {
-		fmt.Fprintln(stderr, "ospd:", strings.ReplaceAll(err.Error(), "\n", "\nospd: "))
+		fmt.Fprintln(stderr, "ospd:", strings.ReplaceAll(explained(err), "\n", "\nospd: "))
 	}
 	return code
+}
+
+// explained is what an error says, with what to do about it where it knows that.
+func explained(err error) string {
+	text := err.Error()
+	if e, ok := errors.AsType[*protocol.Error](err); ok && e.Hint != "" && !strings.Contains(text, e.Hint) {
+		text += "\n" + e.Hint
+	}
+	return text
 }
 
 func newRoot(e *env) *cobra.Command {

@@ -54,6 +54,20 @@ func TestFlagsAreTheSameWithoutAVerb(t *testing.T) {
 	}
 }
 
+// TestHints: what to do about an error is said with it, once.
+func TestHints(t *testing.T) {
+	data := t.TempDir()
+	if err := os.WriteFile(filepath.Join(data, "meta.db"), []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"fsck"}, {"serve", "--listen", "127.0.0.1:0"}, {"token", "list"}} {
+		code, _, stderr := ospd(t, append(args, "--data", data)...)
+		if code != exitDatabase || strings.Count(stderr, "\nospd: Stop the daemon, check the disk") != 1 {
+			t.Errorf("%v: exit %d, stderr %q", args, code, stderr)
+		}
+	}
+}
+
 func TestExitCodes(t *testing.T) {
 	stage := func(s daemon.Stage) error {
 		return fmt.Errorf("start: %w", &daemon.Error{Stage: s, Err: errors.New("x")})
