@@ -177,7 +177,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	case <-d.in.lost():
 		err = at(StageDatabase, errPlaceLost)
 		d.giveUp(context.WithoutCancel(ctx))
-		<-served
+		err = errors.Join(err, <-served)
 	}
 	return errors.Join(err, d.Close())
 }

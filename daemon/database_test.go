@@ -55,7 +55,7 @@ func TestDatabaseIsNotPrinted(t *testing.T) {
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X", "%T", "%t", "%e", "%c", "%U", "%p"} {
 				fmt.Fprintf(&all, verb+"\n", what)
 			}
-			all.WriteString(fmt.Sprintln(what))
+			fmt.Fprintln(&all, what)
 			if text, err := json.Marshal(what); err == nil {
 				all.Write(text)
 			}
@@ -69,7 +69,7 @@ func TestDatabaseIsNotPrinted(t *testing.T) {
 				slog.New(h).Info("configured", "what", what)
 			}
 			all.Write(log.Bytes())
-			for _, secret := range []string{"hunter2", fmt.Sprintf("%x", "hunter2"), fmt.Sprintf("%X", "hunter2"), fmt.Sprint([]byte("hunter2"))} {
+			for _, secret := range []string{"hunter2", fmt.Sprintf("%x", "hunter2"), fmt.Sprintf("%X", "hunter2"), fmt.Sprintf("%d", []byte("hunter2"))} {
 				if strings.Contains(all.String(), secret) {
 					t.Errorf("%T of %q prints %q:\n%s", what, address, secret, all.String())
 				}
