@@ -102,3 +102,7 @@ func (db *DB) Queued() int {
 	defer w.mu.Unlock()
 	return len(w.queue)
 }
+
+// Forget has the database remember nothing of what it read: what it holds was
+// changed behind its back.
+func (db *DB) Forget() { db.reads = newReads() }

@@ -5,7 +5,6 @@ package meta_test
 import (
 	"context"
 	"errors"
-	"os"
 	"testing"
 	"time"
 
@@ -31,20 +30,16 @@ func TestPostgres(t *testing.T) {
 
 // Operations wait for each other where they need the same rows, and where they
 // do either may come first. Two operations that both write have hundreds of
-// pairs of points: one in six is tried, and all where OSPD_TEST_INTERLEAVE is "all".
+// pairs of points: a stage is brought back by one statement for each.
 func TestPostgresInterleaved(t *testing.T) {
-	oneOf := 6
-	if os.Getenv("OSPD_TEST_INTERLEAVE") == "all" {
-		oneOf = 0
-	}
-	empty := empties(t)
 	metatest.Interleave(t, func(t testing.TB, clock func() time.Time, at func(context.Context)) metatest.Watched {
-		cfg := empty(t, clock)
+		cfg := meta.Config{URL: pgtest.Database(t, t.Name()), Clock: clock}
+		makeEmpty(t, cfg.URL)
 		db, err := meta.OpenWatched(t.Context(), cfg, at)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return metatest.Watched{DB: db, Waiting: waiting(t, cfg.URL), OneOf: oneOf}
+		return metatest.Watched{DB: db, Waiting: waiting(t, cfg.URL), Keep: keeping(t, cfg.URL, db)}
 	})
 }
 
@@ -77,16 +72,21 @@ func empties(t *testing.T) func(t testing.TB, clock func() time.Time) meta.Confi
 	url := pgtest.Database(t, t.Name())
 	return func(t testing.TB, clock func() time.Time) meta.Config {
 		t.Helper()
-		conn, err := pgx.Connect(t.Context(), url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = conn.Exec(t.Context(), `DO $$ BEGIN EXECUTE (SELECT 'TRUNCATE ' || string_agg(format('%I', relname), ', ') || ' RESTART IDENTITY'
-			FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relname NOT IN ('goose_db_version', 'event_counter'));
-			UPDATE event_counter SET last = 0; END $$`)
-		if err := errors.Join(err, conn.Close(t.Context())); err != nil {
-			t.Fatal(err)
-		}
+		makeEmpty(t, url)
 		return meta.Config{URL: url, Clock: clock}
+	}
+}
+
+func makeEmpty(t testing.TB, url string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = conn.Exec(t.Context(), `DO $$ BEGIN EXECUTE (SELECT 'TRUNCATE ' || string_agg(format('%I', relname), ', ') || ' RESTART IDENTITY'
+		FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relname NOT IN ('goose_db_version', 'event_counter'));
+		UPDATE event_counter SET last = 0; END $$`)
+	if err := errors.Join(err, conn.Close(t.Context())); err != nil {
+		t.Fatal(err)
 	}
 }

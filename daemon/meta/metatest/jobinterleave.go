@@ -143,6 +143,7 @@ func interleaveJobs(t *testing.T, open OpenWatched) {
 		{pair{fails, leasesWaiting}, func(failed, leased string, _ bool) bool { return failed == "" && leased == "1" }},
 	} {
 		t.Run(c.first.name+" and "+c.second.name, func(t *testing.T) {
+			t.Parallel()
 			s := newStage(t, t, open)
 			defer s.end()
 			for k, more := 1, true; more; k++ {

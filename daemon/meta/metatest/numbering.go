@@ -189,7 +189,7 @@ func numbersLate(t *testing.T, open OpenWatched) {
 		s.whole(puts)
 		points = s.actors[0].points()
 	})
-	s.set()
+	s.ready()
 	held := s.start(puts, points)
 	if !held.arrives() {
 		t.Fatal("the put ended, it is not held")

@@ -37,6 +37,16 @@ type stage struct {
 	// same bytes whose digest is not known.
 	looked, unknown meta.DigestDue
 	jobs            stagedJobs
+	kept            *kept
+}
+
+// kept is how a stage was when it had been set, where the database can be
+// brought back to that.
+type kept struct {
+	back func()
+	now  time.Time
+	uids protocol.UID
+	keys int
 }
 
 func newStage(t testing.TB, found rapid.TB, open OpenWatched) *stage {
@@ -58,6 +68,7 @@ func (s *stage) end() {
 // clear ends all there is, which must leave nothing, so that the next story
 // begins as the one before did.
 func (s *stage) clear() {
+	s.ok(s.db.CheckDatabase(s.ctx))
 	s.clock.Add(2 * time.Hour)
 	_, err := s.db.AbandonUploads(s.ctx, s.clock.Now(), 100)
 	s.ok(err)
@@ -82,12 +93,37 @@ func (s *stage) clear() {
 	s.uids, s.keys, s.actors = 1000, 0, nil
 }
 
-// play runs a story on a stage that is set anew. Where it fails the stage stays
-// as it is, with whoever is held.
+// play runs a story on a stage that is ready, and ends all that there is then.
+// Where it fails the stage stays as it is, with whoever is held.
 func (s *stage) play(story func()) {
-	s.set()
+	s.ready()
 	story()
 	s.clear()
+}
+
+// replay is play of a story that was played but for the point at which somebody
+// is held, and has to come out as that did: a stage that can be brought back is
+// not cleared once more.
+func (s *stage) replay(story func()) {
+	s.ready()
+	story()
+	if s.kept == nil {
+		s.clear()
+	}
+}
+
+// ready has the stage be set, as if nothing had been played.
+func (s *stage) ready() {
+	if k := s.kept; k != nil {
+		k.back()
+		s.clock.Add(k.now.Sub(s.clock.Now()))
+		s.uids, s.keys, s.actors = k.uids, k.keys, nil
+		return
+	}
+	s.set()
+	if s.watched.Keep != nil {
+		s.kept = &kept{s.watched.Keep(), s.clock.Now(), s.uids, s.keys}
+	}
 }
 
 // set makes what the actions are about.
@@ -149,11 +185,13 @@ func (s *stage) whole(a action) string {
 	return x.answer
 }
 
-// snapshot is all that the database shows, without numbers of rows.
+// snapshot is all that the database shows, without numbers of rows. What must
+// hold of it at any time is checked.
 func (s *stage) snapshot() string {
 	var text strings.Builder
 	say := func(f string, args ...any) { fmt.Fprintf(&text, f+"\n", args...) }
 	s.ok(s.db.EachBlob(s.ctx, func(b meta.BlobRefs) error {
+		s.soundBlob(b, false)
 		say("blob %s: %s size=%d extents=%d parts=%d upload=%d offered=%v doomed=%v uids=%v", b.Key, b.State, b.Size, b.Extents, b.Parts,
 			b.OpenUpload, b.Offered, b.DoomedAt, b.UIDs)
 		return nil
@@ -180,13 +218,8 @@ func (s *stage) snapshot() string {
 	return text.String()
 }
 
-// outcome checks what must hold at any time, and gives what two actors did.
+// outcome is what two actors did.
 func (s *stage) outcome(first, second string) string {
-	s.ok(s.db.CheckDatabase(s.ctx))
-	s.ok(s.db.EachBlob(s.ctx, func(b meta.BlobRefs) error {
-		s.soundBlob(b, false)
-		return nil
-	}))
 	return fmt.Sprintf("the first: %s\nthe second: %s\n%sevents: %s", first, second, s.snapshot(), eventsText(s.eventsAfter(s.since)))
 }
 

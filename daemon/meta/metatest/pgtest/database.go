@@ -89,6 +89,20 @@ func Exec(t testing.TB, name string, before []string, text string, args ...any) 
 	}
 }
 
+// Rows is what a query of one column gives, on the database at the address.
+func Rows(ctx context.Context, address, query string) ([]string, error) {
+	c, err := pgx.Connect(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.Close(ctx) }() // what it gave is there
+	rows, err := c.Query(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
 func nameOf(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return "test_" + hex.EncodeToString(sum[:8])
