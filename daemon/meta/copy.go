@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -62,6 +63,9 @@ func (db *DB) CopyTo(ctx context.Context, c CopyConfig) (list []CopiedTable, err
 		list, err = x.copyTo(ctx, t, c.Progress)
 		return t.asError(err)
 	})
+	if err != nil && ctx.Err() != nil {
+		return nil, fmt.Errorf("the copy was given up, the source is as it was: %w", ctx.Err())
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/osproxy/osproxy/daemon"
+	"github.com/osproxy/osproxy/protocol"
 )
 
 func newMetadata(e *env) *cobra.Command {
@@ -97,8 +98,8 @@ func runMetadataCopy(ctx context.Context, e *env, o *metadataCopyOptions) error 
 			fmt.Fprintf(e.stderr, "%s %d rows of %s\n", map[bool]string{false: "copied", true: "read back"}[verified], rows, table)
 		}
 	})
-	if err := ifRunning(err); err != nil {
-		return err
+	if err != nil {
+		return ifRunning(hinted(err))
 	}
 	if o.json {
 		return json.NewEncoder(e.stdout).Encode(report)
@@ -174,8 +175,8 @@ func runMetadataBack(ctx context.Context, e *env, o *metadataBackOptions) error 
 	ctx, stop := untilSignal(ctx, e.stderr)
 	defer stop()
 	from, err := daemon.TakeMetadataBack(ctx, cfg, newLogger(e.stderr, false))
-	if err := ifRunning(err); err != nil {
-		return err
+	if err != nil {
+		return ifRunning(hinted(err))
 	}
 	_, err = fmt.Fprintf(e.stdout, "ospd serves from %s/meta.db again. Drop the database %s, so that nobody uses it by mistake.\n", cfg.Data, from)
 	return err
@@ -186,6 +187,14 @@ func runMetadataBack(ctx context.Context, e *env, o *metadataBackOptions) error 
 func ifRunning(err error) error {
 	if errors.Is(err, daemon.ErrRunning) {
 		return runningError{err}
+	}
+	return err
+}
+
+// hinted says below an error what to do about it.
+func hinted(err error) error {
+	if e, ok := errors.AsType[*protocol.Error](err); ok && e.Hint != "" {
+		return fmt.Errorf("%w\n%s", err, e.Hint)
 	}
 	return err
 }
