@@ -5,6 +5,7 @@ package metatest
 import (
 	"context"
 	"errors"
+	"flag"
 	"testing"
 	"time"
 
@@ -12,8 +13,16 @@ import (
 	"github.com/osproxy/osproxy/daemon/meta/metatest/pgtest"
 )
 
+// sequences is how many random sequences a model is held to, unless the command
+// line says so: each has a database of its own, and a step takes as long as ten
+// on SQLite, where 100 are.
+const sequences = "30"
+
 // server starts a Postgres server that syncs nothing, and gives what ends it.
 func server() (stop func(), err error) {
+	if err := flag.Set("rapid.checks", sequences); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	s, err := pgtest.Start(ctx, false)
