@@ -58,11 +58,9 @@ func (db *DB) Events(ctx context.Context, after int64, limit int) (list []Event,
 // EventState says whether there are events without a number, and which number
 // was given last.
 func (db *DB) EventState(ctx context.Context) (waiting bool, last int64, err error) {
-	err = db.view(ctx, "look at the events", func(q query) error {
-		if waiting, err = q.one(`SELECT 1 FROM outbox WHERE id > ? LIMIT 1`, []any{0}, new(int)); err != nil {
-			return err
-		}
-		last, err = q.lastEvent()
+	err = db.look(ctx, "look at the events", func(q query) error {
+		_, err := q.one(`SELECT last, CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE id > ?) THEN 1 ELSE 0 END FROM event_counter WHERE id = 1`,
+			[]any{0}, &last, &waiting)
 		return err
 	})
 	return waiting, last, err

@@ -55,40 +55,50 @@ func (db *DB) JobLines(ctx context.Context, holder JobHolder, kinds []protocol.J
 	}
 	all, text, args := linesOf(holder, kinds)
 	err = db.look(ctx, "look for jobs", func(q query) error {
-		lines = nil
-		now, err := q.databaseNow()
-		if err != nil {
-			return err
+		now, firsts := q.now, make([]*int64, len(all))
+		whole := text
+		if q.leaseTime != "" {
+			whole += ` UNION ALL ` + strings.Replace(q.leaseTime, `SELECT `, `SELECT -1, `, 1)
 		}
-		err = q.each(text, args, func(scan scanFunc) error {
+		if err := q.each(whole, args, func(scan scanFunc) error {
 			var i int
 			var at *int64
-			if err := scan(&i, &at); err != nil || at == nil {
-				return err
+			err := scan(&i, &at)
+			if i < 0 && at != nil {
+				now = *at
+			} else if err == nil {
+				firsts[i] = at
 			}
-			line := all[i]
-			line.DueIn = time.Duration(*at-now) * time.Millisecond
-			if line.Kind == "" && line.DueIn <= timerAhead {
-				return nil
-			}
-			lines = append(lines, line)
-			return nil
-		})
-		slices.SortFunc(lines, func(a, b JobLine) int { return slices.Index(all, a.place()) - slices.Index(all, b.place()) })
-		return err
+			return err
+		}); err != nil {
+			return err
+		}
+		lines = waitingLines(all, firsts, now)
+		return nil
 	})
 	return lines, err
 }
 
-// place is the line without what changes.
-func (l JobLine) place() JobLine {
-	l.DueIn = 0
-	return l
+// waitingLines are those in which a job waits, by the first times in them.
+func waitingLines(all []JobLine, firsts []*int64, now int64) (lines []JobLine) {
+	for i, at := range firsts {
+		if at == nil {
+			continue
+		}
+		line := all[i]
+		line.DueIn = time.Duration(*at-now) * time.Millisecond
+		if line.Kind == "" && line.DueIn <= timerAhead {
+			continue
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // linesOf are all lines there can be, and the statement that reads the first
 // time in each: one text for one set of kinds, and one step down an index for
-// one line.
+// one line. An idle daemon asks it alone, with the time where that is the
+// server's.
 func linesOf(holder JobHolder, kinds []protocol.JobKind) (lines []JobLine, text string, args []any) {
 	nodes := []string{""}
 	if holder.Node != "" {
