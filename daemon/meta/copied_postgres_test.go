@@ -3,11 +3,13 @@
 package meta
 
 import (
+	"log/slog"
 	"testing"
 
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/osproxy/osproxy/daemon/meta/metatest/pgtest"
+	"github.com/osproxy/osproxy/protocol"
 )
 
 func TestCopiedIsTheSchemaOfPostgres(t *testing.T) {
@@ -31,4 +33,27 @@ func TestCopiedIsTheSchemaOfPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkCopied(t, schema)
+}
+
+// Of two copies that both find the database empty the one that marked it last
+// goes on, and the other changes nothing.
+func TestOvertakenCopy(t *testing.T) {
+	url := pgtest.Empty(t, t.Name())
+	var both [2]*copyTarget
+	for i := range both {
+		var err error
+		if both[i], err = newCopyTarget(url, slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+		if err := both[i].prepare(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := both[0].begin(t.Context()); protocol.KindOf(err) != protocol.KindConflict {
+		t.Errorf("the first: %v", err)
+	}
+	if err := both[1].begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	both[1].close()
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/osproxy/osproxy/daemon"
-	"github.com/osproxy/osproxy/protocol"
 )
 
 func newMetadata(e *env) *cobra.Command {
@@ -99,7 +98,7 @@ func runMetadataCopy(ctx context.Context, e *env, o *metadataCopyOptions) error 
 		}
 	})
 	if err != nil {
-		return ifRunning(hinted(err))
+		return ifRunning(err)
 	}
 	if o.json {
 		return json.NewEncoder(e.stdout).Encode(report)
@@ -176,7 +175,7 @@ func runMetadataBack(ctx context.Context, e *env, o *metadataBackOptions) error 
 	defer stop()
 	from, err := daemon.TakeMetadataBack(ctx, cfg, newLogger(e.stderr, false))
 	if err != nil {
-		return ifRunning(hinted(err))
+		return ifRunning(err)
 	}
 	_, err = fmt.Fprintf(e.stdout, "ospd serves from %s/meta.db again. Drop the database %s, so that nobody uses it by mistake.\n", cfg.Data, from)
 	return err
@@ -187,14 +186,6 @@ func runMetadataBack(ctx context.Context, e *env, o *metadataBackOptions) error 
 func ifRunning(err error) error {
 	if errors.Is(err, daemon.ErrRunning) {
 		return runningError{err}
-	}
-	return err
-}
-
-// hinted says below an error what to do about it.
-func hinted(err error) error {
-	if e, ok := errors.AsType[*protocol.Error](err); ok && e.Hint != "" {
-		return fmt.Errorf("%w\n%s", err, e.Hint)
 	}
 	return err
 }

@@ -3,14 +3,11 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/osproxy/osproxy/daemon"
 	"github.com/osproxy/osproxy/docs/schema/schematest"
-	"github.com/osproxy/osproxy/protocol"
 )
 
 // No address is repeated, however wrong it is.
@@ -46,18 +43,6 @@ func TestMetadataUsage(t *testing.T) {
 				t.Errorf("exit %d, %q, %q", code, out.String(), err.String())
 			}
 		})
-	}
-}
-
-// What to do about an error is said with it, and its exit code stays.
-func TestHinted(t *testing.T) {
-	e := &protocol.Error{Kind: protocol.KindConflict, Message: "it is so", Hint: "Do that."}
-	err := hinted(&daemon.Error{Stage: daemon.StageDatabase, Err: e})
-	if !strings.HasSuffix(err.Error(), "it is so\nDo that.") || exitCode(err) != exitDatabase {
-		t.Errorf("exit %d, %q", exitCode(err), err)
-	}
-	if err := hinted(usageError{errors.New("x")}); err.Error() != (usageError{errors.New("x")}).Error() {
-		t.Errorf("%q", err)
 	}
 }
 
