@@ -72,15 +72,22 @@ func (p *Proxy) URL(database string, settings url.Values) string {
 	return "postgres://" + user + "@" + p.l.Addr().String() + "/" + database + "?" + q.Encode()
 }
 
+// Cut ends all connections there are now.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.open {
+		c.Close()
+	}
+}
+
 // Close ends the proxy and all its connections, and waits.
 func (p *Proxy) Close() error {
 	err := p.l.Close()
 	p.mu.Lock()
 	p.closed = true
-	for c := range p.open {
-		c.Close()
-	}
 	p.mu.Unlock()
+	p.Cut()
 	p.wg.Wait()
 	return err
 }
