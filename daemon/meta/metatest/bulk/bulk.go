@@ -5,6 +5,7 @@ package bulk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,6 +44,24 @@ type sink interface {
 	charge(ctx context.Context, owner protocol.Owner, files, bytes int64) error
 	// end makes what was written durable.
 	end(ctx context.Context) error
+}
+
+// index is one that is not there while files are written: to sort all of it at
+// once takes a fraction of the time.
+type index struct{ name, made string }
+
+// without runs write while the indexes are not there.
+func without(indexes []index, exec func(text string) error, write func() error) error {
+	for _, i := range indexes {
+		if err := exec("DROP INDEX " + i.name); err != nil {
+			return err
+		}
+	}
+	err := write()
+	for _, i := range indexes {
+		err = errors.Join(err, exec(i.made))
+	}
+	return err
 }
 
 // fill writes files first through last, a portion at a time.

@@ -18,11 +18,20 @@ func (f Files) Postgres(ctx context.Context, address string, first, last int64) 
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	err = f.fill(ctx, first, last, func(ctx context.Context) (sink, error) {
-		tx, err := conn.Begin(ctx)
-		return pgSink{tx}, err
-	})
+	indexes, err := pgIndexes(ctx, conn)
 	if err != nil {
+		return err
+	}
+	exec := func(text string) error {
+		_, err := conn.Exec(ctx, text)
+		return err
+	}
+	if err := without(indexes, exec, func() error {
+		return f.fill(ctx, first, last, func(ctx context.Context) (sink, error) {
+			tx, err := conn.Begin(ctx)
+			return pgSink{tx}, err
+		})
+	}); err != nil {
 		return err
 	}
 	for _, table := range []string{"contents", "blobs"} {
@@ -33,6 +42,20 @@ func (f Files) Postgres(ctx context.Context, address string, first, last int64) 
 	}
 	_, err = conn.Exec(ctx, `VACUUM ANALYZE`)
 	return err
+}
+
+// pgIndexes are those that no constraint needs.
+func pgIndexes(ctx context.Context, conn *pgx.Conn) ([]index, error) {
+	rows, err := conn.Query(ctx, `SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema()
+		AND tablename IN ('contents', 'block_digests', 'blobs', 'extents', 'files')
+		AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = indexname AND connamespace = current_schema()::regnamespace)`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (i index, err error) {
+		err = row.Scan(&i.name, &i.made)
+		return i, err
+	})
 }
 
 type pgSink struct{ tx pgx.Tx }

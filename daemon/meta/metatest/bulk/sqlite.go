@@ -20,10 +20,38 @@ func (f Files) SQLite(ctx context.Context, path string, first, last int64) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return f.fill(ctx, first, last, func(ctx context.Context) (sink, error) {
-		tx, err := db.BeginTx(ctx, nil)
-		return sqliteSink{tx}, err
+	indexes, err := sqliteIndexes(ctx, db)
+	if err != nil {
+		return err
+	}
+	exec := func(text string) error {
+		_, err := db.ExecContext(ctx, text)
+		return err
+	}
+	return without(indexes, exec, func() error {
+		return f.fill(ctx, first, last, func(ctx context.Context) (sink, error) {
+			tx, err := db.BeginTx(ctx, nil)
+			return sqliteSink{tx}, err
+		})
 	})
+}
+
+// sqliteIndexes are those that no constraint needs.
+func sqliteIndexes(ctx context.Context, db *sql.DB) (list []index, err error) {
+	rows, err := db.QueryContext(ctx, `SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL
+		AND tbl_name IN ('contents', 'block_digests', 'blobs', 'extents', 'files')`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Err(), rows.Close()) }()
+	for rows.Next() {
+		var i index
+		if err := rows.Scan(&i.name, &i.made); err != nil {
+			return nil, err
+		}
+		list = append(list, i)
+	}
+	return list, nil
 }
 
 type sqliteSink struct{ tx *sql.Tx }
