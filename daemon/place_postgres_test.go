@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
 )
@@ -245,4 +247,46 @@ func TestNoDatabase(t *testing.T) {
 	if _, err := os.Stat(cfg.Data); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a folder was made: %v", err)
 	}
+}
+
+// What the daemon takes of what all share it takes by names of its own: events
+// by its node's, jobs by one that no other process has.
+func TestNamesInTheDatabase(t *testing.T) {
+	cfg := config(t)
+	names := map[string]bool{}
+	for range 2 {
+		d, stop := running(t, cfg)
+		uploadTo(t, d, []byte("a"))
+		until(t, "the event is handled", func() bool {
+			return column(t, cfg, `SELECT DISTINCT holder FROM consumers WHERE holder <> ''`) == string(d.in.Node)
+		})
+		var held []string
+		until(t, "a job was leased", func() bool {
+			held = strings.Fields(column(t, cfg, `SELECT COALESCE(string_agg(DISTINCT leased_by, ' '), '') FROM jobs`))
+			return len(held) > len(names)
+		})
+		for _, name := range held {
+			names[name] = true
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(names) != 2 {
+		t.Errorf("two processes leased jobs as %v", names)
+	}
+}
+
+// column is the only value that a query gives, "" where it gives none.
+func column(t *testing.T, cfg Config, text string) (value string) {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), *cfg.DB.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.QueryRow(t.Context(), text).Scan(&value)
+	if err := errors.Join(c.Close(t.Context()), err); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		t.Fatal(err)
+	}
+	return value
 }
