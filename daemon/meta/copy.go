@@ -47,6 +47,10 @@ func (db *DB) CopyTo(ctx context.Context, c CopyConfig) (list []CopiedTable, err
 	if err != nil {
 		return nil, err
 	}
+	if moved != nil {
+		// Both marks have one id until this one is off, wherever that is cut short.
+		t.id = moved.id
+	}
 	if err := t.prepare(ctx, moved); err != nil {
 		return nil, t.asError(err)
 	}
@@ -121,7 +125,7 @@ func (t *tx) copyTo(ctx context.Context, to *copyTarget, progress func(CopiedTab
 	return list, t.markMoved(movedTo{id: to.id, at: timeOf(t.now), name: to.address.name()})
 }
 
-// newCopyID is of one attempt to copy.
+// newCopyID is of a copy to one database.
 func newCopyID() string {
 	var b [16]byte
 	rand.Read(b[:])

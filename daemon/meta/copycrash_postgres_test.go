@@ -121,6 +121,37 @@ func TestCopyIsKilledAtItsCommit(t *testing.T) {
 	}
 }
 
+// The run after one that was killed at its commit may itself not come to its
+// end: the next one knows the database all the same.
+func TestCopyIsGivenUpAfterAKill(t *testing.T) {
+	s := newSource(t)
+	to := pgtest.Empty(t, t.Name())
+	var cmd *exec.Cmd
+	cmd = s.copyIn(proxied(t, to, func() pgtest.Fate {
+		if err := cmd.Process.Kill(); err != nil {
+			t.Error(err)
+		}
+		return pgtest.LostBefore
+	}), -1)
+	if out, err := cmd.CombinedOutput(); err == nil || len(out) > 0 {
+		t.Fatalf("it was not killed: %v: %s", err, out)
+	}
+	s.behind(`CREATE TRIGGER held BEFORE DELETE ON settings WHEN OLD.name = 'moved' BEGIN SELECT RAISE(ABORT, 'it is held'); END`)
+	for range 2 {
+		if _, err := s.copy(to, nil); err == nil || !strings.Contains(err.Error(), "it is held") {
+			t.Errorf("while its mark stays: %v", err)
+		}
+		s.isMoved(true)
+		isRefused(t, to)
+	}
+	s.behind(`DROP TRIGGER held`)
+	if _, err := s.copy(to, nil); err != nil {
+		t.Errorf("the next: %v", err)
+	}
+	s.isMoved(true)
+	s.same(to)
+}
+
 // What became of a commit whose answer was lost is asked.
 func TestCopyWithALostCommit(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -20,7 +20,8 @@ type copyTarget struct {
 	address pgAddress
 	dialect dialect
 	logger  *slog.Logger
-	// id is of this copy, and the target's mark has it.
+	// id is of this copy, and the target's mark has it. One that was killed at its
+	// commit goes on with its own.
 	id string
 	// conn is that of the one transaction which copies.
 	conn *pgx.Conn
