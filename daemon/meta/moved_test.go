@@ -72,6 +72,43 @@ func TestMovedDatabase(t *testing.T) {
 	}
 }
 
+// Uids are given once also where they ran ahead of the clock when the metadata
+// was moved, and where it was moved and taken back twice within the hour.
+func TestTakenBackUIDs(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	db, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "meta.db"), Clock: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := now.Add(3 * time.Hour).Sub(protocol.Epoch).Milliseconds()
+	if _, err := db.ReserveUIDs(t.Context(), 0, last); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		// Elsewhere uids begin behind the mark, and some restarts skip minutes.
+		last += (50 * time.Minute).Milliseconds()
+		if err := db.TakeBack(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		m, err := NewMinter(db, 0, db.cfg.Clock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		uid, err := m.Next(t.Context())
+		milli := int64(uid) >> (workerBits + sequenceBits)
+		if milli <= last || err != nil {
+			t.Errorf("uid %s is of %d, elsewhere they came to %d: %v", uid, milli, last, err)
+		}
+		if last, err = db.ReserveUIDs(t.Context(), 0, 0); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(time.Minute)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // What is not copied to its end is refused, also to who opens one that was
 // moved.
 func TestUnfinishedCopy(t *testing.T) {

@@ -151,8 +151,9 @@ func newMetadataBack(e *env) *cobra.Command {
 			"again. What was changed on Postgres since is lost: files that were put there are\n" +
 			"not known here, and files that were deleted there may be here without their bytes,\n" +
 			"which ospd fsck names. --lose-changes says that you mean it.\n\n" +
-			"No uid is given twice: those to come begin an hour ahead of the time. Never let an\n" +
-			"ospd run on the Postgres database again, which has the same stores: drop it.\n\n" +
+			"No uid is given twice: those to come begin an hour ahead of the time, or of the last\n" +
+			"that was reserved where that is later. Never let an ospd run on the\n" +
+			"Postgres database again, which has the same stores: drop it.\n\n" +
 			"Exit: 0 done, 2 without --lose-changes, 3 the database failed or was not moved, 8 a\n" +
 			"daemon is running.",
 		Args: noArgs,
