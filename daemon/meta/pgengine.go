@@ -46,8 +46,9 @@ type pgEngine struct {
 	// lanes holds every place of the set.
 	lanes  chan *lane
 	closed chan struct{}
-	// resolvePatience is how long what became of a commit is asked for.
-	resolvePatience time.Duration
+	// patience is how long one run of an operation may take, resolvePatience how
+	// long what became of a commit is asked for after it.
+	patience, resolvePatience time.Duration
 }
 
 // openPostgres opens the database at cfg.URL. Leases run by the server's clock,
@@ -66,7 +67,7 @@ func openPostgres(ctx context.Context, cfg Config, d dialect) (*DB, error) {
 			return nil, d.asError("open the database "+address.name(), err)
 		}
 		e := &pgEngine{dialect: d, clock: cfg.Clock, logger: cfg.Logger, pool: address.open(), config: address.config, texts: &pgTexts{rebind: d.rebind},
-			each: address.each, leaseTime: leaseTime, lanes: make(chan *lane, address.connections), closed: make(chan struct{}), resolvePatience: resolvePatience}
+			each: address.each, leaseTime: leaseTime, lanes: make(chan *lane, address.connections), closed: make(chan struct{}), patience: pgPatience, resolvePatience: resolvePatience}
 		for range address.connections {
 			e.lanes <- &lane{}
 		}
@@ -150,16 +151,12 @@ func (e *pgEngine) once(ctx context.Context, run func(ctx context.Context, l *la
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), pgPatience)
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.patience)
 	defer cancel()
 	select {
 	case l := <-e.lanes:
 		defer func() { e.lanes <- l }()
-		err := run(within, l)
-		if errors.Is(err, context.DeadlineExceeded) && within.Err() != nil {
-			return fmt.Errorf("%w: %s", errSilent, err.Error()) // the deadline is not the caller's
-		}
-		return err
+		return silentAfter(within, run(within, l))
 	case <-e.closed:
 		return errClosed
 	case <-ctx.Done():
@@ -167,6 +164,19 @@ func (e *pgEngine) once(ctx context.Context, run func(ctx context.Context, l *la
 	case <-within.Done():
 		return errSilent
 	}
+}
+
+// silentAfter is err, or where the time of within was over, which is not the
+// caller's, errSilent. What is decided stays as it is, whatever its cause: of a
+// commit that is not known nobody may say that nothing was changed.
+func silentAfter(within context.Context, err error) error {
+	if _, decided := errors.AsType[*protocol.Error](err); decided {
+		return err
+	}
+	if errors.Is(err, context.DeadlineExceeded) && within.Err() != nil {
+		return fmt.Errorf("%w: %s", errSilent, err.Error())
+	}
+	return err
 }
 
 // look runs a read on a connection.
