@@ -79,6 +79,7 @@ func waitForPlace(ctx context.Context, db placeGiver, n meta.NewNode, log *slog.
 				log.Info("waiting until the lease of this node's last run ends", "until", held.Until)
 			}
 			until, pause = held.Until, max(held.Left, time.Millisecond)
+			began = time.Now().Add(pause) // this is waited for, not what may be left of it
 		case taken:
 			return lease, refused(held, n)
 		case protocol.KindOf(err) != protocol.KindUnavailable || time.Since(began) > placePatience:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -22,27 +23,36 @@ func (a *answers) TakeNode(context.Context, meta.NewNode, time.Duration) (meta.N
 	return meta.NodeLease{}, err
 }
 
+// wait waits for the place in a time of its own.
+func wait(t *testing.T, a *answers) (err error) {
+	synctest.Test(t, func(t *testing.T) { _, err = waitForPlace(t.Context(), a, meta.NewNode{ID: "own"}, quiet()) })
+	return err
+}
+
 // TestWaitForPlace: the lease of the node's own last run is waited for, that of
 // another is not, nor that of one which lives.
 func TestWaitForPlace(t *testing.T) {
 	at := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
 	own := &meta.NodeHeld{Node: "own", Since: at, Until: at.Add(time.Minute), Left: time.Millisecond}
+	long := &meta.NodeHeld{Node: "own", Since: at, Until: at.Add(time.Minute), Left: placeLease}
 	renewed := &meta.NodeHeld{Node: "own", Since: at, Until: at.Add(2 * time.Minute), Left: time.Millisecond}
 	other := &meta.NodeHeld{Node: "other", Since: at, Until: at.Add(time.Minute), Left: time.Hour}
 	for name, c := range map[string]struct {
 		answers answers
 		says    []string
 	}{
-		"free":                       {answers{nil}, nil},
-		"its own until it ends":      {answers{own, own, own, nil}, nil},
-		"its own, which is renewed":  {answers{own, renewed}, []string{"node own, of which this data folder is a copy", "until 2026-11-28T10:02:00Z"}},
-		"another's":                  {answers{other}, []string{"node other holds it since 2026-11-28T10:00:00Z", "until 2026-11-28T10:01:00Z"}},
-		"another's, in the meantime": {answers{own, other}, []string{"node other"}},
-		"busy, then free":            {answers{protocol.Errorf(protocol.KindUnavailable, "busy"), nil}, nil},
-		"broken":                     {answers{protocol.Errorf(protocol.KindInternal, "broken")}, []string{"broken"}},
+		"free":                             {answers{nil}, nil},
+		"its own until it ends":            {answers{own, own, own, nil}, nil},
+		"its own, which is renewed":        {answers{own, renewed}, []string{"node own, of which this data folder is a copy", "until 2026-11-28T10:02:00Z"}},
+		"another's":                        {answers{other}, []string{"node other holds it since 2026-11-28T10:00:00Z", "until 2026-11-28T10:01:00Z"}},
+		"another's, in the meantime":       {answers{own, other}, []string{"node other"}},
+		"busy, then free":                  {answers{protocol.Errorf(protocol.KindUnavailable, "busy"), nil}, nil},
+		"its own, then what is left of it": {answers{long, protocol.Errorf(protocol.KindUnavailable, "busy"), nil}, nil},
+		"busy for good":                    {answers{protocol.Errorf(protocol.KindUnavailable, "busy")}, []string{"busy"}},
+		"broken":                           {answers{protocol.Errorf(protocol.KindInternal, "broken")}, []string{"broken"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := waitForPlace(t.Context(), &c.answers, meta.NewNode{ID: "own"}, quiet())
+			err := wait(t, &c.answers)
 			if (err != nil) != (c.says != nil) {
 				t.Fatalf("got %v", err)
 			}

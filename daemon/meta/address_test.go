@@ -101,6 +101,8 @@ func TestBadAddresses(t *testing.T) {
 		"postgres://u:hunter2@db.example",
 		"postgres://u:hunter2@db.example/",
 		"postgres://u:hunter2/x@db.example/ospd",
+		"postgres://u:7/hunter2@db.example/ospd",
+		"postgres://u:7/hunter2@db.example",
 		"postgres://u:hunter2?x@db.example/ospd",
 		"postgres://u:7?hunter2@db.example/ospd",
 		"postgres://u:hunter2%x@db.example/ospd",

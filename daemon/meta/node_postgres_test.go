@@ -148,7 +148,8 @@ func awaitBlocked(t *testing.T, db *DB) {
 func TestNoMigrationUnderANode(t *testing.T) {
 	a := node(t)
 	self := NewNode{ID: "a", Spot: "here"}
-	if _, err := a.TakeNode(t.Context(), self, time.Minute); err != nil {
+	lease, err := a.TakeNode(t.Context(), self, time.Minute)
+	if err != nil {
 		t.Fatal(err)
 	}
 	older := `DELETE FROM goose_db_version WHERE version_id = (SELECT MAX(version_id) FROM goose_db_version)`
@@ -160,7 +161,7 @@ func TestNoMigrationUnderANode(t *testing.T) {
 		}
 		return db.Close()
 	}
-	for _, n := range []NewNode{{}, {ID: "b", Spot: "here"}, {ID: "a"}, {ID: "a", Spot: "there"}} {
+	for _, n := range []NewNode{{}, {ID: "b", Spot: "here"}} {
 		if err := open(n); protocol.KindOf(err) != protocol.KindUnavailable || !strings.Contains(err.Error(), "node a holds the database") {
 			t.Errorf("%+v: %v", n, err)
 		}
@@ -168,6 +169,24 @@ func TestNoMigrationUnderANode(t *testing.T) {
 	// What the migration makes is there already: that it is tried is what counts.
 	if err := open(self); err == nil || strings.Contains(err.Error(), "node a holds") {
 		t.Errorf("back at its spot: %v", err)
+	}
+	// From elsewhere the node waits until the lease of its last run ends, and is
+	// refused where that was renewed meanwhile.
+	keep := func(d time.Duration) {
+		t.Helper()
+		if err := a.KeepNode(t.Context(), lease, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep(500 * time.Millisecond)
+	renewed := time.AfterFunc(100*time.Millisecond, func() { keep(time.Minute) })
+	defer renewed.Stop()
+	if err := open(NewNode{ID: "a", Spot: "there"}); protocol.KindOf(err) != protocol.KindUnavailable || !strings.Contains(err.Error(), "node a holds the database") {
+		t.Errorf("a copy of a folder that is used: %v", err)
+	}
+	keep(500 * time.Millisecond)
+	if err := open(NewNode{ID: "a", Spot: "there"}); err == nil || strings.Contains(err.Error(), "node a holds") {
+		t.Errorf("after another start of the machine: %v", err)
 	}
 	expire(t)
 	if err := open(NewNode{ID: "b"}); err == nil || strings.Contains(err.Error(), "node a holds") {

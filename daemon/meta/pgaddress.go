@@ -98,6 +98,9 @@ func parseAddress(address string) (a pgAddress, err error) {
 	if a.config.Database == "" {
 		return a, errors.New("the address names no database: postgres://user:password@host:port/NAME")
 	}
+	if strings.ContainsAny(a.config.Database, "@/") {
+		return a, errAddress // a password with a slash in it, most likely
+	}
 	a.set()
 	return a, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -13,7 +14,9 @@ import (
 const (
 	// pgMigrationLock is the key of the advisory lock of whoever looks at the
 	// schema.
-	pgMigrationLock = 0x6f737064 // "ospd"
+	pgMigrationLock     = 0x6f737064 // "ospd"
+	pgMigrationPatience = 10 * time.Minute
+	pgMigrationPause    = 50 * time.Millisecond
 	// pgOldest is the oldest version of Postgres, as it gives it.
 	pgOldest = 140000
 )
@@ -27,12 +30,16 @@ func pgMigrate(ctx context.Context, a pgAddress, d dialect, cfg Config) (err err
 	return patiently(ctx, d, func() error { return pgMigrateAlone(ctx, pool, d, cfg) })
 }
 
-// unhurried is the database without bounds on how long statements take.
+// unhurried is the database without bounds on how long statements take. A client
+// that is gone without a word, which might hold the lock, is missed by the server
+// in a minute, where no pooler stands between.
 func (a *pgAddress) unhurried() *pgAddress {
 	u := pgAddress{config: a.config.Copy(), connections: 2}
+	params := u.config.RuntimeParams
 	for _, s := range pgSettings {
-		if _, ok := u.config.RuntimeParams[s[0]]; ok {
-			u.config.RuntimeParams[s[0]] = "0"
+		if _, direct := params[s[0]]; direct {
+			params[s[0]] = "0"
+			params["tcp_keepalives_idle"], params["tcp_keepalives_interval"], params["tcp_keepalives_count"] = "30", "10", "3"
 		}
 	}
 	return &u
@@ -52,7 +59,7 @@ func pgMigrateAlone(ctx context.Context, pool *sql.DB, d dialect, cfg Config) (e
 	}
 	keep := cfg.keepSchema()
 	if keep == "" {
-		if keep, err = pgHeld(ctx, tx, cfg.Node); err != nil {
+		if keep, err = pgHeld(ctx, pool, cfg.Node, cfg.Logger); err != nil {
 			return err
 		}
 	}
@@ -81,13 +88,25 @@ func pgServer(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// pgAlone waits for the lock.
+// pgAlone waits for the lock, as long as a migration may take: whoever holds it
+// may have been stopped in the middle.
 func pgAlone(ctx context.Context, tx *sql.Tx, logger *slog.Logger) error {
-	var locked bool
-	if err := tx.QueryRowContext(ctx, fmt.Sprintf(`SELECT pg_try_advisory_xact_lock(%d)`, pgMigrationLock)).Scan(&locked); locked || err != nil {
-		return err
+	for began, told := time.Now(), false; ; told = true {
+		var locked bool
+		if err := tx.QueryRowContext(ctx, fmt.Sprintf(`SELECT pg_try_advisory_xact_lock(%d)`, pgMigrationLock)).Scan(&locked); locked || err != nil {
+			return err
+		}
+		if !told {
+			logger.Info("waiting for another ospd that looks at the database's schema")
+		}
+		if time.Since(began) > pgMigrationPatience {
+			return &protocol.Error{Kind: protocol.KindUnavailable, Message: "another ospd has looked at the database's schema for " + pgMigrationPatience.String() + "; nothing was changed",
+				Hint: "Look for an ospd that starts and gets no further, and end it; pg_locks has its session, by the advisory lock."}
+		}
+		select {
+		case <-time.After(pgMigrationPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	logger.Info("waiting for another ospd that looks at the database's schema")
-	_, err := tx.ExecContext(ctx, fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, pgMigrationLock))
-	return err
 }

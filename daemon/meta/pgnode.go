@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -33,20 +35,39 @@ func makeNodeLane(ctx context.Context, conn *sql.Conn, node NodeLease) (id int64
 }
 
 // pgHeld is why the schema is not to be changed: somebody else works on the
-// database with the one that it has. "" where nobody does.
-func pgHeld(ctx context.Context, tx *sql.Tx, n NewNode) (string, error) {
-	var made bool
-	if err := tx.QueryRowContext(ctx, `SELECT to_regclass('nodes') IS NOT NULL`).Scan(&made); err != nil || !made {
+// database with the one that it has. "" where nobody does. The lease of the
+// node's own last run is waited for: nobody knows whether that lives.
+func pgHeld(ctx context.Context, pool *sql.DB, n NewNode, logger *slog.Logger) (string, error) {
+	by, left, err := pgPlace(ctx, pool)
+	if err == nil && left > 0 && by.lease.Node == n.ID && !by.mayReturn(n) {
+		logger.Info("waiting until the lease of this node's last run ends", "until", timeOf(by.until))
+		select {
+		case <-time.After(left):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+		by, left, err = pgPlace(ctx, pool)
+	}
+	if err != nil || left <= 0 || by.mayReturn(n) {
 		return "", err
 	}
-	var by placeRow
-	var left int64
-	err := tx.QueryRowContext(ctx, `SELECT name, boot_id, lease_until, started_at, lease_until - `+pgNow+` FROM nodes WHERE worker = $1`, int64(placeWorker)).
-		Scan(&by.lease.Node, &by.spot, &by.until, &by.since, &left)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && (left <= 0 || by.mayReturn(n)) {
-		return "", nil
+	return by.held(left.Milliseconds()).Error() + " and works with that; stop it first", nil
+}
+
+// pgPlace gives who has the place, and for how long still. Nothing of it stays
+// locked: a migration may be about that table.
+func pgPlace(ctx context.Context, pool *sql.DB) (by placeRow, left time.Duration, err error) {
+	var made bool
+	if err := pool.QueryRowContext(ctx, `SELECT to_regclass('nodes') IS NOT NULL`).Scan(&made); err != nil || !made {
+		return by, 0, err
 	}
-	return by.held(left).Error() + " and works with that; stop it first", err
+	var ms int64
+	err = pool.QueryRowContext(ctx, `SELECT name, boot_id, lease_until, started_at, lease_until - `+pgNow+` FROM nodes WHERE worker = $1`, int64(placeWorker)).
+		Scan(&by.lease.Node, &by.spot, &by.until, &by.since, &ms)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return by, time.Duration(ms) * time.Millisecond, err
 }
 
 // UsedURL reports whether an ospd has used the Postgres database at the address.
@@ -66,6 +87,8 @@ func UsedURL(ctx context.Context, address string) (used bool, err error) {
 }
 
 func (a *pgAddress) used(ctx context.Context) (used bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*pgConnectTimeout)
+	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, a.config.Copy())
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "3D000" {
 		return false, nil
