@@ -116,7 +116,7 @@ func (t *copyTarget) commit(ctx context.Context) (known bool, err error) {
 	if err == nil && tag.String() == "COMMIT" {
 		return true, nil
 	}
-	if e, ok := errors.AsType[*pgconn.PgError](err); err == nil || ok && e.Severity == "ERROR" {
+	if e, ok := errors.AsType[*pgconn.PgError](err); err == nil || ok && severity(e) == "ERROR" {
 		return true, errors.Join(err, protocol.Errorf(protocol.KindInternal, "the copy was not committed; the source is as it was"))
 	}
 	t.close()

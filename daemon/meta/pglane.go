@@ -123,7 +123,7 @@ func commit(ctx context.Context, conn *sql.Conn) (lost bool, err error) {
 	if err == nil {
 		return false, protocol.Errorf(protocol.KindInternal, "the operation went on after a statement had failed, nothing was changed")
 	}
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Severity == "ERROR" {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && severity(e) == "ERROR" {
 		return false, err
 	}
 	return true, err

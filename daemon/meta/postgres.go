@@ -73,6 +73,15 @@ func pgClassify(err error) failure {
 	return failed
 }
 
+// severity is in English, whatever language the server speaks; a pooler's own
+// errors have it only so.
+func severity(e *pgconn.PgError) string {
+	if e.SeverityUnlocalized != "" {
+		return e.SeverityUnlocalized
+	}
+	return e.Severity
+}
+
 // pgClassifyCode goes by https://www.postgresql.org/docs/current/errcodes-appendix.html.
 func pgClassifyCode(e *pgconn.PgError) failure {
 	switch e.Code {
@@ -95,7 +104,7 @@ func pgClassifyCode(e *pgconn.PgError) failure {
 	case "28", "3D", "22", "42": // who may connect, to what, with which settings
 		return failed
 	}
-	if e.Severity == "FATAL" || e.Severity == "PANIC" {
+	if severity(e) == "FATAL" || severity(e) == "PANIC" {
 		return failedAway
 	}
 	return failed
