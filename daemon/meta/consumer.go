@@ -94,7 +94,10 @@ func (db *DB) TakeEvents(ctx context.Context, name, holder string, lease time.Du
 		if b.Wait > 0 {
 			return nil
 		}
-		b.Events, b.Tries, b.Lost = events, c.tries, events[0].Number-c.cursor-1
+		if b.Lost, err = t.lostBefore(events[0], c.cursor); err != nil {
+			return err
+		}
+		b.Events, b.Tries = events, c.tries
 		_, err = t.exec(`UPDATE consumers SET cursor = ?, tries = tries + 1, retry_at = 0, holder = ?, lease_until = ? WHERE name = ?`,
 			events[0].Number-1, holder, now+lease.Milliseconds(), name)
 		return err

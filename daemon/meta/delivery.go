@@ -60,7 +60,10 @@ func (db *DB) FanOut(ctx context.Context) (more bool, lost int64, err error) {
 		if err != nil || len(events) == 0 {
 			return err
 		}
-		more, lost = len(events) == n, events[0].Number-c.cursor-1
+		more = len(events) == n
+		if lost, err = t.lostBefore(events[0], c.cursor); err != nil {
+			return err
+		}
 		for _, w := range list {
 			if err := t.deliver(w, events); err != nil {
 				return err

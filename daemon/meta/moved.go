@@ -22,10 +22,6 @@ const (
 	copyDone       = "done"
 )
 
-// takenBackAhead is how far uids begin ahead of the time, and of those given
-// before, in a database that was taken back.
-const takenBackAhead = time.Hour
-
 // movedTo is what the mark of a database says that was moved.
 type movedTo struct {
 	id, name string
@@ -102,22 +98,6 @@ func (db *DB) MovedTo(ctx context.Context) (name string, err error) {
 		return err
 	})
 	return name, err
-}
-
-// TakeBack makes a database that was moved the one in use again. The database
-// that it was moved to must not be used any more. Uids that were given there
-// are not given here: there they began at the later of the time and the mark
-// that was copied, and ran ahead of it by the minute that a restart within the
-// minute skips; here they begin takenBackAhead of the later of the two.
-func (db *DB) TakeBack(ctx context.Context) error {
-	return db.update(ctx, full, "take the metadata back", func(t *tx) error {
-		if _, err := t.counter(settingUIDMark(0), func(old int64) int64 {
-			return max(old, timeOf(t.now).Sub(protocol.Epoch).Milliseconds()) + takenBackAhead.Milliseconds()
-		}); err != nil {
-			return err
-		}
-		return t.unmark()
-	})
 }
 
 func (t *tx) unmark() error {

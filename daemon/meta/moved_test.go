@@ -3,6 +3,7 @@ package meta
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +107,88 @@ func TestTakenBackUIDs(t *testing.T) {
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// happens makes an event and gives it its number.
+func happens(t *testing.T, db *DB) {
+	t.Helper()
+	if err := db.update(t.Context(), full, "make an event", func(x *tx) error {
+		_, err := x.exec(`INSERT INTO outbox (kind, owner, created_at) VALUES (?, ?, ?)`, string(protocol.EventJobDead), "", x.now)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := db.NumberEvents(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Numbers of events, and ids of jobs and webhooks, that may have been given
+// elsewhere are not given again. No consumer takes those that never were for
+// lost, wherever it stood; what was pruned is lost all the same.
+func TestTakenBackNumbers(t *testing.T) {
+	db := openLite(t, filepath.Join(t.TempDir(), "meta.db"))
+	ctx := t.Context()
+	for _, name := range []string{"none", "some", FanOutConsumer} {
+		if err := db.RegisterConsumer(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take := func(name string, limit int, lost int64, numbers ...int64) {
+		t.Helper()
+		b, err := db.TakeEvents(ctx, name, "me", time.Minute, limit)
+		var got []int64
+		for _, e := range b.Events {
+			got = append(got, e.Number)
+		}
+		if err == nil {
+			err = db.SettleEvents(ctx, name, "me", numbers[len(numbers)-1])
+		}
+		if !slices.Equal(got, numbers) || b.Lost != lost || err != nil {
+			t.Errorf("%s takes %v, want %v; lost are %d, want %d; %v", name, got, numbers, b.Lost, lost, err)
+		}
+	}
+	for range 3 {
+		happens(t, db)
+	}
+	if err := db.RegisterConsumer(ctx, "all"); err != nil {
+		t.Fatal(err)
+	}
+	take("some", 2, 0, 1, 2)
+	const step = 1_000_000_000
+	for range 2 {
+		if err := db.TakeBack(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.RegisterConsumer(ctx, "new"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		happens(t, db)
+	}
+	const fourth = 2*step + 4
+	take("all", 1, 0, fourth)
+	take("all", 9, 0, fourth+1)
+	take("new", 9, 0, fourth, fourth+1)
+	take("none", 3, 0, 1, 2, 3)
+	take("none", 9, 0, fourth, fourth+1)
+	if more, lost, err := db.FanOut(ctx); more || lost != 0 || err != nil {
+		t.Errorf("handed out: %v, %d are lost, %v", more, lost, err)
+	}
+	if err := db.update(ctx, full, "prune", func(x *tx) error {
+		_, err := x.exec(`DELETE FROM events WHERE number IN (?, ?)`, int64(3), int64(fourth))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	take("some", 9, 2, fourth+1)
+	if id, _, err := db.Enqueue(ctx, NewJob{Kind: "new"}); id <= step || err != nil {
+		t.Errorf("job %d, %v", id, err)
+	}
+	if w, err := db.CreateWebhook(ctx, Webhook{Owner: "o", URL: "https://h", Secret: []byte("s")}); w.ID <= step || err != nil {
+		t.Errorf("webhook %d, %v", w.ID, err)
 	}
 }
 
