@@ -4,6 +4,7 @@ package meta
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/stdlib"
@@ -33,6 +34,42 @@ func TestCopiedIsTheSchemaOfPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkCopied(t, schema)
+}
+
+// What an older ospd works on, or may, keeps its schema. One that only a copy was
+// to fill is brought up to date.
+func TestCopyToAnOlderSchema(t *testing.T) {
+	for name, c := range map[string]struct {
+		mark    []string
+		refused bool
+	}{
+		"with nothing in it":    {nil, true},
+		"a copy that was done":  {[]string{`INSERT INTO settings (name, value) VALUES ('copy', 'done ab')`}, true},
+		"a copy that was not":   {[]string{`INSERT INTO settings (name, value) VALUES ('copy', 'unfinished ab')`}, false},
+		"with its installation": {[]string{`INSERT INTO settings (name, value) VALUES ('server_id', 'ab')`}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool := firstPostgres(t, t.Name(), c.mark...)
+			before := rowsOf(t, pool)
+			target, err := newCopyTarget(pgtest.Empty(t, t.Name()), slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = target.prepare(t.Context(), nil)
+			if !c.refused {
+				if err != nil {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), "schema version 3") || !strings.Contains(err.Error(), "copy to that") {
+				t.Errorf("got %v", err)
+			}
+			if after := rowsOf(t, pool); after != before {
+				t.Errorf("it holds\n%s\nbefore it held\n%s", after, before)
+			}
+		})
+	}
 }
 
 // Of two copies that both find the database empty the one that marked it last

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -48,7 +49,11 @@ func (t *copyTarget) prepareAlone(ctx context.Context, pool *sql.DB, moved *move
 	if err := t.refuseForeign(ctx, tx); err != nil {
 		return err
 	}
-	if err := migrate(ctx, t.dialect, pool, ""); err != nil {
+	keep, err := t.keepSchema(ctx, pool)
+	if err != nil {
+		return err
+	}
+	if err := migrate(ctx, t.dialect, pool, keep); err != nil {
 		return err
 	}
 	if err := t.refuseUsed(ctx, tx, moved); err != nil {
@@ -82,6 +87,22 @@ func (t *copyTarget) refuseForeign(ctx context.Context, tx *sql.Tx) error {
 		}
 	}
 	return nil
+}
+
+// keepSchema is why an older schema is to stay as it is, which an older ospd may
+// work with: "" where there is no more than a copy that was not completed.
+func (t *copyTarget) keepSchema(ctx context.Context, pool *sql.DB) (why string, err error) {
+	const older = "an older ospd may work with that; make a new database and copy to that"
+	var made bool
+	if err := pool.QueryRowContext(ctx, `SELECT to_regclass('settings') IS NOT NULL`).Scan(&made); err != nil || !made {
+		return older, err
+	}
+	var mark string
+	err = pool.QueryRowContext(ctx, pgMark).Scan(&mark)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !strings.HasPrefix(mark, copyUnfinished+" ") {
+		return older, nil
+	}
+	return "", err
 }
 
 // gooseTable is where migrations note themselves.
