@@ -36,8 +36,13 @@ func CopyMetadata(ctx context.Context, cfg Config, to Database, log *slog.Logger
 
 // TakeMetadataBack has a data folder whose metadata was moved, and whose daemon
 // does not run, served from SQLite again. It gives the name of the database that
-// the metadata was moved to.
+// the metadata was moved to. While the configuration names a shared database it
+// refuses: the next start would be on that, and both could be used.
 func TakeMetadataBack(ctx context.Context, cfg Config, log *slog.Logger) (from string, err error) {
+	if cfg.DB.shared() {
+		return "", at(StageConfig, errors.New("the configuration names a Postgres database, from which ospd would go on to be served; nothing was changed; "+
+			"say db: sqlite there (and nothing else by OSPD_DB or --db), and take the metadata back then"))
+	}
 	db, lock, err := cfg.openMoved(ctx, log)
 	if err != nil {
 		return "", err

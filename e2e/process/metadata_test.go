@@ -137,8 +137,12 @@ func TestPostgresMetadataBack(t *testing.T) {
 		t.Errorf("back: %d: %s", exit, out)
 	}
 	m.servesNoMore()
-	// Also where the configuration has the new address already.
-	if exit, out := ospd(t, m.data, m.address, "metadata", "back", "--lose-changes"); exit != 0 || !strings.Contains(out, "Drop the database ospd at ") {
+	// Not while the configuration has ospd served from there.
+	if exit, out := ospd(t, m.data, m.address, "metadata", "back", "--lose-changes"); exit != 2 || !strings.Contains(out, "db: sqlite") || strings.Contains(out, m.address) {
+		t.Errorf("back: %d: %s", exit, out)
+	}
+	m.servesNoMore()
+	if exit, out := ospd(t, m.data, "sqlite", "metadata", "back", "--lose-changes"); exit != 0 || !strings.Contains(out, "Drop the database ospd at ") {
 		t.Errorf("back: %d: %s", exit, out)
 	}
 	d := harness.StartDaemon(t, bin, m.data)

@@ -151,11 +151,13 @@ func newMetadataBack(e *env) *cobra.Command {
 			"again. What was changed on Postgres since is lost: files that were put there are\n" +
 			"not known here, and files that were deleted there may be here without their bytes,\n" +
 			"which ospd fsck names. --lose-changes says that you mean it.\n\n" +
+			"Have the configuration say db: sqlite before, and OSPD_DB nothing else: while one of\n" +
+			"them names Postgres, from which the next start would serve, nothing is changed.\n\n" +
 			"No uid is given twice: those to come begin an hour ahead of the time, or of the last\n" +
-			"that was reserved where that is later. Never let an ospd run on the\n" +
-			"Postgres database again, which has the same stores: drop it.\n\n" +
-			"Exit: 0 done, 2 without --lose-changes, 3 the database failed or was not moved, 8 a\n" +
-			"daemon is running.",
+			"that was reserved where that is later. Never let an ospd run on the Postgres\n" +
+			"database again, which has the same stores: drop it.\n\n" +
+			"Exit: 0 done, 2 without --lose-changes or with Postgres as db:, 3 the database\n" +
+			"failed or was not moved, 8 a daemon is running.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runMetadataBack(cmd.Context(), e, o) },
 	}
@@ -178,7 +180,9 @@ func runMetadataBack(ctx context.Context, e *env, o *metadataBackOptions) error 
 	if err != nil {
 		return ifRunning(err)
 	}
-	_, err = fmt.Fprintf(e.stdout, "ospd serves from %s/meta.db again. Drop the database %s, so that nobody uses it by mistake.\n", cfg.Data, from)
+	_, err = fmt.Fprintf(e.stdout, "With db: sqlite, as this command was run, ospd serves from %s/meta.db again: see that the\n"+
+		"daemon's configuration and its OSPD_DB name no other. Drop the database %s, so that nobody\n"+
+		"uses it by mistake.\n", cfg.Data, from)
 	return err
 }
 

@@ -32,6 +32,7 @@ func TestMetadataUsage(t *testing.T) {
 		"a folder nobody used":    {[]string{"copy", "--data", data + "2", "--to", "postgres://u:hidden@h/d"}, "", exitDatabase, "no ospd has used it yet"},
 		"back, unasked":           {[]string{"back", "--data", data}, "", exitConfig, "--lose-changes"},
 		"back, though not moved":  {[]string{"back", "--data", data, "--lose-changes"}, "", exitDatabase, "was not moved"},
+		"back, with db: there":    {[]string{"back", "--data", data, "--db", "postgres://u:hidden@h/d", "--lose-changes"}, "", exitConfig, "db: sqlite"},
 		"back, where nobody was":  {[]string{"back", "--data", data + "2", "--lose-changes"}, "", exitDatabase, "no ospd has used it yet"},
 		"back with an argument":   {[]string{"back", "now"}, "", exitConfig, "see: ospd --help"},
 		"an unknown flag of back": {[]string{"back", "--to", "x"}, "", exitConfig, "unknown flag"},
