@@ -89,6 +89,38 @@ func TestTokensLeaveAnOlderDatabase(t *testing.T) {
 	}
 }
 
+// TestTokensOfMovedMetadata: tokens are made and revoked beside a daemon, and so
+// beside who moves the metadata elsewhere. What would be lost is refused.
+func TestTokensOfMovedMetadata(t *testing.T) {
+	cfg := daemon.DefaultConfig()
+	cfg.Data = t.TempDir()
+	cfg = daemon.Located(t, cfg)
+	tokens, err := daemon.OpenTokens(t.Context(), cfg, true, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := protocol.CreateToken{Owner: "a", Scopes: protocol.AllScopes()}
+	made, err := tokens.Create(t.Context(), create)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(cfg.Data, "meta.db")
+	metatest.Behind(t, path, `INSERT INTO settings (name, value) VALUES ('moved', 'ab 0 ospd at db.example:5432')`)
+	_, err = tokens.Create(t.Context(), create)
+	for verb, err := range map[string]error{"create": err, "revoke": tokens.Revoke(t.Context(), made.ID)} {
+		if protocol.KindOf(err) != protocol.KindConflict || !strings.Contains(err.Error(), "was moved to ospd at db.example:5432") {
+			t.Errorf("%s: %v", verb, err)
+		}
+	}
+	if list, err := tokens.List(t.Context(), ""); len(list.Tokens) != 1 || list.Tokens[0].RevokedAt != nil || err != nil {
+		t.Errorf("there are %+v, %v", list, err)
+	}
+	metatest.Behind(t, path, `DELETE FROM settings WHERE name = 'moved'`)
+	if err := errors.Join(tokens.Revoke(t.Context(), made.ID), tokens.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestQuotaConfig: quotas come from the file and the environment, also of
 // owners whose names have dots.
 func TestQuotaConfig(t *testing.T) {

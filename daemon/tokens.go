@@ -12,7 +12,8 @@ import (
 )
 
 // Tokens makes and revokes the tokens of an installation, whether its daemon
-// runs or not: it opens the database beside it, and takes no lock.
+// runs or not: it opens the database beside it, and takes no lock. Where the
+// metadata is moved to another database meanwhile it changes nothing any more.
 type Tokens struct {
 	*token.Service
 	db *meta.DB

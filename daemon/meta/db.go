@@ -29,7 +29,8 @@ type Config struct {
 	Logger *slog.Logger
 	// KeepSchema refuses a database whose schema is not the newest, instead of
 	// bringing it up to date: an older ospd may be running on it. One that is
-	// empty is made all the same.
+	// empty is made all the same. It is for who opens the database beside others,
+	// and so nothing is written once they have moved the metadata away.
 	KeepSchema bool
 	// Moved opens also a database whose metadata was moved to another one.
 	Moved bool
@@ -104,6 +105,9 @@ func (db *DB) Ping(ctx context.Context) error {
 // that job's lease.
 func (db *DB) update(ctx context.Context, d durability, name string, fn func(*tx) error) error {
 	fn = fenced(ctx, fn)
+	if db.cfg.KeepSchema {
+		fn = unmoved(fn)
+	}
 	emitted, due := false, false
 	run := func(t *tx) error {
 		err := fn(t)

@@ -82,6 +82,20 @@ func (q query) moved() (*movedTo, error) {
 	return &m, nil
 }
 
+// unmoved has a write refused where the metadata was moved: it would be lost.
+func unmoved(fn func(*tx) error) func(*tx) error {
+	return func(t *tx) error {
+		m, err := t.moved()
+		if err == nil && m != nil {
+			err = refuseMoved(*m)
+		}
+		if err != nil {
+			return err
+		}
+		return fn(t)
+	}
+}
+
 // markMoved has nobody open the database, but with Config.Moved.
 func (t *tx) markMoved(m movedTo) error {
 	_, err := t.exec(`INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, settingMoved, m.String())
