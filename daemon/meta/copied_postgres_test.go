@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -93,4 +94,27 @@ func TestOvertakenCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	both[1].close()
+}
+
+// Numbers that were left out before a database was copied are no lost events to
+// the copy either.
+func TestEventGapOnPostgres(t *testing.T) {
+	db, err := Open(t.Context(), Config{URL: pgtest.Database(t, t.Name())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.RegisterConsumer(t.Context(), "reads"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.update(t.Context(), full, "leave out", func(x *tx) error { return x.leaveOutEvents(5) }); err != nil {
+		t.Fatal(err)
+	}
+	happens(t, db)
+	b, err := db.TakeEvents(t.Context(), "reads", "me", time.Minute, 9)
+	if err != nil || len(b.Events) != 1 || b.Events[0].Number != 6 || b.Lost != 0 {
+		t.Errorf("taken is %+v, %v", b, err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
 }
