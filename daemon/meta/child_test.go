@@ -86,13 +86,8 @@ func die() error {
 	return err
 }
 
-// startChild runs child in a process of its own and gives what it printed.
-func startChild(t *testing.T, path, token string) string {
-	out, _ := startLoggedChild(t, path, token)
-	return out
-}
-
-// startLoggedChild is startChild that also gives what the process logged.
+// startLoggedChild runs child in a process of its own and gives what it printed
+// and what it logged.
 func startLoggedChild(t *testing.T, path, token string) (out, logged string) {
 	exe, err := os.Executable()
 	if err != nil {

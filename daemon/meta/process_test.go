@@ -97,3 +97,9 @@ func TestProcessesMakeOneDatabase(t *testing.T) {
 		t.Errorf("%d tokens of %d, %v", len(list), count, err)
 	}
 }
+
+// startChild runs child in a process of its own and gives what it printed.
+func startChild(t *testing.T, path, token string) string {
+	out, _ := startLoggedChild(t, path, token)
+	return out
+}
