@@ -190,6 +190,9 @@ func FuzzImageSize(f *testing.F) {
 		if err != nil || want.Width <= 0 || want.Height <= 0 || want.Width > maxSide || want.Height > maxSide {
 			return
 		}
+		if format == "jpeg" && head[2] != 0xff {
+			return // by its beginning it is none (https://mimesniff.spec.whatwg.org/#image-type-pattern-matching-algorithm), but to package image
+		}
 		if fmt.Sprint(got) != fmt.Sprint(Image{want.Width, want.Height}) {
 			t.Fatalf("a %s of %dx%d is said to be of %v", format, want.Width, want.Height, got)
 		}
