@@ -3,6 +3,7 @@
 package meta_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/url"
@@ -82,6 +83,30 @@ func proxied(t *testing.T, to string, fate func() pgtest.Fate) string {
 	return p.URL(path.Base(u.Path), url.Values{"idle_in_transaction_session_timeout": {"5s"}})
 }
 
+// killedAtItsCommit copies in a process that is killed when it commits: stopped
+// otherwise it would wait for the answer, and ask again.
+func (s *source) killedAtItsCommit(t *testing.T, to string, fate pgtest.Fate) {
+	t.Helper()
+	running := make(chan *os.Process, 1)
+	cmd := s.copyIn(proxied(t, to, func() pgtest.Fate {
+		p := <-running
+		running <- p
+		if err := p.Kill(); err != nil {
+			t.Error(err)
+		}
+		return fate
+	}), -1)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	running <- cmd.Process
+	if err := cmd.Wait(); err == nil || out.Len() > 0 {
+		t.Fatalf("it was not killed: %v: %s", err, &out)
+	}
+}
+
 // Around its commit two databases both seem to be the one in use, or neither:
 // it is neither, and the next run of the same finds out.
 func TestCopyIsKilledAtItsCommit(t *testing.T) {
@@ -95,18 +120,7 @@ func TestCopyIsKilledAtItsCommit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSource(t)
 			to := pgtest.Empty(t, t.Name())
-			var cmd *exec.Cmd
-			url := proxied(t, to, func() pgtest.Fate {
-				// Stopped it waits for the answer, and does not ask again.
-				if err := cmd.Process.Kill(); err != nil {
-					t.Error(err)
-				}
-				return c.fate
-			})
-			cmd = s.copyIn(url, -1)
-			if out, err := cmd.CombinedOutput(); err == nil || len(out) > 0 {
-				t.Fatalf("it was not killed: %v: %s", err, out)
-			}
+			s.killedAtItsCommit(t, to, c.fate)
 			s.isMoved(true)
 			_, err := s.copy(to, nil)
 			if c.again == "" && err != nil || c.again != "" && (err == nil || !strings.Contains(err.Error(), c.again)) {
@@ -126,16 +140,7 @@ func TestCopyIsKilledAtItsCommit(t *testing.T) {
 func TestCopyIsGivenUpAfterAKill(t *testing.T) {
 	s := newSource(t)
 	to := pgtest.Empty(t, t.Name())
-	var cmd *exec.Cmd
-	cmd = s.copyIn(proxied(t, to, func() pgtest.Fate {
-		if err := cmd.Process.Kill(); err != nil {
-			t.Error(err)
-		}
-		return pgtest.LostBefore
-	}), -1)
-	if out, err := cmd.CombinedOutput(); err == nil || len(out) > 0 {
-		t.Fatalf("it was not killed: %v: %s", err, out)
-	}
+	s.killedAtItsCommit(t, to, pgtest.LostBefore)
 	s.behind(`CREATE TRIGGER held BEFORE DELETE ON settings WHEN OLD.name = 'moved' BEGIN SELECT RAISE(ABORT, 'it is held'); END`)
 	for range 2 {
 		if _, err := s.copy(to, nil); err == nil || !strings.Contains(err.Error(), "it is held") {
