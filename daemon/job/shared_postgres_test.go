@@ -33,23 +33,7 @@ func TestWordOfAnotherProcess(t *testing.T) {
 	w.run(Config{Poll: time.Hour, Handlers: []Handler{
 		{Kind: "k", Do: func(context.Context, *Run) error { return nil }}, {Kind: "held", Do: h.do},
 	}})
-	for range 3 {
-		id, _, err := there.Enqueue(t.Context(), meta.NewJob{Kind: "k"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.ends(id, protocol.JobDone)
-	}
-	id, _, err := there.Enqueue(t.Context(), meta.NewJob{Kind: "held"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-h.begun
-	if _, err := there.CancelJob(t.Context(), meta.AnyOwner, id); err != nil {
-		t.Fatal(err)
-	}
-	<-h.ended
-	w.ends(id, protocol.JobCancelled)
+	w.worksFor(there, h, 3)
 }
 
 // TestBehindPgBouncer: where each transaction has another connection nobody
@@ -77,23 +61,7 @@ func TestBehindPgBouncer(t *testing.T) {
 	w.run(Config{Poll: 10 * time.Millisecond, Handlers: []Handler{
 		{Kind: "k", Do: func(context.Context, *Run) error { return nil }}, {Kind: "held", Do: h.do, Lease: time.Second},
 	}})
-	for range 10 {
-		id, _, err := there.Enqueue(t.Context(), meta.NewJob{Kind: "k"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.ends(id, protocol.JobDone)
-	}
-	id, _, err := there.Enqueue(t.Context(), meta.NewJob{Kind: "held"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-h.begun
-	if _, err := there.CancelJob(t.Context(), meta.AnyOwner, id); err != nil {
-		t.Fatal(err)
-	}
-	<-h.ended
-	w.ends(id, protocol.JobCancelled)
+	w.worksFor(there, h, 10)
 }
 
 func openBehind(t *testing.T, b *pgtest.Bouncer, address string) *meta.DB {
@@ -112,4 +80,27 @@ func openBehind(t *testing.T, b *pgtest.Bouncer, address string) *meta.DB {
 		}
 	})
 	return db
+}
+
+// worksFor has another process enqueue jobs, one after the other, and cancel one
+// that runs: the world's queue does and stops them.
+func (w *world) worksFor(there *meta.DB, h holding, jobs int) {
+	w.Helper()
+	for range jobs {
+		id, _, err := there.Enqueue(w.Context(), meta.NewJob{Kind: "k"})
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.ends(id, protocol.JobDone)
+	}
+	id, _, err := there.Enqueue(w.Context(), meta.NewJob{Kind: "held"})
+	if err != nil {
+		w.Fatal(err)
+	}
+	<-h.begun
+	if _, err := there.CancelJob(w.Context(), meta.AnyOwner, id); err != nil {
+		w.Fatal(err)
+	}
+	<-h.ended
+	w.ends(id, protocol.JobCancelled)
 }

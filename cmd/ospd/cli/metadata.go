@@ -153,8 +153,9 @@ func newMetadataBack(e *env) *cobra.Command {
 			"which ospd fsck names. --lose-changes says that you mean it.\n\n" +
 			"Have the configuration say db: sqlite before, and OSPD_DB nothing else: while one of\n" +
 			"them names Postgres, from which the next start would serve, nothing is changed.\n\n" +
-			"No uid is given twice: those to come begin an hour ahead of the time, or of the last\n" +
-			"that was reserved where that is later. Never let an ospd run on the Postgres\n" +
+			"Uids to come begin an hour ahead of the time, or of the last that was reserved where\n" +
+			"that is later, so that none is given twice, unless the daemon on Postgres was started\n" +
+			"again within the minute some sixty times. Never let an ospd run on the Postgres\n" +
 			"database again, which has the same stores: drop it.\n\n" +
 			"Exit: 0 done, 2 without --lose-changes or with Postgres as db:, 3 the database\n" +
 			"failed or was not moved, 8 a daemon is running.",
