@@ -106,7 +106,13 @@ func TestCopiedIsTheSchemaOfSQLite(t *testing.T) {
 // openLite opens a database for the test.
 func openLite(t *testing.T, path string) *DB {
 	t.Helper()
-	db, err := Open(t.Context(), Config{Path: path, Moved: true})
+	return opened(t, Config{Path: path, Moved: true})
+}
+
+// opened is a database that is open until the test ends.
+func opened(t *testing.T, cfg Config) *DB {
+	t.Helper()
+	db, err := Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,16 +19,7 @@ import (
 // whoever has the place run out.
 func node(t *testing.T) *DB {
 	t.Helper()
-	db, err := Open(t.Context(), Config{URL: pgtest.Database(t, t.Name()), Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return db
+	return opened(t, Config{URL: pgtest.Database(t, t.Name()), Logger: slog.New(slog.DiscardHandler)})
 }
 
 func expire(t *testing.T) {

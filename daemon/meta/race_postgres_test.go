@@ -16,16 +16,7 @@ import (
 
 func openLocated(t *testing.T) *DB {
 	t.Helper()
-	db, err := Open(t.Context(), located(t, Config{Path: t.Name()}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return db
+	return opened(t, located(t, Config{Path: t.Name()}))
 }
 
 // Deadlocks and serialization failures are run again, a few times, and so is
