@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -43,7 +44,7 @@ type Config struct {
 	// DefaultStore takes new blobs. May be empty when there is one store.
 	DefaultStore string `koanf:"default_store"`
 	// Stores by name. Without any there is one, "disk", at <data>/blobs.
-	Stores map[string]StoreConfig `koanf:"stores"`
+	Stores map[string]open.Config `koanf:"stores"`
 	// VerifyReads is when blocks are checked before they are served.
 	VerifyReads file.VerifyMode `koanf:"verify_reads"`
 	// Insecure allows a listener off loopback although there are no tokens.
@@ -79,14 +80,6 @@ type Config struct {
 	DrainTimeout time.Duration `koanf:"drain_timeout"`
 }
 
-// StoreConfig is one store.
-type StoreConfig struct {
-	// Type is "local".
-	Type string `koanf:"type"`
-	// Path is the folder of a local store.
-	Path string `koanf:"path"`
-}
-
 // DefaultConfig is the configuration of an ospd started without any.
 func DefaultConfig() Config {
 	return Config{
@@ -112,7 +105,7 @@ func (c *Config) Complete() error {
 	}
 	c.Data = abs
 	if len(c.Stores) == 0 {
-		c.Stores = map[string]StoreConfig{"disk": {Type: "local", Path: filepath.Join(c.Data, "blobs")}}
+		c.Stores = map[string]open.Config{"disk": {Type: "local", Path: filepath.Join(c.Data, "blobs")}}
 	}
 	if c.DefaultStore == "" && len(c.Stores) == 1 {
 		for name := range c.Stores {
@@ -173,20 +166,30 @@ func (c *Config) checkStores() error {
 	if _, ok := c.Stores[c.DefaultStore]; !ok {
 		errs = append(errs, fmt.Errorf("default_store: %q is not one of the stores", c.DefaultStore))
 	}
-	paths := map[string]string{}
-	for name, s := range c.Stores {
-		if s.Type != "local" {
-			errs = append(errs, fmt.Errorf("stores.%s.type: this version knows local only, not %q", name, s.Type))
+	places := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
+		s := c.Stores[name]
+		if err := s.Check(); err != nil {
+			errs = append(errs, under("stores."+name+".", err))
 			continue
 		}
-		if !filepath.IsAbs(s.Path) {
-			errs = append(errs, fmt.Errorf("stores.%s.path: %q is not an absolute path", name, s.Path))
-			continue
+		if other, taken := places[s.Place()]; taken {
+			errs = append(errs, fmt.Errorf("stores.%s: its objects would lie where those of store %s lie", name, other))
 		}
-		if other, taken := paths[filepath.Clean(s.Path)]; taken {
-			errs = append(errs, fmt.Errorf("stores.%s.path: is the folder of store %s too", name, other))
-		}
-		paths[filepath.Clean(s.Path)] = name
+		places[s.Place()] = name
+	}
+	return errors.Join(errs...)
+}
+
+// under puts where the keys are that errors begin with in front of each.
+func under(at string, err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return fmt.Errorf("%s%w", at, err)
+	}
+	var errs []error
+	for _, e := range joined.Unwrap() {
+		errs = append(errs, under(at, e))
 	}
 	return errors.Join(errs...)
 }
@@ -248,8 +251,6 @@ func (c *Config) checkJobs() error {
 	}
 	return errors.Join(errs...)
 }
-
-func (s StoreConfig) open() open.Config { return open.Config{Type: s.Type, Path: s.Path} }
 
 // databasePath is where SQLite keeps the metadata.
 func (c *Config) databasePath() string { return filepath.Join(c.Data, "meta.db") }

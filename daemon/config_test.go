@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/store/open"
 )
 
 func TestDefaults(t *testing.T) {
@@ -17,7 +18,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := StoreConfig{Type: "local", Path: filepath.Join(dir, "blobs")}
+	want := open.Config{Type: "local", Path: filepath.Join(dir, "blobs")}
 	if cfg.Listen != "127.0.0.1:8888" || cfg.DefaultStore != "disk" || len(cfg.Stores) != 1 || cfg.Stores["disk"] != want ||
 		cfg.AdminListen != "" || cfg.VerifyReads != file.VerifyFirst || cfg.DrainTimeout != time.Minute {
 		t.Errorf("defaults are %+v", cfg)
@@ -30,7 +31,7 @@ func TestDefaults(t *testing.T) {
 // Digests are of the stores that are folders unless somebody says otherwise.
 func TestDigestStores(t *testing.T) {
 	for stores, want := range map[string]string{"local": "disk", "all": "ali disk", "none": ""} {
-		c := Config{Digests: DigestConfig{Stores: stores}, Stores: map[string]StoreConfig{"disk": {Type: "local"}, "ali": {Type: "oss"}}}
+		c := Config{Digests: DigestConfig{Stores: stores}, Stores: map[string]open.Config{"disk": {Type: "local"}, "ali": {Type: "oss"}}}
 		got := c.digestStores()
 		slices.Sort(got)
 		if strings.Join(got, " ") != want {
@@ -85,7 +86,7 @@ func TestRefusedConfigs(t *testing.T) {
 		"keys of a database":        {"db: {address: postgres://user:hunter2@host/name}", "db"},
 		"a store of a later day":    {"stores: {a: {type: s3, path: /a}}", "s3"},
 		"a relative path":           {"stores: {a: {type: local, path: blobs}}", "absolute"},
-		"two stores, one folder":    {"default_store: a\nstores: {a: {type: local, path: /a}, b: {type: local, path: /a/}}", "the folder of store"},
+		"two stores, one folder":    {"default_store: a\nstores: {a: {type: local, path: /a}, b: {type: local, path: /a/}}", "where those of store a lie"},
 		"no default":                {"stores: {a: {type: local, path: /a}, b: {type: local, path: /b}}", "default_store"},
 		"reads sometimes":           {"verify_reads: sometimes", "always"},
 		"no time to drain":          {"drain_timeout: 0s", "drain_timeout"},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/store/open"
 )
 
 func config(t *testing.T) Config {
@@ -159,7 +160,7 @@ func TestStartingStops(t *testing.T) {
 		"a port that is taken":   {func(cfg *Config) { cfg.Listen = taken.Addr().String() }, StageListener},
 		"an admin port taken":    {func(cfg *Config) { cfg.AdminListen = taken.Addr().String() }, StageListener},
 		"a store of another": {func(cfg *Config) {
-			cfg.Stores = map[string]StoreConfig{"disk": {"local", filepath.Join(used.Data, "blobs")}}
+			cfg.Stores = map[string]open.Config{"disk": {Type: "local", Path: filepath.Join(used.Data, "blobs")}}
 		}, StageStore},
 		"a database that is none": {func(cfg *Config) { spoil(t, cfg) }, StageDatabase},
 	} {

@@ -137,13 +137,16 @@ func lockData(data string) (*flock.Flock, error) {
 }
 
 // openStore opens a store and makes sure that it is this installation's.
-func (in *Installation) openStore(ctx context.Context, name string, sc StoreConfig, observe observer) error {
-	b, err := open.Backend(ctx, sc.open())
+func (in *Installation) openStore(ctx context.Context, name string, sc open.Config, observe observer) error {
+	b, err := open.Backend(ctx, sc)
 	if err != nil {
 		return err
 	}
 	st := store.New(name, b, store.Options{Observe: observe(name)})
 	in.Stores[name] = st
+	if err := st.Check(ctx); err != nil {
+		return err
+	}
 	known, err := in.DB.StoreKnown(ctx, name)
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
+	"github.com/osproxy/osproxy/store/open"
 )
 
 // beside is another data folder on the database of cfg, with a store of its own.
@@ -23,7 +24,7 @@ func beside(t *testing.T, cfg Config) Config {
 	t.Helper()
 	cfg.Data = filepath.Join(t.TempDir(), "data")
 	cfg.DefaultStore = "beside"
-	cfg.Stores = map[string]StoreConfig{"beside": {Type: "local", Path: filepath.Join(cfg.Data, "blobs")}}
+	cfg.Stores = map[string]open.Config{"beside": {Type: "local", Path: filepath.Join(cfg.Data, "blobs")}}
 	return cfg
 }
 

@@ -27,9 +27,14 @@ type rule struct {
 var rules = []rule{
 	{"protocol", nil, []string{"github.com/zeebo/xxh3"}},
 
-	{"store", []string{"protocol"}, nil},
+	{"store", []string{"protocol"}, []string{"github.com/cenkalti/backoff/v5"}},
 	{"store/open", []string{"protocol", "store/..."}, nil},
 	{"store/storetest/...", []string{"protocol", "store", "store/storetest/..."}, nil},
+	{"store/object", []string{"protocol", "store"}, []string{"github.com/minio/crc64nvme"}},
+	// A vendor's SDK stays in the backend of the vendor.
+	{"store/s3", []string{"protocol", "store", "store/object"}, []string{"github.com/minio/minio-go/v7/..."}},
+	{"store/oss", []string{"protocol", "store", "store/object"}, []string{"github.com/aliyun/aliyun-oss-go-sdk/..."}},
+	{"store/cos", []string{"protocol", "store", "store/object"}, []string{"github.com/tencentyun/cos-go-sdk-v5/..."}},
 	{"store/...", []string{"protocol", "store", "store/local/..."}, []string{"golang.org/x/sys/..."}},
 
 	{"daemon/crashpoint", nil, nil},
@@ -100,7 +105,10 @@ var forbidden = []struct {
 	why     string
 }{
 	{"protocol", []string{"database/sql", "net", "os"}, "protocol is words and pure functions"},
-	{"store/...", []string{"database/sql", "net/http"}, "a store keeps bytes under keys"},
+	{"store/...", []string{"database/sql"}, "a store keeps bytes under keys"},
+	{"store", []string{"net/http"}, "only the backends of vendors speak HTTP"},
+	{"store/local/...", []string{"net/http"}, "only the backends of vendors speak HTTP"},
+	{"store/storetest/...", []string{"net/http"}, "only the backends of vendors speak HTTP"},
 	{"client/...", []string{"database/sql"}, "an SDK does not bring a database along"},
 	{"daemon/upload", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/file", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},

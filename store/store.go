@@ -38,14 +38,51 @@ var (
 	// ErrUnmarked: a store that was used before has lost its mark, or its
 	// folder is not there (an unmounted disk looks like this).
 	ErrUnmarked = errors.New("store has lost its mark")
-	// ErrKey: the key does not have the one form keys have.
+	// ErrKey: the key does not have the one form keys have, or is a foreign
+	// one where only our own are taken.
 	ErrKey = errors.New("not a key")
+	// ErrDamaged: the storage's checksum says that what arrived is not what was
+	// sent. Nothing is visible under the key.
+	ErrDamaged = errors.New("bytes were damaged on their way")
+	// ErrPieces: this storage cannot compose these pieces.
+	ErrPieces = errors.New("pieces cannot be joined")
+	// ErrNotBegun: there is no such composition (any more).
+	ErrNotBegun = errors.New("no such composition")
 )
+
+// What is wrong with how a store is configured, as its storage says. Trying
+// again changes nothing before somebody has changed something.
+var (
+	// ErrDenied: the credentials are wrong, or do not allow this.
+	ErrDenied = errors.New("access denied")
+	// ErrNoBucket: the bucket does not exist.
+	ErrNoBucket = errors.New("no such bucket")
+	// ErrRegion: the bucket is in another region than the configured one.
+	ErrRegion = errors.New("bucket is in another region")
+	// ErrClock: the clocks of this machine and of the storage differ by more
+	// than signatures may.
+	ErrClock = errors.New("clocks differ too much")
+	// ErrUnsupported: the storage does not do what ospd needs.
+	ErrUnsupported = errors.New("storage does not support this")
+)
+
+// BusyError says that the storage asks for patience.
+type BusyError struct {
+	// After is how long it asks to wait, 0 where it does not say.
+	After time.Duration
+	Err   error
+}
+
+func (e *BusyError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *BusyError) Unwrap() error { return e.Err }
 
 // Backend is one storage technology. All methods are safe for concurrent use
 // and return promptly, with an error that wraps ctx.Err(), once ctx ends; a
 // Read of a body or a sync that is running then is waited for. A key that is
-// not Valid is ErrKey.
+// not Valid is ErrKey, but that Get, Stat and Delete of a Browser take foreign
+// ones, too.
 type Backend interface {
 	// Put stores exactly size bytes of r under key and returns when they are
 	// durable. On any error nothing is visible under key: all or nothing.
@@ -137,6 +174,15 @@ type DirMaker interface {
 type StrayLister interface {
 	// Strays yields names that are not keys, as the backend spells them.
 	Strays(ctx context.Context) iter.Seq2[string, error]
+}
+
+// Checker is a backend that can tell beforehand what will go wrong.
+type Checker interface {
+	// Check makes sure that the storage is there and lets us work: credentials,
+	// bucket, region, clock. It changes nothing. Its error says what is wrong
+	// (ErrDenied, ErrNoBucket, ErrRegion, ErrClock, ErrUnsupported, or that the
+	// storage cannot be reached) and names the setting to look at.
+	Check(ctx context.Context) error
 }
 
 // SpaceReporter is a backend that knows how much room is left.

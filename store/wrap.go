@@ -31,6 +31,9 @@ type Store struct {
 	dirs      DirMaker
 	strays    StrayLister
 	space     SpaceReporter
+	composer  Composer
+	browser   Browser
+	checker   Checker
 }
 
 // New makes a Store called name over b and owns b from then on: Close closes it.
@@ -44,6 +47,9 @@ func New(name string, b Backend, o Options) *Store {
 	s.dirs, _ = b.(DirMaker)
 	s.strays, _ = b.(StrayLister)
 	s.space, _ = b.(SpaceReporter)
+	s.composer, _ = b.(Composer)
+	s.browser, _ = b.(Browser)
+	s.checker, _ = b.(Checker)
 	return s
 }
 
@@ -65,8 +71,28 @@ func (s *Store) StrayLister() (StrayLister, bool) { return s.strays, s.strays !=
 // SpaceReporter gives the backend's report of room, if it knows.
 func (s *Store) SpaceReporter() (SpaceReporter, bool) { return s.space, s.space != nil }
 
+// Composer gives the backend's joining of objects, if it joins them.
+func (s *Store) Composer() (Composer, bool) { return s.composer, s.composer != nil }
+
+// Browser gives the backend's access to foreign objects, if it has one.
+func (s *Store) Browser() (Browser, bool) { return s.browser, s.browser != nil }
+
+// Check is Checker.Check, and nil where the backend is none.
+func (s *Store) Check(ctx context.Context) error {
+	if s.checker == nil {
+		return nil
+	}
+	if err := s.checker.Check(ctx); err != nil {
+		return s.named("check", err)
+	}
+	return nil
+}
+
 // Put is Backend.Put.
 func (s *Store) Put(ctx context.Context, key Key, r io.Reader, size int64) error {
+	if err := key.Check(); err != nil {
+		return s.named("put", err)
+	}
 	return s.do("put", key, func() error { return s.b.Put(ctx, key, r, size) })
 }
 
@@ -162,11 +188,15 @@ func (s *Store) checkMark(ctx context.Context, installation string) error {
 
 // do checks the key, runs f and reports it.
 func (s *Store) do(op string, key Key, f func() error) error {
-	if err := key.Check(); err != nil {
+	err := key.Check()
+	if s.browser != nil {
+		err = key.CheckAny()
+	}
+	if err != nil {
 		return s.named(op, err)
 	}
 	start := time.Now()
-	err := f()
+	err = f()
 	s.observe(op, err, time.Since(start))
 	if err != nil {
 		return s.named(op, err)

@@ -4,18 +4,100 @@ package open
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 
 	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/local"
 )
 
-// Config describes one store of the configuration.
+// Config describes one store of the configuration. Type says which of the
+// other fields mean something; Check refuses the rest.
 type Config struct {
-	// Type is the storage technology; "local" is a folder of this machine.
-	Type string
+	// Type is the storage technology.
+	Type string `koanf:"type"`
 	// Path is the folder of a local store.
-	Path string
+	Path string `koanf:"path"`
+	// Endpoint and Region are where an S3 or OSS service is.
+	Endpoint string `koanf:"endpoint"`
+	Region   string `koanf:"region"`
+	Bucket   string `koanf:"bucket"`
+	// Prefix begins the names of all objects that are ospd's; "" for none.
+	Prefix string `koanf:"prefix"`
+	// AccessKeyID with SecretAccessKey (S3) or AccessKeySecret (OSS).
+	AccessKeyID     string       `koanf:"access_key_id"`
+	SecretAccessKey store.Secret `koanf:"secret_access_key"`
+	AccessKeySecret store.Secret `koanf:"access_key_secret"`
+	// PathStyle has the bucket in the path and not in the host.
+	PathStyle bool `koanf:"path_style"`
+	// URL is a COS bucket's, with SecretID and SecretKey.
+	URL       string       `koanf:"url"`
+	SecretID  string       `koanf:"secret_id"`
+	SecretKey store.Secret `koanf:"secret_key"`
+}
+
+// Types are the storage technologies that Backend knows.
+func Types() []string { return []string{"local"} }
+
+// Check reports everything that is wrong with c, each with the key it is about
+// in front. It looks at the text alone.
+func (c Config) Check() error {
+	switch c.Type {
+	case "local":
+		return errors.Join(c.only("path"), c.checkPath())
+	case "":
+		return fmt.Errorf("type: is missing; known types: %s", strings.Join(Types(), ", "))
+	}
+	return fmt.Errorf("type: %q is not known; known types: %s", c.Type, strings.Join(Types(), ", "))
+}
+
+func (c Config) checkPath() error {
+	if !filepath.IsAbs(c.Path) {
+		return fmt.Errorf("path: %q is not an absolute path", c.Path)
+	}
+	return nil
+}
+
+// only refuses keys that mean nothing for the type.
+func (c Config) only(keys ...string) error {
+	var errs []error
+	for _, s := range c.settings() {
+		known := false
+		for _, k := range keys {
+			known = known || k == s.key
+		}
+		if s.given && !known {
+			errs = append(errs, fmt.Errorf("%s: means nothing for a store of type %s", s.key, c.Type))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// setting is a key of Config besides its type, and whether it was given.
+type setting struct {
+	key   string
+	given bool
+}
+
+func (c Config) settings() []setting {
+	return []setting{
+		{"path", c.Path != ""}, {"endpoint", c.Endpoint != ""}, {"region", c.Region != ""}, {"bucket", c.Bucket != ""}, {"prefix", c.Prefix != ""},
+		{"access_key_id", c.AccessKeyID != ""}, {"secret_access_key", c.SecretAccessKey.Reveal() != ""},
+		{"access_key_secret", c.AccessKeySecret.Reveal() != ""}, {"path_style", c.PathStyle},
+		{"url", c.URL != ""}, {"secret_id", c.SecretID != ""}, {"secret_key", c.SecretKey.Reveal() != ""},
+	}
+}
+
+// Place is where the objects lie: two stores with one place would mix theirs.
+// It holds no secret.
+func (c Config) Place() string {
+	switch c.Type {
+	case "local":
+		return "local " + filepath.Clean(c.Path)
+	}
+	return c.Type
 }
 
 // Backend makes the backend c describes. It changes nothing in the storage:
@@ -24,6 +106,9 @@ func Backend(ctx context.Context, c Config) (store.Backend, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
 	switch c.Type {
 	case "local":
 		b, err := local.New(local.Config{Path: c.Path})
@@ -31,9 +116,6 @@ func Backend(ctx context.Context, c Config) (store.Backend, error) {
 			return nil, err
 		}
 		return b, nil
-	case "":
-		return nil, fmt.Errorf("the store has no type; known types: local")
-	default:
-		return nil, fmt.Errorf("unknown store type %q; known types: local", c.Type)
 	}
+	return nil, fmt.Errorf("type: %q is not known", c.Type)
 }
