@@ -108,12 +108,13 @@ func (s *Service) begin(ctx context.Context, owner protocol.Owner, b protocol.Be
 	} else {
 		up.PartSize = protocol.PartSizeForUnknown(b.SizeHint)
 	}
-	if _, ok := s.store.Assembler(); ok && (b.Size == nil || *b.Size > 0) {
-		key, err := s.place.key(ctx)
+	st := s.place.Store()
+	if _, ok := st.Assembler(); ok && (b.Size == nil || *b.Size > 0) {
+		key, err := s.key(ctx, st)
 		if err != nil {
 			return once.Reply{}, err
 		}
-		up.InPlace = &meta.NewBlob{Store: s.store.Name(), Key: string(key), Node: s.cfg.Node}
+		up.InPlace = &meta.NewBlob{Store: st.Name(), Key: string(key), Node: s.cfg.Node}
 	}
 	if up.Maybe, err = s.maybe(ctx, owner, b.Size, b.Fingerprint); err != nil {
 		return once.Reply{}, err

@@ -73,10 +73,10 @@ func (s *Service) putFile(ctx context.Context, owner protocol.Owner, f NewFile, 
 		UID:        uid, Size: size, Digest: digest, Fingerprint: protocol.FingerprintOf(size, sums.blocks),
 		ETag: etagOf(digest), Blocks: sums.blocks,
 	}
-	if err := s.place.begin(); err != nil {
+	if err := s.unnamed.begin(); err != nil {
 		return once.Reply{}, err
 	}
-	defer s.place.end()
+	defer s.unnamed.end()
 	if size > 0 {
 		if rec.Blob, err = s.storeSmall(ctx, f.Body); err != nil {
 			return once.Reply{}, err
@@ -101,16 +101,17 @@ func (s *Service) putFile(ctx context.Context, owner protocol.Owner, f NewFile, 
 
 // storeSmall writes the bytes of a small file durably under a new key.
 func (s *Service) storeSmall(ctx context.Context, b []byte) (*meta.NewBlob, error) {
-	key, err := s.place.key(ctx)
+	st := s.place.Store()
+	key, err := s.key(ctx, st)
 	if err != nil {
 		return nil, err
 	}
 	crashpoint.Hit(crashpoint.PutNamed)
-	if err := s.store.Put(ctx, key, bytes.NewReader(b), int64(len(b))); err != nil {
+	if err := st.Put(ctx, key, bytes.NewReader(b), int64(len(b))); err != nil {
 		return nil, storeError("store a file", err)
 	}
 	crashpoint.Hit(crashpoint.PutStored)
-	return &meta.NewBlob{Store: s.store.Name(), Key: string(key), Size: int64(len(b)), Node: s.cfg.Node}, nil
+	return &meta.NewBlob{Store: st.Name(), Key: string(key), Size: int64(len(b)), Node: s.cfg.Node}, nil
 }
 
 // unstore removes the object of a file that was not recorded. Where the
@@ -126,7 +127,7 @@ func (s *Service) unstore(ctx context.Context, b *meta.NewBlob, cause error) {
 	}
 	ctx, cancel := finishing(ctx) // the caller's may have run out over the database
 	defer cancel()
-	if err := s.store.Delete(ctx, store.Key(b.Key)); err != nil {
+	if err := s.cfg.Stores[b.Store].Delete(ctx, store.Key(b.Key)); err != nil {
 		s.log.Warn("remove an unrecorded object; the next start does", "err", err)
 	}
 }

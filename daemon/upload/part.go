@@ -8,6 +8,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/crashpoint"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
 )
 
 // touchEvery is how precisely the begin of a part is remembered.
@@ -47,24 +48,28 @@ func (s *Service) PutPart(ctx context.Context, owner protocol.Owner, uid protoco
 		}
 	}
 	p := meta.NewPart{Number: n, Offset: offset, Length: body.Length}
-	if _, ok := s.store.Assembler(); ok {
-		err = se.putAssembled(ctx, up, &p, body)
-	} else {
-		err = se.putWhole(ctx, up, &p, body)
-	}
-	if err != nil {
+	if err := se.put(ctx, up, &p, body); err != nil {
 		return protocol.Part{}, err
 	}
 	crashpoint.Hit(crashpoint.PartRecorded)
 	return protocol.Part{Number: n, Offset: offset, Length: p.Length, XXH3: p.XXH3}, nil
 }
 
-// putAssembled writes the part where claim decides; it is synced later.
-func (se *session) putAssembled(ctx context.Context, up meta.Upload, p *meta.NewPart, body Body) error {
-	t, err := se.claim(ctx, up, p.Number, p.Offset)
+// put writes the part where claim decides.
+func (se *session) put(ctx context.Context, up meta.Upload, p *meta.NewPart, body Body) error {
+	st := se.svc.place.Store()
+	t, err := se.claim(ctx, up, st, p.Number, p.Offset)
 	if err != nil {
 		return err
 	}
+	if t == nil {
+		return se.putWhole(ctx, up, st, p, body)
+	}
+	return t.put(ctx, up, p, body)
+}
+
+// put writes the part to the target; it is synced later.
+func (t *target) put(ctx context.Context, up meta.Upload, p *meta.NewPart, body Body) error {
 	r, err := t.receive(ctx, body)
 	if err == nil {
 		err = body.check(r)
@@ -74,8 +79,8 @@ func (se *session) putAssembled(ctx context.Context, up meta.Upload, p *meta.New
 		return err
 	}
 	p.XXH3, p.Blocks = r.xxh3, r.blocks
-	p.Blob, p.BlobOffset, p.BootID = t.blob.id, t.base, se.svc.cfg.BootID
-	gen, err := se.svc.recordPart(ctx, up, *p)
+	p.Blob, p.BlobOffset, p.BootID = t.blob.id, t.base, t.se.svc.cfg.BootID
+	gen, err := t.se.svc.recordPart(ctx, up, *p)
 	if err != nil {
 		t.doubt()
 		t.abandon(ctx)
@@ -86,16 +91,16 @@ func (se *session) putAssembled(ctx context.Context, up meta.Upload, p *meta.New
 }
 
 // putWhole stores the part as an object of its own, durable when it returns.
-func (se *session) putWhole(ctx context.Context, up meta.Upload, p *meta.NewPart, body Body) error {
+func (se *session) putWhole(ctx context.Context, up meta.Upload, st *store.Store, p *meta.NewPart, body Body) error {
 	s := se.svc
-	id, key, err := s.ownBlob(ctx, up, body.Length)
+	id, key, err := s.ownBlob(ctx, up, st, body.Length)
 	if err != nil {
 		return err
 	}
 	sc := s.scratches.Get().(*scratch)
 	defer s.scratches.Put(sc)
 	in := &hashingReader{r: body.Reader, h: body.hashing(sc.part), want: body.Length}
-	if err := s.store.Put(ctx, key, in, body.Length); err != nil {
+	if err := st.Put(ctx, key, in, body.Length); err != nil {
 		s.dropBlob(ctx, id)
 		if in.err != nil {
 			return in.err

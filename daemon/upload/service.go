@@ -20,6 +20,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/crashpoint"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/once"
+	"github.com/osproxy/osproxy/daemon/placing"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
@@ -28,9 +29,12 @@ import (
 type Config struct {
 	Meta   *meta.DB
 	Minter *meta.Minter
-	// Store takes new blobs; Stores are all that hold any, by name.
+	// Store takes new blobs; Stores are all that hold any, by name. Place
+	// chooses the keys, and the store where new blobs of Store go elsewhere; the
+	// service has one of its own when nil.
 	Store  *store.Store
 	Stores map[string]*store.Store
+	Place  *placing.Placer
 	// Node is the node that holds the blobs of a local store, "" when alone.
 	Node string
 	// BootID names this boot of this machine: bytes written in another one
@@ -84,10 +88,10 @@ const (
 type Service struct {
 	cfg      Config
 	db       *meta.DB
-	store    *store.Store
 	log      *slog.Logger
 	now      func() time.Time
-	place    *placer
+	place    *placing.Placer
+	unnamed  unnamed
 	sessions *sessions
 	once     *once.Keys
 	// doubted: the database failed while it recorded a small file, so that
@@ -133,6 +137,9 @@ func New(cfg Config) *Service {
 	if cfg.Observe == nil {
 		cfg.Observe = func(string) {}
 	}
+	if cfg.Place == nil {
+		cfg.Place = placing.New(cfg.Meta, cfg.Stores, cfg.Store.Name())
+	}
 	if cfg.Once == nil {
 		cfg.Once = once.NewKeys(cfg.Meta)
 	}
@@ -143,9 +150,8 @@ func New(cfg Config) *Service {
 		cfg.Saved = func(int64) {}
 	}
 	s := &Service{
-		cfg: cfg, db: cfg.Meta, store: cfg.Store, log: cfg.Logger, now: cfg.Clock,
-		place: newPlacer(cfg.Meta, cfg.Store),
-		once:  cfg.Once, claims: once.NewLocks(),
+		cfg: cfg, db: cfg.Meta, log: cfg.Logger, now: cfg.Clock, place: cfg.Place,
+		once: cfg.Once, claims: once.NewLocks(),
 		failures: newFailures(cfg.ClaimFailures, cfg.Clock),
 	}
 	s.scratches.New = newScratch
@@ -159,7 +165,7 @@ func New(cfg Config) *Service {
 // Where nothing is under way the reservations of directories end, so that from
 // then on an object without a row is damage and no leftover.
 func (s *Service) Close() error {
-	if err := s.sessions.close(); err != nil || !s.place.close() {
+	if err := s.sessions.close(); err != nil || !s.unnamed.close() {
 		return err
 	}
 	ctx, cancel := finishing(context.Background())

@@ -27,12 +27,19 @@ type target struct {
 	inPlace bool
 }
 
-// claim decides where the part goes and opens the blob.
-func (se *session) claim(ctx context.Context, up meta.Upload, n protocol.PartNumber, offset int64) (*target, error) {
-	if t, err := se.claimInPlace(ctx, up, n, offset); t != nil || err != nil {
-		return t, err
+// claim decides where the part goes and opens the blob; nil where the part is
+// to become an object of its own in st, which does not assemble.
+func (se *session) claim(ctx context.Context, up meta.Upload, st *store.Store, n protocol.PartNumber, offset int64) (*target, error) {
+	_, assembles := st.Assembler()
+	if up.Blob != 0 || assembles {
+		if t, err := se.claimInPlace(ctx, up, n, offset); t != nil || err != nil {
+			return t, err
+		}
 	}
-	return se.claimOwn(ctx, up, n)
+	if !assembles {
+		return nil, nil
+	}
+	return se.claimOwn(ctx, up, st, n)
 }
 
 // claimInPlace gives nil where the part must go elsewhere.
@@ -56,13 +63,13 @@ func (se *session) claimInPlace(ctx context.Context, up meta.Upload, n protocol.
 
 // claimOwn makes a blob for one part; its row is durable before its object
 // exists.
-func (se *session) claimOwn(ctx context.Context, up meta.Upload, n protocol.PartNumber) (*target, error) {
-	id, key, err := se.svc.ownBlob(ctx, up, 0)
+func (se *session) claimOwn(ctx context.Context, up meta.Upload, st *store.Store, n protocol.PartNumber) (*target, error) {
+	id, key, err := se.svc.ownBlob(ctx, up, st, 0)
 	if err != nil {
 		return nil, err
 	}
 	se.mu.Lock()
-	b, err := se.openLocked(ctx, id, se.svc.store.Name(), key, false)
+	b, err := se.openLocked(ctx, id, st.Name(), key, false)
 	if err == nil {
 		b.users++
 	}
@@ -74,13 +81,22 @@ func (se *session) claimOwn(ctx context.Context, up meta.Upload, n protocol.Part
 	return &target{se: se, number: n, blob: b}, nil
 }
 
+// key chooses a key in the store.
+func (s *Service) key(ctx context.Context, st *store.Store) (store.Key, error) {
+	key, err := s.place.Key(ctx, st)
+	if err != nil {
+		return "", storeError("choose a key", err)
+	}
+	return key, nil
+}
+
 // ownBlob names a blob for one part of an upload.
-func (s *Service) ownBlob(ctx context.Context, up meta.Upload, size int64) (meta.BlobID, store.Key, error) {
-	key, err := s.place.key(ctx)
+func (s *Service) ownBlob(ctx context.Context, up meta.Upload, st *store.Store, size int64) (meta.BlobID, store.Key, error) {
+	key, err := s.key(ctx, st)
 	if err != nil {
 		return 0, "", err
 	}
-	id, err := s.db.AddBlob(ctx, meta.NewBlob{Store: s.store.Name(), Key: string(key), Size: size, Node: s.cfg.Node}, up.UID)
+	id, err := s.db.AddBlob(ctx, meta.NewBlob{Store: st.Name(), Key: string(key), Size: size, Node: s.cfg.Node}, up.UID)
 	if err != nil {
 		return 0, "", fmt.Errorf("name a blob: %w", err)
 	}

@@ -1,0 +1,115 @@
+package placing_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/osproxy/osproxy/daemon/placing"
+	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/mem"
+)
+
+// numbers gives out directories, or fails.
+type numbers struct {
+	next uint32
+	fail error
+}
+
+func (n *numbers) ReserveDir(context.Context, string) (uint32, error) {
+	if n.fail != nil {
+		return 0, n.fail
+	}
+	n.next++
+	return n.next - 1, nil
+}
+
+// dirs is a backend that wants its directories made.
+type dirs struct {
+	*mem.Backend
+	made []store.Dir
+	fail error
+}
+
+func (d *dirs) MakeDir(_ context.Context, dir store.Dir) error {
+	if d.fail == nil {
+		d.made = append(d.made, dir)
+	}
+	return d.fail
+}
+
+func stores(names ...string) map[string]*store.Store {
+	all := map[string]*store.Store{}
+	for _, name := range names {
+		all[name] = store.New(name, mem.New(), store.Options{})
+	}
+	return all
+}
+
+func TestStore(t *testing.T) {
+	for name, c := range map[string]struct {
+		closed map[string]string
+		want   string
+	}{
+		"none is closed":                {nil, "a"},
+		"it is closed":                  {map[string]string{"a": "b"}, "b"},
+		"and so is the other":           {map[string]string{"a": "b", "b": "c"}, "c"},
+		"another is closed":             {map[string]string{"b": "c"}, "a"},
+		"in favour of one that is gone": {map[string]string{"a": "x"}, "a"},
+		"all are":                       {map[string]string{"a": "b", "b": "c", "c": "a"}, "a"},
+	} {
+		p := placing.New(&numbers{}, stores("a", "b", "c"), "a")
+		p.Close(map[string]string{"a": "c"})
+		p.Close(c.closed)
+		if got := p.Store().Name(); got != c.want {
+			t.Errorf("%s: new blobs go to %s, not %s", name, got, c.want)
+		}
+	}
+}
+
+func TestDirectoriesAreFilledInTurn(t *testing.T) {
+	b := &dirs{Backend: mem.New()}
+	all := map[string]*store.Store{"a": store.New("a", b, store.Options{}), "b": store.New("b", &dirs{Backend: mem.New()}, store.Options{})}
+	n := &numbers{}
+	p := placing.New(n, all, "a")
+	key := func(name string) store.Key {
+		t.Helper()
+		k, err := p.Key(t.Context(), all[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	for range 4096 {
+		if k := key("a"); k.Dir() != store.DirOf(0) {
+			t.Fatal(k)
+		}
+	}
+	if k := key("b"); k.Dir() != store.DirOf(1) {
+		t.Errorf("another store's directory is %s", k.Dir())
+	}
+	if k := key("a"); k.Dir() != store.DirOf(2) || len(b.made) != 2 {
+		t.Errorf("the next directory is %s, made were %v", k.Dir(), b.made)
+	}
+}
+
+func TestADirectoryThatCannotBeMadeIsTriedAgain(t *testing.T) {
+	b := &dirs{Backend: mem.New(), fail: errors.New("no")}
+	all := map[string]*store.Store{"a": store.New("a", b, store.Options{})}
+	n := &numbers{}
+	p := placing.New(n, all, "a")
+	for range 3 {
+		if _, err := p.Key(t.Context(), all["a"]); !errors.Is(err, b.fail) {
+			t.Fatal(err)
+		}
+	}
+	b.fail = nil
+	if k, err := p.Key(t.Context(), all["a"]); err != nil || k.Dir() != store.DirOf(0) || n.next != 1 {
+		t.Error(k, err, n.next)
+	}
+	n.fail = errors.New("no database")
+	p = placing.New(n, all, "a")
+	if _, err := p.Key(t.Context(), all["a"]); !errors.Is(err, n.fail) {
+		t.Error(err)
+	}
+}
