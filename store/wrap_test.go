@@ -22,6 +22,10 @@ import (
 // contract.
 type asBackend struct {
 	*store.Store
+	store.Composer
+	store.Browser
+	storetest.ForeignPutter
+
 	marks store.Backend
 }
 
@@ -29,9 +33,15 @@ func (a asBackend) Mark(ctx context.Context) (string, error)     { return a.mark
 func (a asBackend) SetMark(ctx context.Context, id string) error { return a.marks.SetMark(ctx, id) }
 
 func TestStoreKeepsTheContract(t *testing.T) {
-	gotest.Run(t, func(*testing.T) store.Backend {
+	gotest.Run(t, func(t *testing.T) store.Backend {
 		b := mem.New()
-		return asBackend{store.New("disk", b, store.Options{}), b}
+		s := store.New("disk", b, store.Options{})
+		composer, composes := s.Composer()
+		browser, browses := s.Browser()
+		if !composes || !browses {
+			t.Fatal("the store has lost what its backend can do")
+		}
+		return asBackend{s, composer, browser, b, b}
 	})
 }
 

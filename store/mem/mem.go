@@ -21,20 +21,25 @@ import (
 // Backend is a store.Backend in memory.
 type Backend struct {
 	mu      sync.RWMutex
-	objects map[store.Key]object
+	objects map[store.Key]object // the foreign ones, too
 	mark    string
+	begun   map[composition]time.Time // what was neither finished nor abandoned
+	lastID  int
 }
 
 // object is immutable once it is in the map.
 type object struct {
-	data []byte
-	time time.Time
+	data      []byte
+	time      time.Time
+	mediaType string // a foreign one's
 }
 
 var _ store.Backend = (*Backend)(nil)
 
 // New makes an empty, unmarked backend.
-func New() *Backend { return &Backend{objects: map[store.Key]object{}} }
+func New() *Backend {
+	return &Backend{objects: map[store.Key]object{}, begun: map[composition]time.Time{}}
+}
 
 // Put is store.Backend's. It reads the whole body before it takes the key.
 func (b *Backend) Put(ctx context.Context, key store.Key, r io.Reader, size int64) error {
@@ -77,7 +82,7 @@ func (b *Backend) Put(ctx context.Context, key store.Key, r io.Reader, size int6
 // Get is store.Backend's. A reader goes on giving the object's bytes after it
 // was deleted.
 func (b *Backend) Get(ctx context.Context, key store.Key, off, n int64) (io.ReadCloser, error) {
-	if err := check(ctx, "get", key); err != nil {
+	if err := checkAny(ctx, "get", key); err != nil {
 		return nil, err
 	}
 	o, err := b.find("get", key)
@@ -96,7 +101,7 @@ func (b *Backend) Get(ctx context.Context, key store.Key, off, n int64) (io.Read
 
 // Stat is store.Backend's.
 func (b *Backend) Stat(ctx context.Context, key store.Key) (store.Info, error) {
-	if err := check(ctx, "stat", key); err != nil {
+	if err := checkAny(ctx, "stat", key); err != nil {
 		return store.Info{}, err
 	}
 	o, err := b.find("stat", key)
@@ -108,7 +113,7 @@ func (b *Backend) Stat(ctx context.Context, key store.Key) (store.Info, error) {
 
 // Delete is store.Backend's.
 func (b *Backend) Delete(ctx context.Context, key store.Key) error {
-	if err := check(ctx, "delete", key); err != nil {
+	if err := checkAny(ctx, "delete", key); err != nil {
 		return err
 	}
 	b.mu.Lock()
@@ -128,7 +133,7 @@ func (b *Backend) List(ctx context.Context, prefix string, after store.Key) iter
 				yield(store.Info{}, fmt.Errorf("list: %w", err))
 				return
 			}
-			if key <= after || !strings.HasPrefix(string(key), prefix) {
+			if key <= after || !strings.HasPrefix(string(key), prefix) || !key.Valid() {
 				continue
 			}
 			o, err := b.find("list", key)
@@ -172,6 +177,14 @@ func (b *Backend) SetMark(ctx context.Context, installation string) error {
 	return nil
 }
 
+// Check is store.Checker's: memory is always there.
+func (b *Backend) Check(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	return nil
+}
+
 // Close is store.Backend's.
 func (b *Backend) Close() error { return nil }
 
@@ -191,6 +204,14 @@ func (o object) info(key store.Key) store.Info {
 
 func check(ctx context.Context, op string, key store.Key) error {
 	if err := key.Check(); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return checkAny(ctx, op, key)
+}
+
+// checkAny is check, but passes the keys of foreign objects too.
+func checkAny(ctx context.Context, op string, key store.Key) error {
+	if err := key.CheckAny(); err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
 	if err := ctx.Err(); err != nil {

@@ -66,6 +66,9 @@ func Run(t T, open Open) {
 	runAssembler(t, open)
 	runFileOpener(t, open)
 	runDirMaker(t, open)
+	runComposer(t, open)
+	runBrowser(t, open)
+	runChecker(t, open)
 }
 
 // opened opens a backend for one case.
@@ -142,6 +145,17 @@ func wantErr(t T, what string, got, want error) {
 	if !errors.Is(got, want) {
 		t.Errorf("%s: error %v, want one that is %q", what, got, want)
 	}
+}
+
+// wantOneOf is wantErr where more than one answer is right.
+func wantOneOf(t T, what string, got error, want ...error) {
+	t.Helper()
+	for _, w := range want {
+		if errors.Is(got, w) {
+			return
+		}
+	}
+	t.Errorf("%s: error %v, want one that is one of %q", what, got, want)
 }
 
 // wantAbsent checks that nothing is visible under key, in any way.

@@ -19,10 +19,7 @@ import (
 // TestSuiteNotices: for each line of the contract a backend breaks, the case
 // of that line fails.
 func TestSuiteNotices(t *testing.T) {
-	for _, c := range []struct {
-		fails string // a case that must fail; "": none
-		make  func(*mem.Backend) store.Backend
-	}{
+	for _, c := range []broken{
 		{"", func(b *mem.Backend) store.Backend { return b }},
 		{"put of a wrong length", func(b *mem.Backend) store.Backend { return keepsShort{b} }},
 		{"put with a failing reader", func(b *mem.Backend) store.Backend { return keepsShort{b} }},
@@ -37,11 +34,22 @@ func TestSuiteNotices(t *testing.T) {
 		{"ended context", func(b *mem.Backend) store.Backend { return endless{b} }},
 		{"mark", func(b *mem.Backend) store.Backend { return &remarks{Backend: b} }},
 	} {
-		run := &runner{ctx: t.Context(), only: c.fails, failed: map[string]bool{}}
-		storetest.Run(run, func(storetest.T) store.Backend { return c.make(mem.New()) })
-		if len(run.failed) > 0 != (c.fails != "") {
-			t.Errorf("failed were %v, want %q", run.failed, c.fails)
-		}
+		c.check(t)
+	}
+}
+
+// broken makes a backend for which one case must fail; "": none.
+type broken struct {
+	fails string
+	make  func(*mem.Backend) store.Backend
+}
+
+func (b broken) check(t *testing.T) {
+	t.Helper()
+	run := &runner{ctx: t.Context(), only: b.fails, failed: map[string]bool{}}
+	storetest.Run(run, func(storetest.T) store.Backend { return b.make(mem.New()) })
+	if len(run.failed) > 0 != (b.fails != "") {
+		t.Errorf("failed were %v, want %q", run.failed, b.fails)
 	}
 }
 

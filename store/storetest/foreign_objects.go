@@ -1,0 +1,132 @@
+package storetest
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+
+	"github.com/osproxy/osproxy/store"
+)
+
+// oddNames are names that some layer would like to change. They are put behind
+// a prefix, but for those that are odd in front.
+func oddNames(prefix string) []string {
+	names := []string{"/" + prefix, "//" + prefix, " " + prefix, "@" + prefix}
+	for _, n := range []string{
+		"plain.txt", "with space", "two  spaces", "plus+plus", "100%", "%2F", "%20", "a%2fb", "ä/ö/ü", "日本語.txt", "emoji 🗂",
+		"a//b", "a/", "end//", "a/./b", "a/../b", "q?x=1&y=2", "#frag", "semi;colon", "quote\"'`", "back\\slash", "tab\tbed", "new\nline",
+		"<tag>&amp;", "a:b", "e\u0301 \u00e9", ".hidden", "end.", "~", "=", "*", strings.Repeat("long/", 80) + "x",
+	} {
+		names = append(names, prefix+"/"+n)
+	}
+	return names
+}
+
+func foreignNames(t T, b browsing) {
+	for i, name := range oddNames(b.prefix) {
+		data := bytesOf(uint64(200+i), 1000+i)
+		if putForeign(t, b, name, data) {
+			wantForeign(t, b, name, data)
+		}
+	}
+}
+
+// wantForeign checks that a foreign object is found, described, read and
+// deleted by its very name.
+func wantForeign(t T, b browsing, name string, data []byte) {
+	t.Helper()
+	wantFound(t, b, name, int64(len(data)))
+	key := store.ForeignKey(name)
+	wantBytes(t, b, key, data)
+	if got, err := read(t.Context(), b, key, 10, 20); err != nil || !bytes.Equal(got, data[10:30]) {
+		t.Errorf("get 20 bytes of %q from 10: %s, %v", name, difference(got, data[10:30]), err)
+	}
+	_, err := read(t.Context(), b, key, int64(len(data)), 1)
+	wantErr(t, "get beyond a foreign object", err, store.ErrRange)
+	if info, err := b.Stat(t.Context(), key); err != nil || info.Key != key || info.Size != int64(len(data)) {
+		t.Errorf("stat of %q: %+v, %v", name, info, err)
+	}
+	for range 2 {
+		if err := b.Delete(t.Context(), key); err != nil {
+			t.Errorf("delete %q: %v", name, err)
+		}
+	}
+	wantNoForeign(t, b, name)
+}
+
+// wantFound checks that the name is among those found, once.
+func wantFound(t T, b browsing, name string, size int64) {
+	t.Helper()
+	n := 0
+	for f, err := range b.Browse(t.Context(), name, "") {
+		if err != nil {
+			t.Fatalf("browse %q: %v", name, err)
+		}
+		if f.Name == name && f.Size == size {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("browse %q: found %d times", name, n)
+	}
+	if f, err := b.Describe(t.Context(), name); err != nil || f.Name != name || f.Size != size {
+		t.Errorf("describe %q: %+v, %v", name, f, err)
+	}
+}
+
+func wantNoForeign(t T, b browsing, name string) {
+	t.Helper()
+	key := store.ForeignKey(name)
+	_, err := b.Get(t.Context(), key, 0, -1)
+	wantErr(t, "get of an absent foreign object", err, store.ErrNotFound)
+	_, err = b.Stat(t.Context(), key)
+	wantErr(t, "stat of an absent foreign object", err, store.ErrNotFound)
+	_, err = b.Describe(t.Context(), name)
+	wantErr(t, "describe of an absent foreign object", err, store.ErrNotFound)
+	for _, found := range browse(t, b, name, "") {
+		if found == name {
+			t.Errorf("browse finds the absent %q", name)
+		}
+	}
+}
+
+func foreignMissing(t T, b browsing) {
+	names := spreadForeign(t, b, "/here")
+	for _, name := range []string{b.prefix, b.prefix + "/", b.prefix + "/her", b.prefix + "/here2", b.prefix + "/gone"} {
+		wantNoForeign(t, b, name)
+		if err := b.Delete(t.Context(), store.ForeignKey(name)); err != nil {
+			t.Errorf("delete of a foreign object that never was: %v", err)
+		}
+	}
+	wantNames(t, "browse", browse(t, b, b.prefix, ""), names)
+	for _, key := range []store.Key{store.ForeignKey(""), store.ForeignKey("a\x00b"), store.ForeignKey(strings.Repeat("x", 1025))} {
+		_, err := b.Get(t.Context(), key, 0, -1)
+		wantErr(t, "get of a bad foreign key", err, store.ErrKey)
+		_, err = b.Stat(t.Context(), key)
+		wantErr(t, "stat of a bad foreign key", err, store.ErrKey)
+		wantErr(t, "delete of a bad foreign key", b.Delete(t.Context(), key), store.ErrKey)
+	}
+}
+
+// foreignChanges: a tag tells one state of an object from another.
+func foreignChanges(t T, b browsing) {
+	name := spreadForeign(t, b, "/changing")[0]
+	tags := map[string]bool{}
+	for i := range 3 {
+		if err := b.PutForeign(t.Context(), name, "text/x-test", bytesOf(uint64(i), 1000)); err != nil {
+			t.Fatalf("put foreign object again: %v", err)
+		}
+		for range 2 {
+			f, err := b.Describe(t.Context(), name)
+			if err != nil {
+				t.Fatalf("describe: %v", err)
+			}
+			tags[f.Tag] = true
+		}
+	}
+	if len(tags) != 3 {
+		t.Errorf("an object of three states had the tags %v", tags)
+	}
+}
+
+func isUnsupported(err error) bool { return errors.Is(err, store.ErrUnsupported) }
