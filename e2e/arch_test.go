@@ -97,6 +97,8 @@ var rules = []rule{
 	// What is printed and answered, published; tests alone check against it.
 	{"docs/schema", nil, nil},
 	{"docs/schema/schematest", []string{"docs/schema"}, []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
+	// A front is a vendor to the daemon and a client to the S3 server behind it.
+	{"e2e/front/...", []string{"e2e/front"}, []string{"github.com/minio/minio-go/v7/pkg/..."}},
 	{"e2e/...", []string{"protocol", "client/...", "store/...", "daemon/...", "cmd/...", "e2e/...", "docs/schema/..."}, []string{"go.uber.org/goleak", "github.com/rogpeppe/go-internal/...", "github.com/creack/pty"}},
 }
 

@@ -1,0 +1,46 @@
+package front
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"regexp"
+)
+
+var nextMarker = regexp.MustCompile(`(?s)<NextMarker>.*?</NextMarker>|<NextMarker/>`)
+
+// list serves a listing by markers. The vendors say where to go on of every
+// listing that is cut; S3 need not, and MinIO adds words of its own.
+func (f *Front) list(w http.ResponseWriter, c *call) error {
+	body, err := f.document(c.Context(), ask{method: c.Method, query: c.query()})
+	if err != nil {
+		return err
+	}
+	page := struct {
+		IsTruncated bool
+		Contents    []struct{ Key string }
+		Prefixes    []struct{ Prefix string } `xml:"CommonPrefixes"`
+	}{}
+	if err := xml.Unmarshal(body, &page); err != nil {
+		return fmt.Errorf("read the S3 server's listing: %w", err)
+	}
+	body = nextMarker.ReplaceAll(body, nil)
+	if page.IsTruncated {
+		last := ""
+		if n := len(page.Contents); n > 0 {
+			last = page.Contents[n-1].Key
+		}
+		if n := len(page.Prefixes); n > 0 {
+			last = max(last, page.Prefixes[n-1].Prefix)
+		}
+		var next bytes.Buffer
+		next.WriteString("<NextMarker>")
+		if err := xml.EscapeText(&next, []byte(last)); err != nil {
+			return err
+		}
+		next.WriteString("</NextMarker></ListBucketResult>")
+		body = bytes.Replace(body, []byte("</ListBucketResult>"), next.Bytes(), 1)
+	}
+	return write(w, body)
+}
