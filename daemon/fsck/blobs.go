@@ -16,7 +16,7 @@ func (c *checker) blob(ctx context.Context, b meta.BlobRefs) error {
 	used := b.Extents+b.Parts > 0
 	switch b.State {
 	case meta.BlobWriting:
-		if b.OpenUpload == 0 {
+		if b.OpenUpload == 0 && b.Job == 0 {
 			c.pending(b.Store, b.Key, "its writer is gone; the sweep removes it")
 		}
 		if b.Extents > 0 {

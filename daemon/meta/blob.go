@@ -11,6 +11,7 @@ import (
 const (
 	ownerUpload  = "upload"
 	ownerRequest = "request"
+	ownerJob     = "job"
 )
 
 // BlobsIn gives the state of every blob of a store whose key begins with
@@ -66,16 +67,16 @@ func (db *DB) AddBlob(ctx context.Context, b NewBlob, upload protocol.UID) (id B
 				return err
 			}
 		}
-		id, err = t.insertBlob(b, kind, upload)
+		id, err = t.insertBlob(b, kind, int64(upload))
 		return err
 	})
 	return id, err
 }
 
-func (t *tx) insertBlob(b NewBlob, ownerKind string, owner protocol.UID) (id BlobID, err error) {
+func (t *tx) insertBlob(b NewBlob, ownerKind string, owner int64) (id BlobID, err error) {
 	_, err = t.one(`INSERT INTO blobs (store, key, size, node, state, owner_kind, owner_id, created_at)
 		VALUES (?, ?, ?, ?, 'writing', ?, ?, ?) RETURNING id`,
-		[]any{b.Store, b.Key, b.Size, b.Node, ownerKind, int64(owner), t.now}, &id)
+		[]any{b.Store, b.Key, b.Size, b.Node, ownerKind, owner, t.now}, &id)
 	return id, err
 }
 
@@ -126,7 +127,7 @@ func (db *DB) MarkCut(ctx context.Context, id BlobID) error {
 // publish makes a blob live, or says that it cannot be referred to any more.
 // end is how far its bytes are used.
 func (t *tx) publish(id BlobID, end int64) error {
-	n, err := t.exec(`UPDATE blobs SET state = 'live', size = CASE WHEN size < ? THEN ? ELSE size END
+	n, err := t.exec(`UPDATE blobs SET state = 'live', compose_id = NULL, size = CASE WHEN size < ? THEN ? ELSE size END
 		WHERE id = ? AND state IN ('writing', 'live')`, end, end, id)
 	if err == nil && n == 0 {
 		err = &protocol.Error{Kind: protocol.KindStoreUnavailable,

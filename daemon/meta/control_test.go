@@ -32,6 +32,10 @@ func TestModelFindsAMissingCheck(t *testing.T) {
 			never(`SELECT 1 FROM files WHERE uid = blobs.owner_id AND state = 'open'`),
 			never(`SELECT 1 FROM files WHERE uid = ? AND state = 'open'`),
 		},
+		"a job writes the blob": {
+			never(`SELECT 1 FROM jobs WHERE id = blobs.owner_id AND state IN`),
+			never(`SELECT 1 FROM jobs WHERE id = ? AND state IN`),
+		},
 		"a request writes the blob": {
 			{`owner_id = 0 AND created_at <= ?`, `owner_id = 0 AND 0 <= CAST(? AS BIGINT)`},
 			{`SELECT owner_kind, owner_id, created_at FROM`, `SELECT owner_kind, owner_id, 0 FROM`},

@@ -25,7 +25,8 @@ func (db *DB) CheckDatabase(ctx context.Context) error {
 }
 
 // BlobRefs is a blob and what refers to it. While no daemon runs, a writing
-// blob without an OpenUpload was left by a crash: its owner is gone.
+// blob with neither an OpenUpload nor a Job was left by a crash: its owner is
+// gone.
 type BlobRefs struct {
 	Blob
 	// Extents and Parts count the rows that refer to the blob.
@@ -33,6 +34,8 @@ type BlobRefs struct {
 	// OpenUpload is the upload that assembles its parts in the blob, or for
 	// which the blob is being written; 0 without one.
 	OpenUpload protocol.UID
+	// Job is the one that writes the blob and has not ended, 0 without one.
+	Job protocol.JobID
 	// Offered says that the sweep will look at the blob.
 	Offered bool
 	// Overlong says that the object may be longer than Size and will be cut.
@@ -67,12 +70,12 @@ func (db *DB) EachBlob(ctx context.Context, fn func(BlobRefs) error) error {
 }
 
 func (q query) blobPage(after BlobID) (page []BlobRefs, err error) {
-	err = q.each(`SELECT b.id, b.store, b.key, b.size, b.node, b.state, b.doomed_at, b.gone_at, b.overlong
+	err = q.each(`SELECT b.id, b.store, b.key, b.size, b.node, b.state, b.doomed_at, b.gone_at, b.overlong, COALESCE(b.compose_id, '')
 		FROM blobs b WHERE b.id > ? ORDER BY b.id LIMIT ?`,
 		[]any{after, fsckPage}, func(scan scanFunc) error {
 			var b BlobRefs
 			var doomed, gone *int64
-			err := scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.Node, &b.State, &doomed, &gone, &b.Overlong)
+			err := scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.Node, &b.State, &doomed, &gone, &b.Overlong, &b.ComposeID)
 			b.DoomedAt, b.GoneAt = timePtr(doomed), timePtr(gone)
 			page = append(page, b)
 			return err
@@ -107,6 +110,10 @@ func (q query) references(b *BlobRefs) (err error) {
 			}
 			break
 		}
+	}
+	if _, err := q.one(`SELECT j.id FROM blobs b JOIN jobs j ON j.id = b.owner_id
+		WHERE b.id = ? AND b.owner_kind = 'job' AND b.state = 'writing' AND j.state IN ('ready', 'running')`, []any{b.ID}, &b.Job); err != nil {
+		return err
 	}
 	uids, err := ids[protocol.UID](q, `SELECT f.uid FROM extents e JOIN files f ON f.content_id = e.content_id WHERE e.blob_id = ?
 		UNION SELECT uid FROM parts WHERE blob_id = ? ORDER BY 1`, b.ID, b.ID)

@@ -11,11 +11,17 @@ func Fenced(ctx context.Context, l JobLease) context.Context {
 	return context.WithValue(ctx, leaseKey{}, l)
 }
 
+// leaseOf is the lease that ctx carries.
+func leaseOf(ctx context.Context) (l JobLease, ok bool) {
+	l, ok = ctx.Value(leaseKey{}).(JobLease)
+	return l, ok
+}
+
 // fenced is fn, held to the lease of ctx where it has one. The job's row is
 // locked last, as the order of locks has it, and stays so until the commit: who
 // takes the job over comes before or after all of it.
 func fenced(ctx context.Context, fn func(*tx) error) func(*tx) error {
-	l, ok := ctx.Value(leaseKey{}).(JobLease)
+	l, ok := leaseOf(ctx)
 	if !ok {
 		return fn
 	}

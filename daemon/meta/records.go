@@ -40,6 +40,9 @@ type Blob struct {
 	State    BlobState
 	DoomedAt *time.Time
 	GoneAt   *time.Time
+	// ComposeID is what the storage calls the composition that makes it, or was
+	// to make it; "" without one.
+	ComposeID string
 }
 
 // Extent is a piece of a blob; a content is an ordered list of them.

@@ -3,6 +3,7 @@ package meta
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -39,8 +40,8 @@ func (db *DB) DoomOffered(ctx context.Context, limit int) (n int, err error) {
 }
 
 // DoomOrphans dooms up to limit blobs that are still being written although
-// their upload has ended, or their request must have: it began an hour ago.
-// n is how many.
+// their upload or job has ended, or their request must have: it began an hour
+// ago. n is how many.
 func (db *DB) DoomOrphans(ctx context.Context, limit int) (n int, err error) {
 	err = db.update(ctx, full, "doom orphans", func(t *tx) error {
 		orphans, err := ids[BlobID](t.query, `SELECT id FROM blobs WHERE state = 'writing' AND owner_kind = ?
@@ -53,7 +54,13 @@ func (db *DB) DoomOrphans(ctx context.Context, limit int) (n int, err error) {
 		if err != nil {
 			return err
 		}
-		n, err = t.doomIf(append(orphans, requests...), t.writerGone)
+		jobs, err := ids[BlobID](t.query, `SELECT id FROM blobs WHERE state = 'writing' AND owner_kind = ?
+			AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = blobs.owner_id AND state IN ('ready', 'running')) ORDER BY owner_id LIMIT ?`,
+			ownerJob, limit-len(orphans)-len(requests))
+		if err != nil {
+			return err
+		}
+		n, err = t.doomIf(slices.Concat(orphans, requests, jobs), t.writerGone)
 		return err
 	})
 	return n, err
@@ -75,15 +82,18 @@ func (t *tx) writerGone(id BlobID, state BlobState) (bool, error) {
 		return !open, err
 	case ownerRequest:
 		return created <= t.now-requestLife.Milliseconds(), nil
+	case ownerJob:
+		goesOn, err := t.one(`SELECT 1 FROM jobs WHERE id = ? AND state IN ('ready', 'running')`, []any{owner}, new(int))
+		return !goesOn, err
 	}
 	return false, nil
 }
 
-const blobColumns = `SELECT id, store, key, size, node, state, doomed_at, gone_at FROM blobs `
+const blobColumns = `SELECT id, store, key, size, node, state, doomed_at, gone_at, COALESCE(compose_id, '') FROM blobs `
 
 func scanBlob(scan scanFunc) (b Blob, err error) {
 	var doomed, gone *int64
-	err = scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.Node, &b.State, &doomed, &gone)
+	err = scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.Node, &b.State, &doomed, &gone, &b.ComposeID)
 	b.DoomedAt, b.GoneAt = timePtr(doomed), timePtr(gone)
 	return b, err
 }

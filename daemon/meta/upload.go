@@ -80,7 +80,7 @@ func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (
 		}
 		var blob *BlobID
 		if n.InPlace != nil {
-			id, err := t.insertBlob(*n.InPlace, ownerUpload, n.UID)
+			id, err := t.insertBlob(*n.InPlace, ownerUpload, int64(n.UID))
 			if err != nil {
 				return err
 			}

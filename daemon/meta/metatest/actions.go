@@ -48,6 +48,13 @@ var (
 	finds = action{"find", func(ctx context.Context, s *stage) (string, error) {
 		return "", s.db.RecordFindings(ctx, []meta.FoundOut{{Content: s.looked.Content, Findings: findings(1)}}, s.as([]meta.DigestDue{s.looked}, "image/png"))
 	}}
+	moves = action{"move", func(ctx context.Context, s *stage) (string, error) {
+		return "", s.db.MoveExtents(meta.Fenced(ctx, s.mover.Lease), meta.Move{Content: s.content.ID, Gen: s.content.Gen,
+			Extents: []meta.Extent{{Blob: s.target, Length: claimSize}}, Verified: true})
+	}}
+	dropsTarget = action{"give the target up", func(ctx context.Context, s *stage) (string, error) {
+		return "", s.db.DropBlob(ctx, s.target)
+	}}
 	deletesUnknown = action{"delete the unknown", func(ctx context.Context, s *stage) (string, error) {
 		return "", s.db.DeleteFile(ctx, alice, s.unknown.UID)
 	}}

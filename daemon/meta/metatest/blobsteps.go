@@ -178,3 +178,42 @@ func (m *model) giveUp(r *rapid.T) {
 	}
 	m.blobState(b.ID, b.State)
 }
+
+// move has a job write a content's bytes elsewhere, while sweeps may run, and has
+// the content lie there.
+func (m *model) move(r *rapid.T) {
+	uid := m.anyFile(r)
+	f := m.files[uid]
+	_, c, err := m.db.Content(m.ctx, f.owner, uid)
+	m.ok(err)
+	job, j := m.mover()
+	to := m.target(job, f.key.size)
+	if rapid.Bool().Draw(r, "a sweep comes between") {
+		m.sweepAll()
+	}
+	n := meta.Move{Content: c.ID, Gen: c.Gen, Extents: m.recut(c, to)}
+	err = m.db.MoveExtents(job, n)
+	switch mc := m.contents[f.key]; {
+	case mc.damaged:
+		m.kind(err, protocol.KindContentCorrupt)
+		m.ok(m.db.DropBlob(job, to))
+	default:
+		m.ok(err)
+		if m.ok(m.db.DropBlob(job, to)); f.key.size > 0 { // which is used now
+			m.blobState(to, meta.BlobLive)
+		}
+		mc.epoch++
+		m.contents[f.key] = mc
+	}
+	m.ok(m.db.EndJob(m.ctx, j.Lease, meta.JobOutcome{}))
+}
+
+// recut are the extents of a content as they are cut, all in one blob.
+func (m *model) recut(c meta.Content, to meta.BlobID) (extents []meta.Extent) {
+	var end int64
+	for _, e := range c.Extents {
+		extents = append(extents, meta.Extent{Blob: to, Offset: end, Length: e.Length, XXH3: e.XXH3})
+		end += e.Length
+	}
+	return extents
+}

@@ -72,10 +72,10 @@ var fsckTests = map[string]func(*env){
 }
 
 // soundBlob holds promise 4: a live blob is referred to, or the sweep knows it;
-// a writing one has an upload or a request that writes it, or the sweep knows
-// it; to a doomed one nothing refers.
+// a writing one has an upload, a job or a request that writes it, or the sweep
+// knows it; to a doomed one nothing refers.
 func (e *env) soundBlob(b meta.BlobRefs, requested bool) {
-	referred := b.Extents > 0 || b.Parts > 0 || b.OpenUpload != 0
+	referred := b.Extents > 0 || b.Parts > 0 || b.OpenUpload != 0 || b.Job != 0
 	switch b.State {
 	case meta.BlobLive, meta.BlobWriting:
 		if !referred && !b.Offered && !requested {

@@ -140,6 +140,8 @@ func (e *env) furnishJobs() {
 	e.enqueue(meta.NewJob{Subject: "runs", MaxAttempts: 3})
 	running := e.leaseOne(one)
 	total := int64(10)
+	ours := meta.Fenced(e.ctx, running.Lease)
+	e.ok(e.db.KeepComposition(ours, e.target(ours, 5), "a composition"))
 	_, err := e.db.BeatJob(e.ctx, running.Lease, lease, &protocol.JobProgress{Done: 1, Total: &total}, nil)
 	e.ok(err)
 	_, err = e.db.CancelJob(e.ctx, meta.AnyOwner, running.ID)

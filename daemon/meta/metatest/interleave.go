@@ -40,6 +40,7 @@ func Interleave(t *testing.T, open OpenWatched) {
 		{records, abandons}, {records, expires},
 		{commits, puts}, {deletes, puts}, {records, commits}, {records, givesUp}, {claims, expires},
 		// Beyond its locks a fill is what a commit is; that has its pairs above.
+		{moves, deletes}, {moves, sweeps}, {moves, puts}, {moves, claims}, {moves, fills}, {moves, moves}, {moves, dropsTarget},
 		{fills, deletes}, {fills, deletesUnknown}, {fills, commits}, {finds, deletes}, {finds, fills},
 	}) {
 		t.Run(p.first.name+" and "+p.second.name, func(t *testing.T) {
@@ -53,9 +54,9 @@ func Interleave(t *testing.T, open OpenWatched) {
 	for _, l := range []look{
 		{seesUpload, []action{commits, claims, abandons}},
 		{seesParts, []action{commits, records, abandons}},
-		{seesContent, []action{commits, deletes, finds, fills}},
+		{seesContent, []action{commits, deletes, finds, fills, moves}},
 		{seesContentAgain, []action{commits, deletes}},
-		{seesExtents, []action{commits, deletes}},
+		{seesExtents, []action{commits, deletes, moves}},
 		{seesBlocks, []action{deletes}},
 		{seesClaim, []action{claims}},
 		{seesBlobs, []action{commits, deletes}},

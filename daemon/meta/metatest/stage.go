@@ -36,8 +36,11 @@ type stage struct {
 	// looked is what a digest job was told of the file, unknown of one of the
 	// same bytes whose digest is not known.
 	looked, unknown meta.DigestDue
-	jobs            stagedJobs
-	kept            *kept
+	// mover is a job that has the file's content be in target, which it writes.
+	mover  meta.LeasedJob
+	target meta.BlobID
+	jobs   stagedJobs
+	kept   *kept
 }
 
 // kept is how a stage was when it had been set, where the database can be
@@ -81,11 +84,11 @@ func (s *stage) clear() {
 			s.ok(s.db.DeleteFile(s.ctx, owner, f.UID))
 		}
 	}
+	s.clearJobs()
 	s.sweepBy(100)
 	list, err := s.db.Tombstones(s.ctx, s.clock.Now(), nil, 100)
 	s.ok(err)
 	s.ok(s.db.RemoveTombstones(s.ctx, idsOf(list)))
-	s.clearJobs()
 	_, err = s.db.Prune(s.ctx, s.clock.Now(), 100)
 	s.ok(err)
 	s.same("blobs that are left", s.blobCount(), 0)
@@ -149,6 +152,9 @@ func (s *stage) set() {
 	s.gen = s.record(s.upload.UID, part(1, s.own, 0, claimSize))
 	s.shot = s.oneShot("shot", 1, claimSize)
 	s.looked, s.unknown = s.dueOf(s.file.UID), s.dueOf(s.commitUnknown("unknown", claimSize).UID)
+	var job context.Context
+	job, s.mover = s.env.mover()
+	s.target = s.env.target(job, claimSize)
 	s.setJobs()
 	s.since = s.lastEvent()
 	s.clock.Add(time.Second)
