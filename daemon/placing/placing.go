@@ -5,6 +5,7 @@ package placing
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
@@ -14,6 +15,20 @@ import (
 // blobsPerDir is how many blobs a directory gets before the next is begun: few
 // enough to list, enough that a group of small files syncs one directory.
 const blobsPerDir = 4096
+
+// spreadShift leaves the first three digits of a directory to chance where
+// keys are spread: storages that throttle by the beginnings of keys see 4,096 of
+// them, and fsck asks for the rows of as many directories.
+const spreadShift = 20
+
+// Spread reports whether the keys of a store are spread, as those of object
+// stores are, and not in directories that are filled in turn. No directory is
+// reserved there that could stand for a row: each object has its row first.
+func Spread(st *store.Store) bool {
+	_, dirs := st.DirMaker()
+	_, assembles := st.Assembler()
+	return !dirs && !assembles
+}
 
 // Records is what a Placer needs of the metadata; meta.DB is the one.
 type Records interface {
@@ -77,9 +92,12 @@ func (p *Placer) Close(closed map[string]string) {
 	p.closed = closed
 }
 
-// Key makes a key in the directory of the store that is being filled. Errors
-// are those of the metadata and of the store, as they are.
+// Key makes a key, in the directory of the store that is being filled where it
+// has such. Errors are those of the metadata and of the store, as they are.
 func (p *Placer) Key(ctx context.Context, st *store.Store) (store.Key, error) {
+	if Spread(st) {
+		return store.NewKey(store.DirOf(rand.Uint32() << spreadShift)), nil
+	}
 	p.mu.Lock()
 	f := p.dirs[st.Name()]
 	if f == nil {

@@ -3,6 +3,7 @@ package placing_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon/placing"
@@ -90,6 +91,28 @@ func TestDirectoriesAreFilledInTurn(t *testing.T) {
 	}
 	if k := key("a"); k.Dir() != store.DirOf(2) || len(b.made) != 2 {
 		t.Errorf("the next directory is %s, made were %v", k.Dir(), b.made)
+	}
+}
+
+// No two objects put in a row lie side by side in an object store, and nothing
+// is reserved for them.
+func TestKeysOfAnObjectStoreAreSpread(t *testing.T) {
+	all := stores("a")
+	n := &numbers{fail: errors.New("nothing is to be reserved")}
+	p := placing.New(n, all, "a")
+	dirs := map[store.Dir]bool{}
+	for range 64 {
+		k, err := p.Key(t.Context(), all["a"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(string(k.Dir()), "00000") {
+			t.Errorf("directory %s is none of 4,096", k.Dir())
+		}
+		dirs[k.Dir()] = true
+	}
+	if len(dirs) < 50 {
+		t.Errorf("64 keys have %d directories", len(dirs))
 	}
 }
 

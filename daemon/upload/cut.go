@@ -56,7 +56,7 @@ func (s *Service) cut(ctx context.Context, b meta.Blob) error {
 	if a, ok := st.Assembler(); ok {
 		err := a.Cut(ctx, store.Key(b.Key), b.Size)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return storeError("cut a blob", err)
+			return storeError(ctx, "cut a blob", err)
 		}
 	}
 	crashpoint.Hit(crashpoint.CutDone)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
@@ -20,22 +21,30 @@ func (s *Service) storeNamed(name string) (*store.Store, error) {
 		Err:     fmt.Errorf("store %q is not configured", name)}
 }
 
+// maxPatience bounds how long a caller is told to wait for a store.
+const maxPatience = time.Minute
+
 // storeError says what a failure of the store means for the caller. The cause
 // stays inside for the log; a key or a path never reaches the wire.
-func storeError(op string, err error) error {
+func storeError(ctx context.Context, op string, err error) error {
 	if _, ok := errors.AsType[*protocol.Error](err); ok {
 		return err
+	}
+	// A deadline of the store's own is a failure of the store like any other.
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", op, err)
 	}
 	e := &protocol.Error{Kind: protocol.KindStoreUnavailable, Op: op, Err: err,
 		Message: "the store failed; what this request sent was not recorded, what was acknowledged before is safe",
 		Hint:    "Send it again."}
+	if busy, ok := errors.AsType[*store.BusyError](err); ok {
+		e.RetryAfter = min(busy.After, maxPatience)
+	}
 	full := errors.Is(err, store.ErrFull)
 	switch {
 	case errors.Is(err, store.ErrLost):
 		e.Message = "the disk failed to sync; parts of this upload may be lost and are no longer listed"
 		e.Hint = "Resume the upload: what is missing is sent again."
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: %w", op, err)
 	case full:
 		e.Message = "the store is full; what this request sent was not recorded, what was acknowledged before is safe"
 	}

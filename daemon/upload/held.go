@@ -173,7 +173,7 @@ func (s *Service) readsBack(ctx context.Context, p meta.Part) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, storeError("read a part back", err)
+		return false, storeError(ctx, "read a part back", err)
 	}
 	defer r.Close()
 	sc := s.scratches.Get().(*scratch)
@@ -181,7 +181,7 @@ func (s *Service) readsBack(ctx context.Context, p meta.Part) (bool, error) {
 	var h protocol.XXH3Hasher
 	if _, err := io.CopyBuffer(&h, struct{ io.Reader }{r}, sc.buf); err != nil {
 		if ctx.Err() != nil {
-			return false, storeError("read a part back", err)
+			return false, storeError(ctx, "read a part back", err)
 		}
 		// A part that cannot be read cannot become a file; sent again, it can.
 		s.log.Warn("read a part back", "part", p.Number, "err", err)

@@ -6,10 +6,12 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/once"
+	"github.com/osproxy/osproxy/daemon/placing"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
@@ -27,9 +29,9 @@ type NewFile struct {
 	SHA256 *[32]byte
 }
 
-// PutFile stores a small file: one object, durable, then one transaction. No
-// row names the object before it exists; the reservation of its directory
-// stands for it (place.go).
+// PutFile stores a small file: one object, durable, then one transaction. On a
+// store of files no row names the object before it exists; the reservation of its
+// directory stands for it (package placing). On an object store the row comes first.
 func (s *Service) PutFile(ctx context.Context, owner protocol.Owner, f NewFile, req *once.Request) (once.Reply, error) {
 	return s.once.Do(ctx, owner, req, func() (once.Reply, error) {
 		if err := checkFields(f.Name, f.MediaType, f.Meta, f.ExpiresAt, s.now()); err != nil {
@@ -77,10 +79,12 @@ func (s *Service) putFile(ctx context.Context, owner protocol.Owner, f NewFile, 
 		return once.Reply{}, err
 	}
 	defer s.unnamed.end()
+	var small smallBlob
 	if size > 0 {
-		if rec.Blob, err = s.storeSmall(ctx, f.Body); err != nil {
+		if small, err = s.storeSmall(ctx, f.Body); err != nil {
 			return once.Reply{}, err
 		}
+		rec.Blob = &small.blob
 	}
 	rec.CommittedAt = s.now()
 	r, err := once.ReplyOf(true, uid, fileOf(rec))
@@ -90,7 +94,7 @@ func (s *Service) putFile(ctx context.Context, owner protocol.Owner, f NewFile, 
 	ctx, cancel := finishing(ctx)
 	defer cancel()
 	if _, err := s.db.PutFile(ctx, rec, req.Record(r)); err != nil {
-		s.unstore(ctx, rec.Blob, err)
+		s.unstore(ctx, small, err)
 		return once.Reply{}, err
 	}
 	crashpoint.Hit(crashpoint.PutRecorded)
@@ -99,36 +103,53 @@ func (s *Service) putFile(ctx context.Context, owner protocol.Owner, f NewFile, 
 	return r, nil
 }
 
+// smallBlob is where a small file was stored.
+type smallBlob struct {
+	blob meta.NewBlob
+	// row is that of the blob, 0 where a directory's reservation stands for it.
+	row meta.BlobID
+}
+
 // storeSmall writes the bytes of a small file durably under a new key.
-func (s *Service) storeSmall(ctx context.Context, b []byte) (*meta.NewBlob, error) {
+func (s *Service) storeSmall(ctx context.Context, b []byte) (small smallBlob, err error) {
 	st := s.place.Store()
 	key, err := s.key(ctx, st)
 	if err != nil {
-		return nil, err
+		return small, err
+	}
+	small.blob = meta.NewBlob{Store: st.Name(), Key: string(key), Size: int64(len(b)), Node: s.cfg.Node}
+	if placing.Spread(st) {
+		if small.row, err = s.db.AddBlob(ctx, small.blob, 0); err != nil {
+			return small, fmt.Errorf("name a blob: %w", err)
+		}
 	}
 	crashpoint.Hit(crashpoint.PutNamed)
 	if err := st.Put(ctx, key, bytes.NewReader(b), int64(len(b))); err != nil {
-		return nil, storeError("store a file", err)
+		if small.row != 0 {
+			s.dropBlob(ctx, small.row)
+		}
+		return small, storeError(ctx, "store a file", err)
 	}
 	crashpoint.Hit(crashpoint.PutStored)
-	return &meta.NewBlob{Store: st.Name(), Key: string(key), Size: int64(len(b)), Node: s.cfg.Node}, nil
+	return small, nil
 }
 
-// unstore removes the object of a file that was not recorded. Where the
-// database itself failed it may turn out to be recorded after a restart: then
-// the object stays, for Settle to decide.
-func (s *Service) unstore(ctx context.Context, b *meta.NewBlob, cause error) {
-	if protocol.KindOf(cause) == protocol.KindInternal {
-		s.doubted.Store(true)
-		return
-	}
-	if b == nil {
-		return
-	}
+// unstore gives up the object of a file that was not recorded. One with a row
+// is left to the sweep, which dooms nothing that turns out to be recorded. One
+// without is removed; where the database itself failed it may turn out to be
+// recorded after a restart: then the object stays, for Settle to decide.
+func (s *Service) unstore(ctx context.Context, small smallBlob, cause error) {
 	ctx, cancel := finishing(ctx) // the caller's may have run out over the database
 	defer cancel()
-	if err := s.cfg.Stores[b.Store].Delete(ctx, store.Key(b.Key)); err != nil {
-		s.log.Warn("remove an unrecorded object; the next start does", "err", err)
+	switch {
+	case small.row != 0:
+		s.dropBlob(ctx, small.row)
+	case protocol.KindOf(cause) == protocol.KindInternal:
+		s.doubted.Store(true)
+	case small.blob.Key != "":
+		if err := s.cfg.Stores[small.blob.Store].Delete(ctx, store.Key(small.blob.Key)); err != nil {
+			s.log.Warn("remove an unrecorded object; the next start does", "err", err)
+		}
 	}
 }
 

@@ -6,11 +6,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
@@ -79,22 +83,32 @@ func TestPutFileRefuses(t *testing.T) {
 	})
 }
 
+// smallFaults are ways in which storing a small file fails, and whether its
+// object may be there all the same.
+var smallFaults = map[string]struct {
+	fault storetest.Fault
+	want  protocol.Kind
+	left  int
+}{
+	"the store is full":       {storetest.Fault{Before: store.ErrFull}, protocol.KindStoreFull, 0},
+	"the store fails":         {storetest.Fault{Before: io.ErrClosedPipe}, protocol.KindStoreUnavailable, 0},
+	"it gives up":             {storetest.Fault{Before: context.DeadlineExceeded}, protocol.KindStoreUnavailable, 0},
+	"its answer is lost":      {storetest.Fault{After: io.ErrClosedPipe}, protocol.KindStoreUnavailable, 1},
+	"its answer is a timeout": {storetest.Fault{After: io.ErrUnexpectedEOF}, protocol.KindStoreUnavailable, 1},
+}
+
+// files makes an object store one of files: its keys have directories.
+type files struct{ *storetest.Faulty }
+
+func (files) MakeDir(context.Context, store.Dir) error { return nil }
+
 // TestPutFileLeavesNothing: whatever fails, no object is left, or the next
 // start removes it.
 func TestPutFileLeavesNothing(t *testing.T) {
-	for name, c := range map[string]struct {
-		fault storetest.Fault
-		want  protocol.Kind
-		left  int
-	}{
-		"the store is full":       {storetest.Fault{Before: store.ErrFull}, protocol.KindStoreFull, 0},
-		"the store fails":         {storetest.Fault{Before: io.ErrClosedPipe}, protocol.KindStoreUnavailable, 0},
-		"its answer is lost":      {storetest.Fault{After: io.ErrClosedPipe}, protocol.KindStoreUnavailable, 1},
-		"its answer is a timeout": {storetest.Fault{After: io.ErrUnexpectedEOF}, protocol.KindStoreUnavailable, 1},
-	} {
+	for name, c := range smallFaults {
 		t.Run(name, func(t *testing.T) {
 			faulty := storetest.NewFaulty(mem.New())
-			b := newEnded(t, setup{backend: faulty})
+			b := newEnded(t, setup{backend: files{faulty}})
 			faulty.Queue(storetest.OpPut, c.fault)
 			put := func() error {
 				_, err := b.PutFile(t.Context(), owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
@@ -111,6 +125,96 @@ func TestPutFileLeavesNothing(t *testing.T) {
 				t.Errorf("settle removed %d and left %v", removed, left)
 			}
 		})
+	}
+}
+
+// states are how many blobs are in each state; every object has one.
+func (b *bench) states() map[meta.BlobState]int {
+	b.t.Helper()
+	rows, err := b.db.BlobsIn(b.t.Context(), b.store.Name(), "")
+	must(b.t, err)
+	for _, key := range b.objects() {
+		if rows[string(key)] == "" {
+			b.t.Errorf("object %s has no row", key)
+		}
+	}
+	n := map[meta.BlobState]int{}
+	for _, state := range rows {
+		n[state]++
+	}
+	return n
+}
+
+// TestPutFileNamesItsObject: on an object store the row is there before the
+// object is, which is doomed where the put fails; no directory is reserved, and
+// neither the end nor the next start lists the storage.
+func TestPutFileNamesItsObject(t *testing.T) {
+	for name, c := range smallFaults {
+		t.Run(name, func(t *testing.T) {
+			named := &rowFirst{Backend: mem.New()}
+			faulty := storetest.NewFaulty(named)
+			b := newEnded(t, setup{backend: faulty})
+			named.bench = b
+			faulty.Queue(storetest.OpPut, c.fault)
+			put := func() error {
+				_, err := b.PutFile(t.Context(), owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
+				return err
+			}
+			wants(t, put(), c.want)
+			if got, left := b.states(), b.objects(); len(left) != c.left || !maps.Equal(got, map[meta.BlobState]int{meta.BlobDoomed: 1}) {
+				t.Errorf("the failed put left blobs %v and objects %v", got, left)
+			}
+			must(t, put())
+			if got := b.states(); !maps.Equal(got, map[meta.BlobState]int{meta.BlobDoomed: 1, meta.BlobLive: 1}) {
+				t.Errorf("blobs %v", got)
+			}
+			if named.puts != c.left+1 {
+				t.Errorf("%d puts were looked at", named.puts)
+			}
+			if dirs, err := b.db.OpenDirs(t.Context(), b.store.Name()); err != nil || len(dirs) != 0 {
+				t.Errorf("reserved are %v (%v)", dirs, err)
+			}
+			lists := faulty.Calls(storetest.OpList)
+			b.restart("boot 1")
+			if removed, err := b.Settle(t.Context()); removed != 0 || err != nil || faulty.Calls(storetest.OpList) != lists {
+				t.Errorf("settle removed %d, listed %d times, %v", removed, faulty.Calls(storetest.OpList)-lists, err)
+			}
+			b.mustBeSound()
+		})
+	}
+}
+
+// rowFirst is an object store that wants each object to have a row, and its
+// bytes from a reader that can be asked again.
+type rowFirst struct {
+	store.Backend
+	bench *bench
+	puts  int
+}
+
+func (r *rowFirst) Put(ctx context.Context, key store.Key, body io.Reader, size int64) error {
+	r.puts++
+	rows, err := r.bench.db.BlobsIn(ctx, r.bench.store.Name(), string(key))
+	if err != nil || rows[string(key)] != meta.BlobWriting {
+		r.bench.t.Errorf("%s is put and its blob is %q (%v)", key, rows[string(key)], err)
+	}
+	if _, ok := body.(io.Seeker); !ok {
+		r.bench.t.Error("the body cannot be read again")
+	}
+	return r.Backend.Put(ctx, key, body, size)
+}
+
+// TestBusyStoreSaysHowLong: what a store asks for is passed on, within reason.
+func TestBusyStoreSaysHowLong(t *testing.T) {
+	for asked, want := range map[time.Duration]time.Duration{0: 0, 7 * time.Second: 7 * time.Second, time.Hour: time.Minute} {
+		faulty := storetest.NewFaulty(mem.New())
+		b := newEnded(t, setup{backend: faulty})
+		faulty.Queue(storetest.OpPut, slices.Repeat([]storetest.Fault{{Before: &store.BusyError{After: asked, Err: io.ErrNoProgress}}}, 100)...)
+		_, err := b.PutFile(t.Context(), owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
+		e, ok := errors.AsType[*protocol.Error](err)
+		if !ok || e.Kind != protocol.KindStoreUnavailable || e.RetryAfter != want {
+			t.Errorf("asked for %v: %v", asked, err)
+		}
 	}
 }
 
@@ -136,13 +240,31 @@ func TestDoubtfulRecordKeepsItsObject(t *testing.T) {
 	}
 }
 
+// TestDoubtfulRecordOnAnObjectStore: there the row knows, so nothing waits for
+// a restart.
+func TestDoubtfulRecordOnAnObjectStore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "meta.db")
+	b := newEnded(t, setup{db: path, backend: mem.New()})
+	allow := metatest.Refuse(t, path, "INSERT", "files")
+	_, err := b.PutFile(t.Context(), owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
+	wants(t, err, protocol.KindInternal)
+	allow()
+	if got := b.states(); !maps.Equal(got, map[meta.BlobState]int{meta.BlobDoomed: 1}) {
+		t.Errorf("blobs %v", got)
+	}
+	b.mustBeSound()
+}
+
 // TestPutFileUnrecorded: a file that the database refuses leaves no object.
 func TestPutFileUnrecorded(t *testing.T) {
 	b := newBench(t, setup{})
 	st := localOn(t, nil)
 	closing := &hooked{Backend: st, put: func() { must(t, b.db.Close()) }}
 	must(t, b.Service.Close())
-	b.store = store.New("disk", closing, store.Options{})
+	b.store = store.New("disk", struct {
+		store.Backend
+		store.DirMaker
+	}{closing, st}, store.Options{})
 	b.Service = b.service(nil)
 	_, err := b.PutFile(t.Context(), owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
 	wants(t, err, protocol.KindUnavailable)

@@ -105,7 +105,7 @@ func (se *session) putWhole(ctx context.Context, up meta.Upload, st *store.Store
 		if in.err != nil {
 			return in.err
 		}
-		return storeError("store a part", err)
+		return storeError(ctx, "store a part", err)
 	}
 	r := in.h.sum()
 	if err := body.check(r); err != nil {

@@ -88,13 +88,13 @@ func (s *Service) settleDir(ctx context.Context, st *store.Store, dir store.Dir)
 	}
 	for info, err := range st.List(ctx, prefix, "") {
 		if err != nil {
-			return removed, storeError("list a reserved directory", err)
+			return removed, storeError(ctx, "list a reserved directory", err)
 		}
 		if _, known := rows[string(info.Key)]; known {
 			continue
 		}
 		if err := st.Delete(ctx, info.Key); err != nil {
-			return removed, storeError("remove an unrecorded object", err)
+			return removed, storeError(ctx, "remove an unrecorded object", err)
 		}
 		removed++
 	}

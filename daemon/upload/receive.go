@@ -137,7 +137,7 @@ func (t *target) write(ctx context.Context, p []byte, off int64) error {
 	if errors.Is(err, store.ErrLost) {
 		t.se.lose(ctx, t.blob)
 	}
-	return storeError("write a part", err)
+	return storeError(ctx, "write a part", err)
 }
 
 // bodyError says what an early end of the body means.

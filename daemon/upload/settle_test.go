@@ -15,52 +15,51 @@ import (
 // TestSettle: objects without a row go from reserved directories and from
 // nowhere else; every other object stays.
 func TestSettle(t *testing.T) {
-	eachStore(t, func(t *testing.T, b *bench) {
-		ctx := t.Context()
-		r, err := b.PutFile(ctx, owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
-		must(t, err)
-		deleted, err := b.PutFile(ctx, owner, upload.NewFile{Name: "a", Body: []byte("def")}, nil)
-		must(t, err)
-		must(t, b.db.DeleteFile(ctx, owner, deleted.UID))
-		open := b.begin(protocol.BeginUpload{Size: ptr(int64(3))})
-		b.put(open, 1, []byte("ghi"))
-		b.put(open, 1, []byte("ghi"))
-		rows := b.objects()
-		dir := rows[0].Dir()
-		reserved, err := b.db.ReserveDir(ctx, b.store.Name()) // and the crash came before it was made
-		must(t, err)
-		put := func(d store.Dir) store.Key {
-			key := store.NewKey(d)
-			must(t, b.store.Put(ctx, key, bytes.NewReader([]byte("left")), 4))
-			return key
-		}
-		put(dir)
-		put(dir)
-		foreign := put(store.DirOf(reserved + 1))
-		removed, err := b.Settle(ctx)
-		must(t, err)
-		want := append(rows, foreign)
-		slices.Sort(want)
-		if got := b.objects(); removed != 2 || !slices.Equal(got, want) {
-			t.Errorf("removed %d and left %v, want %v", removed, got, want)
-		}
-		if dirs, err := b.db.OpenDirs(ctx, b.store.Name()); err != nil || len(dirs) != 0 {
-			t.Errorf("directories %v are still reserved (%v)", dirs, err)
-		}
-		b.holds(r.UID, []byte("abc"))
-		b.commit(open, protocol.CommitUpload{})
-		b.holds(open, []byte("ghi"))
-		if removed, err := b.Settle(ctx); removed != 0 || err != nil {
-			t.Errorf("settling again removed %d, %v", removed, err)
-		}
-	})
+	b := newEnded(t, setup{})
+	ctx := t.Context()
+	r, err := b.PutFile(ctx, owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
+	must(t, err)
+	deleted, err := b.PutFile(ctx, owner, upload.NewFile{Name: "a", Body: []byte("def")}, nil)
+	must(t, err)
+	must(t, b.db.DeleteFile(ctx, owner, deleted.UID))
+	open := b.begin(protocol.BeginUpload{Size: ptr(int64(3))})
+	b.put(open, 1, []byte("ghi"))
+	b.put(open, 1, []byte("ghi"))
+	rows := b.objects()
+	dir := rows[0].Dir()
+	reserved, err := b.db.ReserveDir(ctx, b.store.Name()) // and the crash came before it was made
+	must(t, err)
+	put := func(d store.Dir) store.Key {
+		key := store.NewKey(d)
+		must(t, b.store.Put(ctx, key, bytes.NewReader([]byte("left")), 4))
+		return key
+	}
+	put(dir)
+	put(dir)
+	foreign := put(store.DirOf(reserved + 1))
+	removed, err := b.Settle(ctx)
+	must(t, err)
+	want := append(rows, foreign)
+	slices.Sort(want)
+	if got := b.objects(); removed != 2 || !slices.Equal(got, want) {
+		t.Errorf("removed %d and left %v, want %v", removed, got, want)
+	}
+	if dirs, err := b.db.OpenDirs(ctx, b.store.Name()); err != nil || len(dirs) != 0 {
+		t.Errorf("directories %v are still reserved (%v)", dirs, err)
+	}
+	b.holds(r.UID, []byte("abc"))
+	b.commit(open, protocol.CommitUpload{})
+	b.holds(open, []byte("ghi"))
+	if removed, err := b.Settle(ctx); removed != 0 || err != nil {
+		t.Errorf("settling again removed %d, %v", removed, err)
+	}
 }
 
 // TestSettleFails: what could not be listed stays reserved, for the next start.
 func TestSettleFails(t *testing.T) {
 	g := newGate(t)
 	faulty := storetest.NewFaulty(g)
-	b := newEnded(t, setup{backend: faulty})
+	b := newEnded(t, setup{backend: files{faulty}})
 	_, err := b.PutFile(t.Context(), owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
 	must(t, err)
 	key := store.NewKey(b.objects()[0].Dir())
@@ -79,20 +78,19 @@ func TestSettleFails(t *testing.T) {
 // TestCleanEnd: a service that was closed while nothing was under way leaves no
 // reservation, so that fsck takes an object without a row for what it is.
 func TestCleanEnd(t *testing.T) {
-	eachStore(t, func(t *testing.T, b *bench) {
-		r, err := b.PutFile(t.Context(), owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
-		must(t, err)
-		before := b.objects()
-		must(t, b.store.Put(t.Context(), store.NewKey(before[0].Dir()), bytes.NewReader(nil), 0))
-		b.restart("boot 1")
-		if dirs, err := b.db.OpenDirs(t.Context(), b.store.Name()); err != nil || len(dirs) != 0 {
-			t.Errorf("directories %v are still reserved (%v)", dirs, err)
-		}
-		if got := b.objects(); !slices.Equal(got, before) {
-			t.Errorf("objects %v, want %v", got, before)
-		}
-		b.holds(r.UID, []byte("abc"))
-	})
+	b := newEnded(t, setup{})
+	r, err := b.PutFile(t.Context(), owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
+	must(t, err)
+	before := b.objects()
+	must(t, b.store.Put(t.Context(), store.NewKey(before[0].Dir()), bytes.NewReader(nil), 0))
+	b.restart("boot 1")
+	if dirs, err := b.db.OpenDirs(t.Context(), b.store.Name()); err != nil || len(dirs) != 0 {
+		t.Errorf("directories %v are still reserved (%v)", dirs, err)
+	}
+	if got := b.objects(); !slices.Equal(got, before) {
+		t.Errorf("objects %v, want %v", got, before)
+	}
+	b.holds(r.UID, []byte("abc"))
 }
 
 // TestNothingBeginsAfterClose: an object made then would lie in a directory

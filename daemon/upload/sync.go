@@ -159,7 +159,7 @@ func (se *session) syncBlob(ctx context.Context, b *openBlob) error {
 		if errors.Is(err, store.ErrLost) || ctx.Err() == nil {
 			se.lose(ctx, b)
 		}
-		return storeError("sync a blob", err)
+		return storeError(ctx, "sync a blob", err)
 	}
 	crashpoint.Hit(crashpoint.SyncDone)
 	se.mu.Lock()

@@ -85,7 +85,7 @@ func (se *session) claimOwn(ctx context.Context, up meta.Upload, st *store.Store
 func (s *Service) key(ctx context.Context, st *store.Store) (store.Key, error) {
 	key, err := s.place.Key(ctx, st)
 	if err != nil {
-		return "", storeError("choose a key", err)
+		return "", storeError(ctx, "choose a key", err)
 	}
 	return key, nil
 }
@@ -136,7 +136,7 @@ func (se *session) load(ctx context.Context, owner protocol.Owner) error {
 // written what the failed one dropped. The caller holds mu.
 func (se *session) openLocked(ctx context.Context, id meta.BlobID, name string, key store.Key, keep bool) (*openBlob, error) {
 	if se.lost[id] {
-		return nil, storeError("open a blob", store.ErrLost)
+		return nil, storeError(ctx, "open a blob", store.ErrLost)
 	}
 	if b := se.blobs[id]; b != nil {
 		return b, nil
@@ -151,7 +151,7 @@ func (se *session) openLocked(ctx context.Context, id meta.BlobID, name string, 
 	}
 	asm, err := a.Assemble(ctx, key)
 	if err != nil {
-		return nil, storeError("open a blob", err)
+		return nil, storeError(ctx, "open a blob", err)
 	}
 	crashpoint.Hit(crashpoint.PartOpened)
 	b := &openBlob{id: id, asm: asm, keep: keep}
