@@ -1,0 +1,108 @@
+package object
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTransportHasLimits(t *testing.T) {
+	tr := NewTransport()
+	if !tr.DisableCompression || tr.TLSClientConfig.MinVersion != tls.VersionTLS12 || tr.TLSHandshakeTimeout == 0 ||
+		tr.ResponseHeaderTimeout == 0 || tr.IdleConnTimeout == 0 || tr.IdleConnTimeout >= stallPatience || tr.MaxIdleConnsPerHost < 64 {
+		t.Errorf("%+v", tr)
+	}
+}
+
+// TestStallsEnd: a storage that stops answering in the middle ends in an error.
+func TestStallsEnd(t *testing.T) {
+	t.Parallel()
+	let := make(chan bool)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			w.Header().Set("Content-Length", "10")
+			_, _ = io.WriteString(w, "half ")
+			_ = http.NewResponseController(w).Flush()
+		}
+		<-let
+	}))
+	defer server.Close()
+	defer close(let)
+	tr := newTransport(3 * time.Second) // in which whoever answers has answered
+	defer tr.CloseIdleConnections()
+	client := &http.Client{Transport: tr}
+	resp, err := client.Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if string(body) != "half " || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%q, %v", body, err)
+	}
+	// Nobody reads this body, so that writing it stops.
+	endless := io.LimitReader(zeros{}, 1<<30)
+	if resp, err := client.Post(server.URL, "", endless); err == nil {
+		resp.Body.Close()
+		t.Error("a request that is not read succeeded")
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// TestAnyByteIsPatience: what moves in one direction is patience for both.
+func TestAnyByteIsPatience(t *testing.T) {
+	rec := &recording{}
+	c := &stalling{Conn: rec, patience: time.Minute}
+	if n, err := c.Write(make([]byte, 2*writeStep+1)); n != 2*writeStep+1 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if n, err := c.Write(nil); n != 0 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if _, err := c.Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(rec.calls, " "); got != "both write both write both write both write read-deadline read" {
+		t.Errorf("%s", got)
+	}
+	rec.fail = true
+	if n, err := c.Write([]byte("x")); n != 0 || err == nil {
+		t.Errorf("a write that failed: %d, %v", n, err)
+	}
+}
+
+// recording is a connection that notes what is done with it.
+type recording struct {
+	net.Conn
+	calls []string
+	fail  bool
+}
+
+func (r *recording) note(call string) error {
+	r.calls = append(r.calls, call)
+	if r.fail && call == "write" {
+		return io.ErrClosedPipe
+	}
+	return nil
+}
+
+func (r *recording) SetDeadline(time.Time) error     { return r.note("both") }
+func (r *recording) SetReadDeadline(time.Time) error { return r.note("read-deadline") }
+func (r *recording) Read([]byte) (int, error)        { return 0, r.note("read") }
+
+func (r *recording) Write(p []byte) (int, error) {
+	if err := r.note("write"); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
