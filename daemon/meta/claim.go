@@ -29,11 +29,17 @@ func claimRefused() error {
 		Hint: "Send the parts instead."}
 }
 
+// notForeign leaves out contents in an object that is not ours, of which they
+// are all: others may change or delete it, and a claim is to be no less durable
+// than a put.
+const notForeign = ` AND NOT EXISTS (SELECT 1 FROM extents e JOIN blobs b ON b.id = e.blob_id
+	WHERE e.content_id = c.id AND e.seq = 0 AND b.origin = 'foreign')`
+
 // reachable gives a live content for which the condition on c holds and that
 // the owner's claims reach; 0 without one.
 func (q query) reachable(owner protocol.Owner, scope Scope, where string, args ...any) (id ContentID, err error) {
 	text := `SELECT c.id FROM contents c CROSS JOIN files f WHERE ` + where +
-		` AND c.state = 'live' AND c.digest IS NOT NULL AND f.content_id = c.id AND f.state = 'committed'` + unexpired
+		` AND c.state = 'live' AND c.digest IS NOT NULL AND f.content_id = c.id AND f.state = 'committed'` + notForeign + unexpired
 	args = append(args, q.now)
 	switch scope {
 	case ScopeOwner:

@@ -22,6 +22,9 @@ func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error)
 		if u.gen != c.Gen {
 			return ErrGenChanged
 		}
+		if err := t.notImported(c.Owner, c.From); err != nil {
+			return err
+		}
 		blobs, err := t.blobsOf(u)
 		if err != nil {
 			return err
@@ -108,6 +111,9 @@ func unused(blobs []BlobID, extents []Extent) []BlobID {
 func (db *DB) PutFile(ctx context.Context, n NewFile, idem *Idempotency) (f protocol.File, err error) {
 	err = db.update(ctx, full, "put a file", func(t *tx) error {
 		if err := t.saveAnswer(n.Owner, idem); err != nil {
+			return err
+		}
+		if err := t.notImported(n.Owner, n.From); err != nil {
 			return err
 		}
 		// The row is open within this transaction only.

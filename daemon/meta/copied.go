@@ -27,9 +27,9 @@ func copiedTables() []copiedTable {
 	return []copiedTable{
 		copies("settings", "name", "value").but("name NOT IN ('" + settingCopy + "', '" + settingMoved + "')"),
 		copies("contents", "id", "digest size fingerprint sha256 md5 width height state gen created_at verified_at doomed_at media_type").byNumber(),
-		copies("files", "uid", "owner name media_type content_id etag meta state created_at committed_at expires_at deleted_at aborted_at digest_due"),
+		copies("files", "uid", "owner name media_type content_id etag meta state created_at committed_at expires_at deleted_at aborted_at digest_due imported_from"),
 		copies("block_digests", "content_id seq", "triples"),
-		copies("blobs", "id", "store key size node state owner_kind owner_id owner_lease created_at doomed_at gone_at overlong compose_id").byNumber(),
+		copies("blobs", "id", "store key size node state owner_kind owner_id owner_lease created_at doomed_at gone_at overlong compose_id origin").byNumber(),
 		copies("extents", "content_id seq", "blob_id blob_offset length xxh3"),
 		copies("uploads", "uid", "layout size part_size fingerprint blob_id gen nonce nonce_digest nonce_ranges nonce_expires_at touched_at abandoned_at "+
 			"open maybe claimed_nonce claimed_proof reserved"),
@@ -39,6 +39,7 @@ func copiedTables() []copiedTable {
 		copies("sweep_candidates", "blob_id", "offered_at"),
 		copies("jobs", "id", "kind owner subject args node state run_at attempts max_attempts leased_by lease_until fence cancel progress error "+
 			"created_at finished_at priority every checkpoint queued_at started_at").byNumber(),
+		copies("import_entries", "job_id seq", "path uid size outcome error"),
 		copies("tokens", "id", "owner hash scopes note created_at used_at expires_at revoked_at"),
 		copies("link_keys", "id", "secret created_at retired_at").byNumber(),
 		copies("quotas", "owner", "max_bytes max_files bytes files max_uploads uploads own"),

@@ -25,8 +25,11 @@ func (t *tx) insertFile(f FileFields, uid protocol.UID, state fileState, created
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`INSERT INTO files (uid, owner, name, media_type, meta, state, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		int64(uid), string(f.Owner), f.Name, f.MediaType, labels, string(state), ms(created), msOf(f.ExpiresAt))
+	if !f.ModifiedAt.IsZero() {
+		created = f.ModifiedAt
+	}
+	_, err = t.exec(`INSERT INTO files (uid, owner, name, media_type, meta, state, created_at, expires_at, imported_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		int64(uid), string(f.Owner), f.Name, f.MediaType, labels, string(state), ms(created), msOf(f.ExpiresAt), nilIfNone(f.From))
 	return err
 }
 

@@ -21,7 +21,9 @@ type Filled struct {
 // FillDigest gives the files of a content whose digest was not known one whose
 // digest, blocks and findings are those computed: the bytes win as received
 // ones do (see place), since they were just read, and an equal content may be
-// damaged without anybody knowing. The digest jobs of the files have run then.
+// damaged without anybody knowing. Only objects that are not ours do not win
+// over such as are, since others may change or delete them at any time; those
+// of a content that is damaged they heal. The digest jobs of the files have run then.
 // It is ErrGenChanged where the bytes were moved since, KindNotFound where the
 // content is gone or was filled, KindContentCorrupt where it is damaged.
 func (db *DB) FillDigest(ctx context.Context, f Filled) error {
@@ -40,7 +42,10 @@ func (db *DB) FillDigest(ctx context.Context, f Filled) error {
 		for _, e := range extents {
 			r.size += e.Length
 		}
-		id, err := t.place(r)
+		id, folded, err := t.preferOwn(r)
+		if err == nil && !folded {
+			id, err = t.place(r)
+		}
 		if err != nil {
 			return err
 		}
@@ -51,8 +56,11 @@ func (db *DB) FillDigest(ctx context.Context, f Filled) error {
 		if err := t.setFindings(id, f.Findings); err != nil {
 			return err
 		}
-		_, err = t.doomContent(f.Content) // its blobs are the other's
-		return err
+		blobs, err := t.doomContent(f.Content)
+		if err != nil || !folded {
+			return err // its blobs are the other's
+		}
+		return t.offer(blobs)
 	})
 }
 

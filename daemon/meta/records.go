@@ -38,12 +38,25 @@ type Blob struct {
 	ID BlobID
 	NewBlob
 	State    BlobState
+	Origin   BlobOrigin
 	DoomedAt *time.Time
 	GoneAt   *time.Time
 	// ComposeID is what the storage calls the composition that makes it, or was
 	// to make it; "" without one.
 	ComposeID string
 }
+
+// BlobOrigin is where a blob's object comes from.
+type BlobOrigin string
+
+// The origins there are. An object that was in the storage before ospd knew of
+// it is never deleted while it is foreign; one that was adopted is deleted as
+// one's own.
+const (
+	OriginOwn     BlobOrigin = "own"
+	OriginForeign BlobOrigin = "foreign"
+	OriginAdopted BlobOrigin = "adopted"
+)
 
 // Extent is a piece of a blob; a content is an ordered list of them.
 type Extent struct {
@@ -65,6 +78,18 @@ type FileFields struct {
 	MediaType *string
 	Meta      map[string]string
 	ExpiresAt *time.Time
+	Imported
+}
+
+// Imported is what is known besides of a file that an import makes; the zero
+// value is that of any other file.
+type Imported struct {
+	// From names the object that the file is made of, all storages together. Of
+	// an owner one committed file at most is made of an object.
+	From string
+	// ModifiedAt is when the object was written last: the file's time of
+	// creation.
+	ModifiedAt time.Time
 }
 
 // NewUpload is an upload about to begin.
@@ -134,6 +159,8 @@ type Commit struct {
 	ETag        string
 	Blocks      []protocol.Block
 	Extents     []Extent
+	// From is the upload's Imported.From.
+	From string
 }
 
 // NewFile is a file that arrives whole.

@@ -89,11 +89,11 @@ func (t *tx) writerGone(id BlobID, state BlobState) (bool, error) {
 	return false, nil
 }
 
-const blobColumns = `SELECT id, store, key, size, node, state, doomed_at, gone_at, COALESCE(compose_id, '') FROM blobs `
+const blobColumns = `SELECT id, store, key, size, node, state, origin, doomed_at, gone_at, COALESCE(compose_id, '') FROM blobs `
 
 func scanBlob(scan scanFunc) (b Blob, err error) {
 	var doomed, gone *int64
-	err = scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.Node, &b.State, &doomed, &gone, &b.ComposeID)
+	err = scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.Node, &b.State, &b.Origin, &doomed, &gone, &b.ComposeID)
 	b.DoomedAt, b.GoneAt = timePtr(doomed), timePtr(gone)
 	return b, err
 }
@@ -165,7 +165,7 @@ func (db *DB) RemoveTombstones(ctx context.Context, blobs []BlobID) error {
 // Prune forgets up to limit rows that have been of no use since the time or
 // longer, and gives how many: files that were deleted and uploads that were
 // aborted (none of them is found since), contents that are doomed, jobs that
-// ended, answers kept under idempotency keys. Those are given for 24 h, so that
+// ended, the manifests of imports whose job is forgotten, answers kept under idempotency keys. Those are given for 24 h, so that
 // before is to be as long ago at least.
 func (db *DB) Prune(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	err = db.update(ctx, full, "prune", func(t *tx) error {
@@ -187,6 +187,11 @@ func (db *DB) Prune(ctx context.Context, before time.Time, limit int) (n int, er
 			}
 			n += len(rows)
 		}
+		entries, err := t.pruneManifests(limit - n)
+		if err != nil {
+			return err
+		}
+		n += entries
 		answers, err := t.exec(`DELETE FROM idempotency WHERE (owner, key) IN
 			(SELECT owner, key FROM idempotency WHERE created_at <= ? ORDER BY created_at LIMIT ?)`, ms(before), limit-n)
 		n += int(answers)

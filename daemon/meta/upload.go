@@ -106,7 +106,7 @@ func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (
 }
 
 const (
-	uploadColumns = `SELECT f.uid, f.owner, f.name, f.media_type, f.meta, f.state, f.created_at, f.expires_at,
+	uploadColumns = `SELECT f.uid, f.owner, f.name, f.media_type, f.meta, f.state, f.created_at, f.expires_at, COALESCE(f.imported_from, ''),
 		u.size, u.reserved, u.part_size, u.fingerprint, u.maybe, u.gen, u.touched_at, u.blob_id, b.store, b.key, b.size, b.node
 		FROM files f JOIN uploads u ON u.uid = f.uid LEFT JOIN blobs b ON b.id = u.blob_id `
 	unexpired = ` AND (f.expires_at IS NULL OR f.expires_at > ?) `
@@ -120,7 +120,7 @@ func scanUpload(scan scanFunc) (u Upload, err error) {
 	var fp []byte
 	var blobSize *int64
 	var blob sql.Null[BlobID]
-	err = scan(&u.UID, &u.Owner, &u.Name, &u.MediaType, &labels, &state, &created, &expires,
+	err = scan(&u.UID, &u.Owner, &u.Name, &u.MediaType, &labels, &state, &created, &expires, &u.From,
 		&u.Size, &u.Reserved, &u.PartSize, &fp, &u.Maybe, &u.Gen, &touched, &blob, &store, &key, &blobSize, &node)
 	if err != nil {
 		return u, err

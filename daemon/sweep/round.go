@@ -201,7 +201,13 @@ func (r *round) objects(ctx context.Context, blobs []meta.Blob) (deleted []meta.
 	return deleted
 }
 
+// object deletes the object of a blob, unless it was there before ospd was. One
+// that was adopted is deleted once: its key is not random, and what lies under
+// it later is somebody's new object.
 func (r *round) object(ctx context.Context, b meta.Blob) bool {
+	if b.Origin == meta.OriginForeign || b.Origin == meta.OriginAdopted && b.State == meta.BlobGone {
+		return ctx.Err() == nil
+	}
 	if ctx.Err() != nil || r.leftAlone(b.Store) {
 		return false
 	}

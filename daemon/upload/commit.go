@@ -107,7 +107,7 @@ func (s *Service) plan(up meta.Upload, c protocol.CommitUpload, parts []meta.Par
 	fingerprint := protocol.FingerprintOf(size, blocks)
 	return meta.Commit{
 		Owner: up.Owner, UID: up.UID, Size: size, Digest: &digest, Fingerprint: &fingerprint,
-		ETag: etagOf(digest), Blocks: blocks, Extents: extentsOf(parts),
+		ETag: etagOf(digest), Blocks: blocks, Extents: extentsOf(parts), From: up.From,
 	}, nil
 }
 

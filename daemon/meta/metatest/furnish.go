@@ -144,6 +144,11 @@ func (e *env) furnishJobs() {
 	e.ok(e.db.KeepComposition(ours, e.target(ours, 5), "a composition"))
 	_, err := e.db.BeatJob(e.ctx, running.Lease, lease, &protocol.JobProgress{Done: 1, Total: &total}, nil)
 	e.ok(err)
+	object, adopted := e.object("f/object", 7), e.object("f/adopted", 8)
+	adopted.Adopted = true
+	failed := meta.ImportEntry{Path: "f/ä", Size: 3, Outcome: protocol.ImportFailed, Error: "because"}
+	_, err = e.db.RecordImport(e.ctx, running.ID, 0, append(entriesOf(object, adopted), failed), json.RawMessage(`{"at":3}`))
+	e.ok(err)
 	_, err = e.db.CancelJob(e.ctx, meta.AnyOwner, running.ID)
 	e.ok(err)
 }

@@ -1,0 +1,196 @@
+package meta
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// InPlace is an object of which a file is to be made where it lies.
+type InPlace struct {
+	FileFields
+	UID  protocol.UID
+	ETag string
+	// Store and Key are where it lies, Node on which node.
+	Store, Key, Node string
+	Size             int64
+	// Adopted has it be ospd's own from now on.
+	Adopted bool
+}
+
+// ImportEntry is what became of one object of an import.
+type ImportEntry struct {
+	Path string
+	Size int64
+	// UID is the file's, 0 where there is none.
+	UID     protocol.UID
+	Outcome protocol.ImportOutcome
+	// Error says why there is none.
+	Error string
+	// Make has the file be made, in the transaction that records this: then UID,
+	// Outcome and Error are the answer.
+	Make *InPlace
+}
+
+// RecordImport adds entries to the manifest of an import, the first of which is
+// number first, makes the files of those with Make, and keeps where the job is
+// to go on, in one durable transaction. A file of the same object and owner that
+// is there already is the answer (ImportAlready); of a new one nothing is known
+// but the size until its digest job has run. It is KindQuotaExceeded where the
+// owner may not have them; then nothing is recorded. What it answers are the
+// entries, with what became of them.
+func (db *DB) RecordImport(ctx context.Context, job protocol.JobID, first int64, entries []ImportEntry, checkpoint json.RawMessage) (done []ImportEntry, err error) {
+	err = db.update(ctx, full, "record an import", func(t *tx) error {
+		done = append([]ImportEntry(nil), entries...)
+		var made []ImportEntry
+		for i := range done {
+			if done[i].Make == nil {
+				continue
+			}
+			if err := t.takeObject(&done[i]); err != nil {
+				return err
+			}
+			if done[i].Outcome == protocol.ImportImported {
+				made = append(made, done[i])
+			}
+		}
+		for i, e := range done {
+			if err := t.addEntry(job, first+int64(i), e); err != nil {
+				return err
+			}
+		}
+		if err := t.tellImported(made, db.cfg.DefaultQuota); err != nil {
+			return err
+		}
+		_, err := t.exec(`UPDATE jobs SET checkpoint = ? WHERE id = ? AND state = 'running'`, string(checkpoint), int64(job))
+		return err
+	})
+	return done, err
+}
+
+// takeObject makes the file of an object, unless there is one.
+func (t *tx) takeObject(e *ImportEntry) error {
+	o := e.Make
+	old, found, err := t.imported(o.Owner, o.From)
+	switch {
+	case err != nil:
+		return err
+	case found && old.expired:
+		e.fail("the file that was made of it has expired and is being removed; run the import again")
+		return nil
+	case found:
+		e.UID, e.Outcome = old.UID, protocol.ImportAlready
+		if o.Adopted {
+			_, err = t.exec(`UPDATE blobs SET origin = 'adopted' WHERE store = ? AND key = ? AND state = 'live' AND origin = 'foreign'`, o.Store, o.Key)
+		}
+		return err
+	}
+	r := received{uid: o.UID, size: o.Size}
+	if o.Size == 0 {
+		digest, fingerprint := protocol.DigestOf(nil), protocol.FingerprintOf(0, nil)
+		r.digest, r.fingerprint = &digest, &fingerprint
+	} else {
+		blob, why, err := t.foreignBlob(*o)
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			e.fail(why)
+			return nil
+		}
+		r.extents = []Extent{{Blob: blob, Length: o.Size}}
+	}
+	content, err := t.place(r)
+	if err != nil {
+		return err
+	}
+	// The row is open within this transaction only.
+	if err := t.insertFile(o.FileFields, o.UID, fileOpen, timeOf(t.now)); err != nil {
+		return err
+	}
+	e.UID, e.Outcome = o.UID, protocol.ImportImported
+	return t.point(o.UID, content, o.ETag, t.now, t.digestDue(o.Size, r.digest != nil))
+}
+
+func (e *ImportEntry) fail(why string) { e.UID, e.Outcome, e.Error = 0, protocol.ImportFailed, why }
+
+// tellImported makes the events of new files, and charges their owner's quota.
+func (t *tx) tellImported(made []ImportEntry, standard Quota) error {
+	var sum Usage
+	for _, e := range made {
+		f, err := t.patched(e.Make.Owner, e.UID)
+		if err != nil {
+			return err
+		}
+		if err := t.emitCommitted(f); err != nil {
+			return err
+		}
+		sum = sum.plus(Usage{Bytes: e.Size, Files: 1})
+	}
+	if len(made) == 0 {
+		return nil
+	}
+	return t.reserve(made[0].Make.Owner, sum, standard)
+}
+
+func (t *tx) addEntry(job protocol.JobID, seq int64, e ImportEntry) error {
+	var uid *int64
+	if e.UID != 0 {
+		v := int64(e.UID)
+		uid = &v
+	}
+	_, err := t.exec(`INSERT INTO import_entries (job_id, seq, path, uid, size, outcome, error) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		int64(job), seq, e.Path, uid, e.Size, string(e.Outcome), nilIfNone(e.Error))
+	return err
+}
+
+// ImportedFile is a file that was made of an object before.
+type ImportedFile struct {
+	UID         protocol.UID
+	Size        int64
+	CommittedAt time.Time
+	expired     bool
+}
+
+func (q query) imported(owner protocol.Owner, from string) (f ImportedFile, found bool, err error) {
+	var committed int64
+	var expires *int64
+	found, err = q.one(`SELECT f.uid, c.size, f.committed_at, f.expires_at FROM files f JOIN contents c ON c.id = f.content_id
+		WHERE f.owner = ? AND f.imported_from = ? AND f.state = 'committed'`, []any{string(owner), from}, &f.UID, &f.Size, &committed, &expires)
+	f.CommittedAt, f.expired = timeOf(committed), expires != nil && *expires <= q.now
+	return f, found, err
+}
+
+// ImportedFiles gives the files of an owner that were made of the objects, by
+// object; those that are not there are left out.
+func (db *DB) ImportedFiles(ctx context.Context, owner protocol.Owner, from []string) (files map[string]ImportedFile, err error) {
+	err = db.view(ctx, "look for imported files", func(q query) error {
+		files = map[string]ImportedFile{}
+		for _, name := range from {
+			f, found, err := q.imported(owner, name)
+			if err != nil {
+				return err
+			}
+			if found && !f.expired {
+				files[name] = f
+			}
+		}
+		return nil
+	})
+	return files, err
+}
+
+// notImported refuses a second committed file of one object: KindConflict.
+func (t *tx) notImported(owner protocol.Owner, from string) error {
+	if from == "" {
+		return nil
+	}
+	f, found, err := t.imported(owner, from)
+	if err == nil && found {
+		err = &protocol.Error{Kind: protocol.KindConflict, UID: f.UID, Message: fmt.Sprintf("file %s was made of the same object meanwhile; nothing was changed", f.UID)}
+	}
+	return err
+}

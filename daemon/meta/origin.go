@@ -1,0 +1,68 @@
+package meta
+
+// foreign reports whether bytes of the content lie in an object that ospd
+// neither made nor adopted.
+func (q query) foreign(id ContentID) (bool, error) {
+	return q.one(`SELECT 1 FROM extents e JOIN blobs b ON b.id = e.blob_id WHERE e.content_id = ? AND b.origin = 'foreign' LIMIT 1`,
+		[]any{id}, new(int))
+}
+
+// preferOwn gives the live content, whose row is locked, that equals bytes
+// which lie in foreign objects and that has none in such itself: files had
+// better point to that one.
+func (t *tx) preferOwn(r received) (id ContentID, found bool, err error) {
+	ours := true
+	for _, e := range r.extents {
+		yes, err := t.one(`SELECT 1 FROM blobs WHERE id = ? AND origin = 'foreign'`, []any{e.Blob}, new(int))
+		if err != nil {
+			return 0, false, err
+		}
+		ours = ours && !yes
+	}
+	if ours {
+		return 0, false, nil
+	}
+	found, err = t.one(`SELECT id FROM contents WHERE digest = ? AND size = ? AND state = 'live'`, []any{r.digest[:], r.size}, &id)
+	if err != nil || !found {
+		return 0, false, err
+	}
+	foreign, err := t.foreign(id)
+	return id, !foreign, err
+}
+
+// foreignBlob gives the blob of an object that is not ours, whose row it makes
+// or locks: live, and adopted where that is wanted. why says why there can be
+// none now. A row that is of no use any more, and in whose name nothing is
+// deleted any more, is replaced.
+func (t *tx) foreignBlob(o InPlace) (id BlobID, why string, err error) {
+	var state BlobState
+	var origin BlobOrigin
+	var size int64
+	found, err := t.one(`SELECT id, state, origin, size FROM blobs WHERE store = ? AND key = ? FOR UPDATE`, []any{o.Store, o.Key}, &id, &state, &origin, &size)
+	if err != nil {
+		return 0, "", err
+	}
+	over := state == BlobGone || state == BlobDoomed && origin == OriginForeign
+	switch {
+	case found && over:
+		if _, err := t.exec(`DELETE FROM blobs WHERE id = ?`, id); err != nil {
+			return 0, "", err
+		}
+	case found && state == BlobDoomed:
+		return 0, "it was adopted before and is being deleted; nothing was made of it; run the import again when it is gone, or under another name", nil
+	case found && size != o.Size:
+		return 0, "its size has changed since another file was made of it; nothing was made of it; import it as a copy", nil
+	case found:
+		if o.Adopted && origin == OriginForeign {
+			_, err = t.exec(`UPDATE blobs SET origin = 'adopted' WHERE id = ?`, id)
+		}
+		return id, "", err
+	}
+	origin = OriginForeign
+	if o.Adopted {
+		origin = OriginAdopted
+	}
+	_, err = t.one(`INSERT INTO blobs (store, key, size, node, state, origin, created_at) VALUES (?, ?, ?, ?, 'live', ?, ?) RETURNING id`,
+		[]any{o.Store, o.Key, o.Size, o.Node, string(origin), t.now}, &id)
+	return id, "", err
+}
