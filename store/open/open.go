@@ -11,6 +11,7 @@ import (
 
 	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/local"
+	"github.com/osproxy/osproxy/store/oss"
 )
 
 // Config describes one store of the configuration. Type says which of the
@@ -39,7 +40,7 @@ type Config struct {
 }
 
 // Types are the storage technologies that Backend knows.
-func Types() []string { return []string{"local"} }
+func Types() []string { return []string{"local", "oss"} }
 
 // Check reports everything that is wrong with c, each with the key it is about
 // in front. It looks at the text alone.
@@ -47,6 +48,8 @@ func (c Config) Check() error {
 	switch c.Type {
 	case "local":
 		return errors.Join(c.only("path"), c.checkPath())
+	case "oss":
+		return errors.Join(c.only("endpoint", "region", "bucket", "prefix", "access_key_id", "access_key_secret"), c.checkOSS())
 	case "":
 		return fmt.Errorf("type: is missing; known types: %s", strings.Join(Types(), ", "))
 	}
@@ -96,6 +99,8 @@ func (c Config) Place() string {
 	switch c.Type {
 	case "local":
 		return "local " + filepath.Clean(c.Path)
+	case "oss":
+		return c.placeOSS()
 	}
 	return c.Type
 }
@@ -112,6 +117,12 @@ func Backend(ctx context.Context, c Config) (store.Backend, error) {
 	switch c.Type {
 	case "local":
 		b, err := local.New(local.Config{Path: c.Path})
+		if err != nil {
+			return nil, err
+		}
+		return b, nil
+	case "oss":
+		b, err := oss.New(c.oss())
 		if err != nil {
 			return nil, err
 		}
