@@ -103,9 +103,13 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		return nil, at(StageConfig, err)
 	}
 	keys := once.NewKeys(in.DB)
+	place, err := cfg.placer(ctx, in, log)
+	if err != nil {
+		return nil, at(StageDatabase, err)
+	}
 	d.uploads = upload.New(upload.Config{
 		Meta: in.DB, Minter: minter,
-		Store: in.Stores[cfg.DefaultStore], Stores: in.Stores,
+		Store: in.Stores[cfg.DefaultStore], Stores: in.Stores, Place: place,
 		BootID: bootID(), MaxSize: cfg.MaxSize, AbandonAfter: cfg.AbandonAfter,
 		Instant: cfg.Instant, Sample: files.Sample, ClaimFailures: cfg.ClaimFailures, Once: keys,
 		Logger: log, Observe: met.Upload, Saved: met.Saved, Committed: d.digest.Wake,
@@ -124,7 +128,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		return nil, at(StageListener, err)
 	}
 	served := api.Config{
-		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, requests(files), keys), Webhooks: hooks, Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
+		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, requests(files), keys), Webhooks: hooks, Stores: cfg.storeList(in, log), Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
 		Capabilities: d.capabilities(version), Tokens: tokens,
 	}
 	if local {

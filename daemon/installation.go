@@ -16,7 +16,6 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/store"
-	"github.com/osproxy/osproxy/store/open"
 )
 
 // Stage is where starting stopped; an operator's script branches on it.
@@ -111,12 +110,7 @@ func OpenInstallation(ctx context.Context, cfg Config, create bool, log *slog.Lo
 	if in.ServerID, err = in.DB.ServerID(ctx); err != nil {
 		return nil, at(StageDatabase, err)
 	}
-	for name, sc := range cfg.Stores {
-		if err := in.openStore(ctx, name, sc, observe); err != nil {
-			return nil, at(StageStore, fmt.Errorf("%s: %w", name, err))
-		}
-	}
-	return in, nil
+	return in, at(StageStore, in.openStores(ctx, cfg, observe))
 }
 
 // lockName is the file in a data folder that whoever uses it has locked.
@@ -134,30 +128,6 @@ func lockData(data string) (*flock.Flock, error) {
 		return nil, fmt.Errorf("%w on %s; stop it first, or give this one a data folder of its own with --data", ErrRunning, data)
 	}
 	return l, nil
-}
-
-// openStore opens a store and makes sure that it is this installation's.
-func (in *Installation) openStore(ctx context.Context, name string, sc open.Config, observe observer) error {
-	b, err := open.Backend(ctx, sc)
-	if err != nil {
-		return err
-	}
-	st := store.New(name, b, store.Options{Observe: observe(name)})
-	in.Stores[name] = st
-	if err := st.Check(ctx); err != nil {
-		return err
-	}
-	known, err := in.DB.StoreKnown(ctx, name)
-	if err != nil {
-		return err
-	}
-	if err := st.Claim(ctx, in.ServerID, known); err != nil {
-		return err
-	}
-	if known {
-		return nil
-	}
-	return in.DB.RememberStore(ctx, name)
 }
 
 // lost is closed when another process has taken over the database.

@@ -62,9 +62,10 @@ var rules = []rule{
 	{"daemon/digest", []string{"protocol", "daemon/meta", "daemon/file", "daemon/job", "daemon/pace", "daemon/sniff", "daemon/crashpoint"}, nil},
 	{"daemon/scrub", []string{"protocol", "daemon/meta", "daemon/file", "daemon/job", "daemon/pace", "daemon/crashpoint"}, nil},
 	{"daemon/sweep", []string{"protocol", "store", "daemon/meta"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/stores", []string{"protocol", "store", "daemon/meta"}, nil},
 	{"daemon/job", []string{"protocol", "daemon/meta", "daemon/once"}, nil},
 	{"daemon/fsck", []string{"protocol", "store", "daemon/meta", "daemon/layout"}, []string{"golang.org/x/sync/..."}},
-	{"daemon/api", []string{"protocol", "daemon/upload", "daemon/file", "daemon/job", "daemon/once", "daemon/token", "daemon/webhook", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
+	{"daemon/api", []string{"protocol", "daemon/upload", "daemon/file", "daemon/job", "daemon/once", "daemon/stores", "daemon/token", "daemon/webhook", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
 	{"daemon", []string{"protocol", "store", "store/open", "daemon/..."}, []string{
 		"github.com/prometheus/...", "github.com/knadh/koanf/...", "github.com/gofrs/flock", "github.com/adrg/xdg",
 		"github.com/go-viper/mapstructure/v2", "go.yaml.in/yaml/v3",

@@ -44,6 +44,8 @@ const (
 	RouteRemoveWebhook RouteName = "remove_webhook"
 	RouteTestWebhook   RouteName = "test_webhook"
 	RouteReplayWebhook RouteName = "replay_webhook"
+
+	RouteListStores RouteName = "list_stores"
 )
 
 // Route is one method on one path. {uid}, {number} and {id} stand for a UID, a
@@ -88,6 +90,7 @@ var routes = [...]Route{
 	{RouteRemoveWebhook, "DELETE", "/v1/webhooks/{id}"},
 	{RouteTestWebhook, "POST", "/v1/webhooks/{id}/test"},
 	{RouteReplayWebhook, "POST", "/v1/webhooks/{id}/replay"},
+	{RouteListStores, "GET", "/v1/stores"},
 }
 
 // Routes returns the table, in order. The caller must not change it.

@@ -80,6 +80,8 @@ func guards() map[protocol.RouteName]guard {
 		protocol.RouteRemoveWebhook: webhooks,
 		protocol.RouteTestWebhook:   webhooks,
 		protocol.RouteReplayWebhook: webhooks,
+
+		protocol.RouteListStores: admin,
 	}
 }
 

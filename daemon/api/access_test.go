@@ -147,6 +147,8 @@ func visits() map[protocol.RouteName]visit {
 		protocol.RouteRemoveWebhook: {scope: "webhook:manage", or: "admin", prepare: aWebhook, want: http.StatusNoContent},
 		protocol.RouteTestWebhook:   {scope: "webhook:manage", or: "admin", prepare: aWebhook, want: http.StatusOK},
 		protocol.RouteReplayWebhook: {scope: "webhook:manage", or: "admin", prepare: aWebhook, want: http.StatusOK},
+
+		protocol.RouteListStores: {scope: "admin", want: http.StatusOK},
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/job"
+	"github.com/osproxy/osproxy/daemon/stores"
 	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/daemon/webhook"
@@ -86,6 +87,7 @@ type Config struct {
 	Files    *file.Service
 	Jobs     *job.Service
 	Webhooks *webhook.Service
+	Stores   *stores.Service
 	// Logger gets one line per request and the causes of internal errors;
 	// slog.Default() when nil.
 	Logger *slog.Logger

@@ -22,6 +22,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/daemon/once"
+	"github.com/osproxy/osproxy/daemon/stores"
 	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/daemon/webhook"
@@ -66,9 +67,9 @@ func startOspdWith(t testing.TB, quota meta.Quota, metrics Metrics) *ospd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stores := map[string]*store.Store{"disk": st}
-	files := file.New(file.Config{Meta: db, Stores: stores, Logger: quiet, Verify: file.VerifyAlways})
-	uploads := upload.New(upload.Config{Meta: db, Minter: minter, Store: st, Stores: stores, BootID: "boot", Logger: quiet,
+	all := map[string]*store.Store{"disk": st}
+	files := file.New(file.Config{Meta: db, Stores: all, Logger: quiet, Verify: file.VerifyAlways})
+	uploads := upload.New(upload.Config{Meta: db, Minter: minter, Store: st, Stores: all, BootID: "boot", Logger: quiet,
 		Instant: meta.ScopeOwner, Sample: files.Sample})
 	closeLater(t, uploads)
 	tokens := token.NewService(token.Config{Records: db})
@@ -77,7 +78,8 @@ func startOspdWith(t testing.TB, quota meta.Quota, metrics Metrics) *ospd {
 	t.Cleanup(sender.Close)
 	hooks := webhook.New(webhook.Config{Meta: db, Sender: sender, Guard: everywhere, Logger: quiet})
 	jobs := job.NewService(db, map[protocol.JobKind]job.Request{"nap": nap}, once.NewKeys(db))
-	return &ospd{start(t, Config{Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens, Metrics: metrics}, nil), filepath.Join(root, "blobs"), tokens}
+	described := stores.New(stores.Config{Meta: db, Stores: all, Types: map[string]string{"disk": "local"}, Default: "disk", Logger: quiet})
+	return &ospd{start(t, Config{Stores: described, Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens, Metrics: metrics}, nil), filepath.Join(root, "blobs"), tokens}
 }
 
 // nap is a kind of job that anybody can ask for, and nobody does. With {"about":

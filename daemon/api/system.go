@@ -46,6 +46,8 @@ func (s *Server) endpoints() map[protocol.RouteName]endpoint {
 		protocol.RouteRemoveWebhook: {serve: (*call).removeWebhook},
 		protocol.RouteTestWebhook:   {serve: (*call).testWebhook},
 		protocol.RouteReplayWebhook: {serve: (*call).replayWebhook},
+
+		protocol.RouteListStores: {serve: (*call).listStores},
 	}
 }
 

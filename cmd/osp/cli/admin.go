@@ -7,11 +7,11 @@ func newAdmin(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "admin",
 		Short:   "Look after a daemon",
-		Long:    "Look after a daemon: what it does by itself, and whom it tells of what happens. Of\neverybody's, a token with the scope admin is shown; else one's own.",
-		Example: "  osp admin jobs list\n  osp admin webhooks list",
+		Long:    "Look after a daemon: what it does by itself, whom it tells of what happens, and\nwhere it keeps its bytes. Of everybody's, a token with the scope admin is shown; else\none's own.",
+		Example: "  osp admin jobs list\n  osp admin webhooks list\n  osp admin stores",
 		Args:    noVerb,
 		RunE:    needsVerb,
 	}
-	cmd.AddCommand(newJobs(s), newWebhooks(s))
+	cmd.AddCommand(newJobs(s), newWebhooks(s), newStores(s))
 	return cmd
 }

@@ -42,6 +42,7 @@ func TestSchemasAgreeWithTheStructs(t *testing.T) {
 		{"created_webhook.json", nil, protocol.CreatedWebhook{}},
 		{"webhook_test.json", nil, protocol.WebhookTest{}},
 		{"webhook_replay.json", nil, protocol.WebhookReplay{}},
+		{"store.json", nil, protocol.Store{}},
 		{"event.json", nil, protocol.Event{}},
 		{"event.json", []string{"data"}, protocol.EventData{}},
 		{"event.json", []string{"data", "job"}, protocol.EventJob{}},

@@ -1,0 +1,138 @@
+package metatest
+
+import (
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+var storesTests = map[string]func(*env){
+	"known stores have a type": func(e *env) {
+		e.ok(e.db.RememberStore(e.ctx, "disk"))
+		e.ok(e.db.RememberStore(e.ctx, "old"))
+		e.ok(e.db.NoteStoreType(e.ctx, "disk", "oss"))
+		e.ok(e.db.NoteStoreType(e.ctx, "disk", "local"))
+		e.ok(e.db.CloseStore(e.ctx, "disk", "old"))
+		known, err := e.db.KnownStores(e.ctx)
+		e.ok(err)
+		e.same("known", known, map[string]string{"disk": "local", "old": ""})
+	},
+	"a store is closed until its blobs come back": func(e *env) {
+		for _, c := range []struct {
+			from, to string
+			want     map[string]string
+		}{
+			{"a", "b", map[string]string{"a": "b"}},
+			{"a", "c", map[string]string{"a": "c"}},
+			{"b", "c", map[string]string{"a": "c", "b": "c"}},
+			{"c", "a", map[string]string{"b": "c", "c": "a"}},
+			{"c", "a", map[string]string{"b": "c", "c": "a"}},
+		} {
+			e.ok(e.db.CloseStore(e.ctx, c.from, c.to))
+			closed, err := e.db.ClosedStores(e.ctx)
+			e.ok(err)
+			e.same(c.from+" is closed for "+c.to, closed, c.want)
+		}
+	},
+	"what lies in a store is counted": func(e *env) {
+		e.countIs("disk", 0, 0)
+		e.putShot("a", 1, 5)
+		gone := e.putShot("b", 2, 7)
+		_, shared := e.put("c", 3, 11)
+		e.put("d", 3, 11) // the bytes received win: the blob before is of no use
+		_, err := e.db.AddBlob(e.ctx, meta.NewBlob{Store: "disk", Key: "writing", Size: 100}, 0)
+		e.ok(err)
+		e.ok(e.db.DeleteFile(e.ctx, alice, gone.UID))
+		e.sweepAll()
+		e.countIs("disk", 2, 16)
+		e.countIs("dis", 0, 0)
+		e.countIs("disk2", 0, 0)
+		e.ok(e.db.DeleteFile(e.ctx, alice, shared.UID))
+		e.sweepAll()
+		e.countIs("disk", 2, 16)
+	},
+	"the blobs of a store with their contents": func(e *env) {
+		_, a := e.contentOf(e.putShot("a", 1, 5).UID)
+		unknown := e.commitUnknown("b", 7)
+		damaged := e.putShot("c", 3, 9)
+		_, d := e.contentOf(damaged.UID)
+		e.ok(e.db.MarkDamaged(e.ctx, d.ID, d.Gen))
+		other := e.oneShot("elsewhere", 4, 3)
+		other.Blob.Store = "other"
+		_, err := e.db.PutFile(e.ctx, other, nil)
+		e.ok(err)
+		open := e.begin(e.newUpload("open"))
+		e.record(open.UID, meta.NewPart{Number: 1, Length: 1, Blob: open.Blob, Blocks: []protocol.Block{{}}})
+		_, u := e.contentOf(unknown.UID)
+		all := e.stored("disk", 0, 10)
+		e.same("blobs", len(all), 4)
+		e.same("contents", [][]meta.StoredContent{all[0].Contents, all[1].Contents, all[2].Contents, all[3].Contents}, [][]meta.StoredContent{
+			{{ID: a.ID, Size: 5, State: meta.ContentLive, DigestKnown: true}}, {{ID: u.ID, Size: 7, State: meta.ContentLive}},
+			{{ID: d.ID, Size: 9, State: meta.ContentDamaged, DigestKnown: true}}, nil,
+		})
+		e.same("sizes", []int64{all[0].Size, all[1].Size, all[2].Size}, []int64{5, 7, 9})
+		e.same("the first", e.stored("disk", 0, 1), all[:1])
+		e.same("those after it", e.stored("disk", all[0].Blob, 10), all[1:])
+		e.same("behind the last", len(e.stored("disk", all[3].Blob, 10)), 0)
+		uids, err := e.db.FilesOf(e.ctx, d.ID, 5)
+		e.ok(err)
+		e.same("files", uids, []protocol.UID{damaged.UID})
+	},
+	"whether a store is needed": func(e *env) {
+		e.usedIs("disk", false)
+		f := e.putShot("a", 1, 5)
+		e.usedIs("disk", true)
+		e.usedIs("other", false)
+		e.ok(e.db.DeleteFile(e.ctx, alice, f.UID))
+		e.usedIs("disk", false)
+	},
+	"open uploads of a store": func(e *env) {
+		e.openIs("disk", 0)
+		whole := e.newUpload("in place")
+		inPlace := e.begin(whole)
+		e.openIs("disk", 1)
+		e.openIs("other", 0)
+		objects := e.newUpload("objects")
+		objects.InPlace = nil
+		o := e.begin(objects)
+		e.openIs("disk", 1)
+		b := e.newBlob(1)
+		b.Store = "other"
+		id, err := e.db.AddBlob(e.ctx, b, o.UID)
+		e.ok(err)
+		e.openIs("other", 1)
+		e.record(o.UID, meta.NewPart{Number: 1, Length: 1, Blob: id, Blocks: []protocol.Block{{}}})
+		e.openIs("other", 1)
+		e.ok(e.db.AbortUpload(e.ctx, alice, inPlace.UID))
+		e.ok(e.db.AbortUpload(e.ctx, alice, o.UID))
+		e.openIs("disk", 0)
+		e.openIs("other", 0)
+	},
+}
+
+func (e *env) countIs(store string, blobs, bytes int64) {
+	e.Helper()
+	c, err := e.db.CountStore(e.ctx, store)
+	e.ok(err)
+	e.same("what lies in "+store, c, meta.StoreCount{Blobs: blobs, Bytes: bytes})
+}
+
+func (e *env) usedIs(store string, want bool) {
+	e.Helper()
+	used, err := e.db.StoreUsed(e.ctx, store)
+	e.ok(err)
+	e.same(store+" is needed", used, want)
+}
+
+func (e *env) openIs(store string, want int64) {
+	e.Helper()
+	n, err := e.db.OpenInStore(e.ctx, store)
+	e.ok(err)
+	e.same("open uploads of "+store, n, want)
+}
+
+func (e *env) stored(store string, after meta.BlobID, limit int) []meta.Stored {
+	e.Helper()
+	list, err := e.db.StoredBlobs(e.ctx, store, after, limit)
+	e.ok(err)
+	return list
+}

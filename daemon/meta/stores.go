@@ -1,0 +1,175 @@
+package meta
+
+import (
+	"context"
+	"strings"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+func settingStoreType(store string) string   { return "store_type/" + store }
+func settingStoreClosed(store string) string { return "store_closed/" + store }
+
+// KnownStores gives the stores for which RememberStore was called, by name,
+// with the type that NoteStoreType noted last, "" where it never did.
+func (db *DB) KnownStores(ctx context.Context) (types map[string]string, err error) {
+	err = db.view(ctx, "list the stores that are known", func(q query) error {
+		types = map[string]string{}
+		if err := q.named("store/", func(name, _ string) { types[name] = "" }); err != nil {
+			return err
+		}
+		return q.named("store_type/", func(name, value string) { types[name] = value })
+	})
+	return types, err
+}
+
+// named calls f with the settings whose name begins with prefix, without it.
+func (q query) named(prefix string, f func(name, value string)) error {
+	end, _ := prefixEnd(prefix)
+	return q.each(`SELECT name, value FROM settings WHERE name >= ? AND name < ? ORDER BY name`, []any{prefix, end}, func(scan scanFunc) error {
+		var name, value string
+		err := scan(&name, &value)
+		f(strings.TrimPrefix(name, prefix), value)
+		return err
+	})
+}
+
+// NoteStoreType notes of which type a store is.
+func (db *DB) NoteStoreType(ctx context.Context, store, is string) error {
+	return db.update(ctx, full, "note the type of a store", func(t *tx) error { return t.set(settingStoreType(store), is) })
+}
+
+func (t *tx) set(name, value string) error {
+	_, err := t.exec(`INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
+	return err
+}
+
+// CloseStore has new blobs that were to go to a store go to another one, until
+// a CloseStore the other way round. Who chooses stores has to be told.
+func (db *DB) CloseStore(ctx context.Context, from, to string) error {
+	return db.update(ctx, full, "close a store", func(t *tx) error {
+		if err := t.set(settingStoreClosed(from), to); err != nil {
+			return err
+		}
+		_, err := t.exec(`DELETE FROM settings WHERE name = ?`, settingStoreClosed(to))
+		return err
+	})
+}
+
+// ClosedStores gives the stores that take no new blobs, each with the one that
+// takes them in its place.
+func (db *DB) ClosedStores(ctx context.Context) (closed map[string]string, err error) {
+	err = db.look(ctx, "list closed stores", func(q query) error {
+		closed = map[string]string{}
+		return q.named("store_closed/", func(name, value string) { closed[name] = value })
+	})
+	return closed, err
+}
+
+// StoreUsed reports whether something lies in the store that is still needed.
+func (db *DB) StoreUsed(ctx context.Context, store string) (used bool, err error) {
+	err = db.look(ctx, "look for blobs of a store", func(q query) error {
+		used, err = q.one(`SELECT 1 FROM blobs WHERE store = ? AND state = 'live' LIMIT 1`, []any{store}, new(int))
+		return err
+	})
+	return used, err
+}
+
+// StoreCount is how much lies in a store.
+type StoreCount struct {
+	// Blobs is how many are in use, Bytes how many bytes they have.
+	Blobs, Bytes int64
+}
+
+// countPage is how many blobs are counted at once.
+const countPage = 50_000
+
+// CountStore counts what lies in a store: a page at a time, so that it can be
+// ended, and of no one moment. It reads an entry of an index for each blob.
+func (db *DB) CountStore(ctx context.Context, store string) (c StoreCount, err error) {
+	after, n := BlobID(0), int64(countPage)
+	for err == nil && n == countPage {
+		err = db.look(ctx, "count the blobs of a store", func(q query) error {
+			var bytes int64
+			var last BlobID
+			_, err := q.one(`SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT), COALESCE(MAX(id), 0) FROM
+				(SELECT id, size FROM blobs WHERE store = ? AND state = 'live' AND id > ? ORDER BY id LIMIT ?) AS page`,
+				[]any{store, after, countPage}, &n, &bytes, &last)
+			if err == nil {
+				c.Blobs, c.Bytes, after = c.Blobs+n, c.Bytes+bytes, last
+			}
+			return err
+		})
+	}
+	return c, err
+}
+
+// Stored is a blob in a store that is in use, and the contents that lie in it.
+type Stored struct {
+	Blob     BlobID
+	Size     int64
+	Contents []StoredContent
+}
+
+// StoredContent is a content that lies in a blob, maybe with others.
+type StoredContent struct {
+	ID          ContentID
+	Size        int64
+	State       string
+	DigestKnown bool
+}
+
+// StoredBlobs lists up to limit blobs of a store by id, from the one after the
+// given on. One without a content is an open upload's, or waits for the sweep.
+func (db *DB) StoredBlobs(ctx context.Context, store string, after BlobID, limit int) (list []Stored, err error) {
+	err = db.view(ctx, "list the blobs of a store", func(q query) error {
+		list = nil
+		err := q.each(`SELECT id, size FROM blobs WHERE store = ? AND state = 'live' AND id > ? ORDER BY id LIMIT ?`,
+			[]any{store, after, limit}, func(scan scanFunc) error {
+				var s Stored
+				err := scan(&s.Blob, &s.Size)
+				list = append(list, s)
+				return err
+			})
+		for i := range list {
+			if err == nil {
+				list[i].Contents, err = q.contentsIn(list[i].Blob)
+			}
+		}
+		return err
+	})
+	return list, err
+}
+
+func (q query) contentsIn(id BlobID) (list []StoredContent, err error) {
+	err = q.each(`SELECT id, size, state, digest IS NOT NULL FROM contents
+		WHERE id IN (SELECT content_id FROM extents WHERE blob_id = ?) ORDER BY id`, []any{id}, func(scan scanFunc) error {
+		var c StoredContent
+		err := scan(&c.ID, &c.Size, &c.State, &c.DigestKnown)
+		list = append(list, c)
+		return err
+	})
+	return list, err
+}
+
+// OpenInStore counts the open uploads that have parts in the store, or write
+// there.
+func (db *DB) OpenInStore(ctx context.Context, store string) (n int64, err error) {
+	err = db.look(ctx, "count the open uploads of a store", func(q query) error {
+		_, err := q.one(`SELECT COUNT(*) FROM uploads u WHERE u.open = 1 AND u.touched_at >= ? AND (
+			EXISTS (SELECT 1 FROM blobs b WHERE b.id = u.blob_id AND b.store = ?) OR
+			EXISTS (SELECT 1 FROM blobs b WHERE b.state = 'writing' AND b.owner_kind = 'upload' AND b.owner_id = u.uid AND b.store = ?) OR
+			EXISTS (SELECT 1 FROM parts p JOIN blobs b ON b.id = p.blob_id WHERE p.uid = u.uid AND b.store = ?))`, []any{0, store, store, store}, &n)
+		return err
+	})
+	return n, err
+}
+
+// FilesOf gives the uids of up to limit files of a content.
+func (db *DB) FilesOf(ctx context.Context, id ContentID, limit int) (uids []protocol.UID, err error) {
+	err = db.look(ctx, "list the files of a content", func(q query) error {
+		uids, err = ids[protocol.UID](q, `SELECT uid FROM files WHERE content_id = ? ORDER BY owner, uid LIMIT ?`, id, limit)
+		return err
+	})
+	return uids, err
+}

@@ -1,0 +1,128 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/placing"
+	"github.com/osproxy/osproxy/daemon/stores"
+	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/open"
+)
+
+// storeTimeout is how long a store has to answer at the start.
+const storeTimeout = 30 * time.Second
+
+// openStores opens every configured store, after it made sure that none is
+// missing, and that those are what they were.
+func (in *Installation) openStores(ctx context.Context, cfg Config, observe observer) error {
+	known, err := in.DB.KnownStores(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		if err := in.checkKnown(ctx, name, known, cfg.Stores); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Stores)) {
+		if err := in.openStore(ctx, name, cfg.Stores[name], known, observe); err != nil {
+			return fmt.Errorf("store %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// checkKnown refuses to go on without a store in which something lies that is
+// needed, or with another one under its name. What was never needed, or is not
+// any more, is forgotten: known has it no more.
+func (in *Installation) checkKnown(ctx context.Context, name string, known map[string]string, configured map[string]open.Config) error {
+	sc, ok := configured[name]
+	was := known[name]
+	if ok && (was == "" || was == sc.Type) {
+		return nil
+	}
+	used, err := in.DB.StoreUsed(ctx, name)
+	if err != nil {
+		return err
+	}
+	switch {
+	case used && !ok:
+		return fmt.Errorf("store %s: it is not in the configuration, and files of this installation lie in it; nothing was changed; "+
+			"configure it again, under this name, also where it was only renamed; to do without it, start with it once more and have "+
+			"osp admin migrate --from %s --to OTHER move what lies in it", name, name)
+	case used:
+		return fmt.Errorf("store %s: it was of type %s, is of type %s in the configuration, and files of this installation lie in the former; nothing was changed; "+
+			"configure the former under this name and the new one under another, and have osp admin migrate move what lies in it", name, was, sc.Type)
+	case ok:
+		delete(known, name)
+	}
+	return nil
+}
+
+// openStore opens a store and makes sure that it is there, and this
+// installation's, as it was where it is known.
+func (in *Installation) openStore(ctx context.Context, name string, sc open.Config, known map[string]string, observe observer) error {
+	b, err := open.Backend(ctx, sc)
+	if err != nil {
+		return err
+	}
+	st := store.New(name, b, store.Options{Observe: observe(name)})
+	in.Stores[name] = st
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := st.Check(ctx); err != nil {
+		return advise(err)
+	}
+	was, before := known[name]
+	if err := st.Claim(ctx, in.ServerID, before); err != nil {
+		return advise(err)
+	}
+	if before && was == sc.Type {
+		return nil
+	}
+	return errors.Join(in.DB.RememberStore(ctx, name), in.DB.NoteStoreType(ctx, name, sc.Type))
+}
+
+// advise says what to do about a store that cannot be used, where its error
+// does not: a daemon that cannot reach its bytes does not start, since whoever
+// started it is there to see why.
+func advise(err error) error {
+	for _, said := range [...]error{store.ErrForeign, store.ErrUnmarked, store.ErrDenied, store.ErrNoBucket, store.ErrRegion, store.ErrClock, store.ErrUnsupported} {
+		if errors.Is(err, said) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w; it cannot be used now: see that it runs and can be reached under what the configuration says, and start again", err)
+}
+
+// placer makes who chooses where new blobs go, with the stores that are closed.
+func (c *Config) placer(ctx context.Context, in *Installation, log *slog.Logger) (*placing.Placer, error) {
+	closed, err := in.DB.ClosedStores(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := placing.New(in.DB, in.Stores, c.DefaultStore)
+	p.Close(closed)
+	if into := p.Store().Name(); into != c.DefaultStore {
+		log.Warn("new blobs go to another store than default_store, since that was migrated to it; osp admin migrate the other way round brings all back",
+			"default_store", c.DefaultStore, "store", into)
+	}
+	return p, nil
+}
+
+// storeList makes who says how the stores are.
+func (c *Config) storeList(in *Installation, log *slog.Logger) *stores.Service {
+	types := map[string]string{}
+	for name, sc := range c.Stores {
+		types[name] = sc.Type
+	}
+	return stores.New(stores.Config{
+		Meta: in.DB, Stores: in.Stores, Types: types, Default: c.DefaultStore, Installation: in.ServerID, Logger: log,
+	})
+}

@@ -1,0 +1,113 @@
+package daemon
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/osproxy/osproxy/store/open"
+)
+
+// TestStoresAreWhatTheyWere: a store that is missing, has another name or is of
+// another type is met at the start, unless nothing lies in it that is needed.
+func TestStoresAreWhatTheyWere(t *testing.T) {
+	folder := func(name string) open.Config {
+		return open.Config{Type: "local", Path: filepath.Join(t.TempDir(), name)}
+	}
+	one, two, other := folder("one"), folder("two"), folder("other")
+	cfg := config(t)
+	cfg.DefaultStore, cfg.Stores = "one", map[string]open.Config{"one": one, "two": two}
+	d, stop := running(t, cfg)
+	putNamed(t, d.URL(), "a")
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		stores map[string]open.Config
+		words  []string // of the error; none where it starts
+	}{
+		"an unused one is missing":     {map[string]open.Config{"one": one}, nil},
+		"one more":                     {map[string]open.Config{"one": one, "new": other}, nil},
+		"a used one is missing":        {map[string]open.Config{"two": two}, []string{"store one", "not in the configuration", "osp admin migrate --from one"}},
+		"a used one is renamed":        {map[string]open.Config{"uno": one, "two": two}, []string{"store one", "renamed"}},
+		"a used one has lost its mark": {map[string]open.Config{"one": folder("empty")}, []string{"store one", "bears no mark"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := cfg
+			cfg.Stores, cfg.DefaultStore = c.stores, ""
+			for name := range c.stores {
+				cfg.DefaultStore = name
+			}
+			d, err := New(t.Context(), cfg, "test", quiet())
+			if err == nil {
+				if err := d.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			switch {
+			case len(c.words) == 0 && err != nil:
+				t.Error(err)
+			case len(c.words) > 0 && stageOf(err) != StageStore:
+				t.Errorf("%v", err)
+			}
+			for _, word := range c.words {
+				if err != nil && !strings.Contains(err.Error(), word) {
+					t.Errorf("%q is not in %v", word, err)
+				}
+			}
+		})
+	}
+}
+
+// TestStoreOfAnotherType: the type is remembered with the name, and matters while
+// something lies there.
+func TestStoreOfAnotherType(t *testing.T) {
+	cfg := config(t)
+	d, stop := running(t, cfg)
+	if err := d.in.DB.NoteStoreType(t.Context(), "disk", "s3"); err != nil {
+		t.Fatal(err)
+	}
+	putNamed(t, d.URL(), "a")
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(t.Context(), cfg, "test", quiet()); stageOf(err) != StageStore || !strings.Contains(err.Error(), "store disk: it was of type s3, is of type local") {
+		t.Error(err)
+	}
+	if _, err := Check(t.Context(), cfg, false, quiet()); stageOf(err) != StageStore {
+		t.Error(err)
+	}
+}
+
+// TestUnusedStoreBecomesAnother: nothing lies in it, so that its name may be
+// another's from now on.
+func TestUnusedStoreBecomesAnother(t *testing.T) {
+	cfg := config(t)
+	d, stop := running(t, cfg)
+	if err := d.in.DB.NoteStoreType(t.Context(), "disk", "s3"); err != nil {
+		t.Fatal(err)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Stores = map[string]open.Config{"disk": {Type: "local", Path: filepath.Join(t.TempDir(), "new")}}
+	d, _ = running(t, cfg)
+	if known, err := d.in.DB.KnownStores(t.Context()); err != nil || known["disk"] != "local" {
+		t.Error(known, err)
+	}
+}
+
+// putNamed puts a small file and gives what was answered.
+func putNamed(t *testing.T, url, name string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/files?name="+name, strings.NewReader(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, body := do(t, req)
+	if status != http.StatusCreated {
+		t.Fatalf("put %s: %d %s", name, status, body)
+	}
+	return body
+}

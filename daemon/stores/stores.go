@@ -1,0 +1,157 @@
+// Package stores says how the configured stores are: whether they answer, and
+// how much lies in each.
+package stores
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+)
+
+const (
+	// answerTimeout is how long a store has to answer, countTimeout how long
+	// counting may take.
+	answerTimeout = 5 * time.Second
+	countTimeout  = 10 * time.Second
+	// countRest is how many times as long as it took a count is good: what takes
+	// a second is done every twenty.
+	countRest = 20
+	// maxError bounds what is told of an error, in bytes.
+	maxError = 500
+)
+
+// Records is what a Service needs of the metadata; meta.DB is the one.
+type Records interface {
+	ClosedStores(ctx context.Context) (map[string]string, error)
+	CountStore(ctx context.Context, store string) (meta.StoreCount, error)
+}
+
+// Config is what a Service needs.
+type Config struct {
+	Meta Records
+	// Stores are all there are, by name; Types are of which type each is.
+	Stores map[string]*store.Store
+	Types  map[string]string
+	// Default is the configured store for new blobs.
+	Default string
+	// Installation is the id that stores are marked with.
+	Installation string
+	// Now is time.Now when nil, Logger slog.Default().
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// Service says how stores are. Its methods are safe for concurrent use.
+type Service struct {
+	cfg    Config
+	counts map[string]*count
+}
+
+// count is what was counted last in a store. Whoever wants to know holds turn,
+// so that one counts and the others have it from him.
+type count struct {
+	turn chan struct{}
+	// Guarded by turn.
+	is   meta.StoreCount
+	at   time.Time
+	took time.Duration
+}
+
+// New makes a Service.
+func New(cfg Config) *Service {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	s := &Service{cfg: cfg, counts: map[string]*count{}}
+	for name := range cfg.Stores {
+		s.counts[name] = &count{turn: make(chan struct{}, 1)}
+	}
+	return s
+}
+
+// List describes every store, by name. It asks all of them at once, and waits
+// for none longer than a few seconds.
+func (s *Service) List(ctx context.Context) (list protocol.StoreList, err error) {
+	closed, err := s.cfg.Meta.ClosedStores(ctx)
+	if err != nil {
+		return list, err
+	}
+	names := slices.Sorted(maps.Keys(s.cfg.Stores))
+	list.Stores = make([]protocol.Store, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		st := &list.Stores[i]
+		st.Name, st.Type, st.Default = name, s.cfg.Types[name], name == s.cfg.Default
+		if to, ok := closed[name]; ok {
+			st.ClosedTo = &to
+		}
+		wg.Go(func() { s.ask(ctx, st) })
+		wg.Go(func() { s.count(ctx, st) })
+	}
+	wg.Wait()
+	return list, ctx.Err()
+}
+
+// ask finds out whether a store answers.
+func (s *Service) ask(ctx context.Context, st *protocol.Store) {
+	err := Reach(ctx, s.cfg.Stores[st.Name], s.cfg.Installation)
+	if st.Reachable = err == nil; st.Reachable {
+		return
+	}
+	if ctx.Err() == nil {
+		s.cfg.Logger.WarnContext(ctx, "a store is not usable", "store", st.Name, "err", err)
+	}
+	text := err.Error()
+	text = strings.ToValidUTF8(text[:min(len(text), maxError)], "")
+	st.Error = &text
+}
+
+// Reach is nil where the store answers within a few seconds, lets us work, and
+// bears the mark of the installation, which has used it before.
+func Reach(ctx context.Context, st *store.Store, installation string) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	if err := st.Check(ctx); err != nil {
+		return err
+	}
+	return st.Claim(ctx, installation, true)
+}
+
+// count says how much lies in a store. A count that fails leaves it open, or
+// what was counted before.
+func (s *Service) count(ctx context.Context, st *protocol.Store) {
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
+	c := s.counts[st.Name]
+	select {
+	case c.turn <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	defer func() { <-c.turn }()
+	if began := s.cfg.Now(); c.at.IsZero() || began.Sub(c.at) > countRest*c.took || began.Before(c.at) {
+		is, err := s.cfg.Meta.CountStore(ctx, st.Name)
+		if err == nil {
+			c.is, c.at = is, s.cfg.Now()
+			c.took = c.at.Sub(began)
+		} else if ctx.Err() == nil {
+			s.cfg.Logger.WarnContext(ctx, "what lies in a store cannot be counted", "store", st.Name, "err", err)
+		}
+	}
+	if c.at.IsZero() {
+		return
+	}
+	is, at := c.is, protocol.TimeOf(c.at)
+	st.Blobs, st.Bytes, st.CountedAt = &is.Blobs, &is.Bytes, &at
+}
