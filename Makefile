@@ -12,7 +12,7 @@ osp_cli  := github.com/osproxy/osproxy/cmd/osp/cli
 ospd_cli := github.com/osproxy/osproxy/cmd/ospd/cli
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-race test-model test-postgres test-servers test-all check lint fuzz cover bench soak packaged release-snapshot clean
+.PHONY: help build demo test test-race test-model test-postgres test-servers test-plain test-all check lint fuzz cover bench soak packaged release-snapshot clean
 
 help: ## print this list
 	@echo "usage: make TARGET"
@@ -36,11 +36,11 @@ test-race: ## the same under the race detector, but for those of whole processes
 		echo "test-race needs a C compiler: apt-get install gcc libc6-dev" >&2; exit 1; }
 	CGO_ENABLED=1 $(GO) test -race -timeout 25m $$($(GO) list ./... | grep -v /e2e/process)
 
-test-servers: ## all tests of whole processes, with crash points, full disk, large files (needs Linux and root)
+test-servers: ## all tests of whole processes and on real S3 servers, with crash points, full disk, large files (needs Linux, root, MinIO, versitygw)
 	@sh scripts/need-servers.sh
-	$(GO) vet -tags servers ./e2e/...
+	$(GO) vet -tags servers ./e2e/... ./store/...
 	$(GO) vet -tags crashpoints ./daemon/... ./cmd/...
-	$(GO) test -tags servers -count=1 -timeout 20m ./e2e/...
+	$(GO) test -tags servers -count=1 -timeout 20m ./e2e/... ./store/...
 
 test-postgres: ## the tests of the daemon with its metadata on Postgres (needs Postgres and PgBouncer, starts its own servers)
 	@sh scripts/need-postgres.sh
@@ -52,7 +52,9 @@ test-model: ## two owners in 2,000 random sequences of 50 steps, with fsck after
 	if [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi; \
 	$(GO) test ./daemon -count=1 -timeout 20m -run '^TestWhatLivesReads$$' -rapid.checks=2000 -rapid.steps=50
 
-test-all: check test-race test-model test-postgres test-servers fuzz ## everything; fails and says how to get what is missing
+test-plain: check test-race test-model test-postgres ## everything that needs no S3 server
+
+test-all: test-plain test-servers fuzz ## everything; fails and says how to get what is missing
 
 check: ## format, vet on every platform, import rules
 	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); [ -z "$$out" ] || { \

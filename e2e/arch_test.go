@@ -100,6 +100,8 @@ var rules = []rule{
 	{"docs/schema/schematest", []string{"docs/schema"}, []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
 	// A front is a vendor to the daemon and a client to the S3 server behind it.
 	{"e2e/front/...", []string{"e2e/front"}, []string{"github.com/minio/minio-go/v7/pkg/..."}},
+	// A server for tests knows nothing of what is kept on it.
+	{"e2e/s3server", nil, []string{"github.com/minio/minio-go/v7/..."}},
 	{"e2e/...", []string{"protocol", "client/...", "store/...", "daemon/...", "cmd/...", "e2e/...", "docs/schema/..."}, []string{"go.uber.org/goleak", "github.com/rogpeppe/go-internal/...", "github.com/creack/pty"}},
 }
 
@@ -127,7 +129,7 @@ var forbidden = []struct {
 }
 
 // testers may import testing outside of _test.go files.
-var testers = []string{"store/storetest/gotest", "daemon/meta/metatest", "daemon/meta/metatest/pgtest", "e2e/harness", "e2e/faultproxy"}
+var testers = []string{"store/storetest/gotest", "daemon/meta/metatest", "daemon/meta/metatest/pgtest", "e2e/harness", "e2e/faultproxy", "e2e/s3server"}
 
 // nowhere are names that say nothing, and so no package has one.
 var nowhere = []string{"util", "utils", "common", "misc", "base", "models", "pkg", "helper", "helpers", "manager", "types", "lib", "shared"}

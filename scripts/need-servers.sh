@@ -10,4 +10,12 @@ command -v mount >/dev/null 2>&1 || need "mount" "apt-get install mount"
 command -v python3 >/dev/null 2>&1 || need "python3" "apt-get install python3"
 free_kb=$(df -Pk "${TMPDIR:-/tmp}" | awk 'NR == 2 { print $4 }')
 [ "${free_kb:-0}" -ge 4000000 ] || need "4 GB free under ${TMPDIR:-/tmp}" "set TMPDIR to a larger disk"
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/osproxy-ci"
+server() { # NAME MODULE VARIABLE-VALUE VARIABLE
+	version=$(cat ".ci/$1.version")
+	[ -x "${3:-$cache/$1-$version/$1}" ] || command -v "$1" >/dev/null 2>&1 ||
+		need "$1" "GOBIN=$cache/$1-$version go install $2@$version (minutes, once), or set $4"
+}
+server minio github.com/minio/minio "${OSPD_TEST_MINIO:-}" OSPD_TEST_MINIO
+server versitygw github.com/versity/versitygw/cmd/versitygw "${OSPD_TEST_VERSITYGW:-}" OSPD_TEST_VERSITYGW
 exit $missing
