@@ -2,6 +2,7 @@
 //
 //	<path>/STORE                      the mark, JSON
 //	<path>/<8 hex>/<32 hex>           one file per object, named by its key
+//	<path>/…                          foreign objects, under the names they came with
 //
 // An object is written under its final name. That is safe since nobody looks
 // for a key before the metadata refers to it, which happens only after Put or
@@ -17,6 +18,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"sync"
 	"syscall"
 
@@ -42,7 +44,7 @@ type Config struct {
 }
 
 // Backend is a store.Backend on a folder. It is a store.Assembler, FileOpener,
-// DirMaker, StrayLister and SpaceReporter too.
+// DirMaker, StrayLister, SpaceReporter and Browser too.
 type Backend struct {
 	path    string
 	fs      FS
@@ -173,19 +175,23 @@ func (b *Backend) write(ctx context.Context, f File, r io.Reader, size int64) er
 // Delete is store.Backend's. An object that is not there may be one whose
 // removal was never synced, so that its directory is synced all the same.
 func (b *Backend) Delete(ctx context.Context, key store.Key) error {
-	if err := b.check(ctx, "delete", key); err != nil {
+	if err := b.checkAny(ctx, "delete", key); err != nil {
 		return err
 	}
 	mark := b.dirs.mark()
-	err := b.fs.Remove(string(key))
+	name, err := b.nameOf(key)
+	if err == nil {
+		err = b.fs.Remove(name)
+	}
+	dir := path.Dir(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := b.fs.Stat(string(key.Dir())); errors.Is(err, fs.ErrNotExist) {
+		if info, err := b.fs.Stat(dir); err != nil || !info.IsDir() {
 			return nil
 		}
 		err = nil
 	}
 	if err == nil {
-		err = classify(b.dirs.sync(string(key.Dir()), mark))
+		err = classify(b.dirs.sync(dir, mark))
 	}
 	if err != nil {
 		return failed("delete", key, err)
@@ -222,9 +228,17 @@ func (b *Backend) Free(ctx context.Context) (int64, error) {
 // Close is store.Backend's. Open readers and assemblies stay usable.
 func (b *Backend) Close() error { return b.fs.Close() }
 
-// check is what each method with a key begins with.
+// check is what each method begins with that takes keys of ours only.
 func (b *Backend) check(ctx context.Context, op string, key store.Key) error {
 	if err := key.Check(); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return b.checkAny(ctx, op, key)
+}
+
+// checkAny is check where the keys of foreign objects are taken, too.
+func (b *Backend) checkAny(ctx context.Context, op string, key store.Key) error {
+	if err := key.CheckAny(); err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
 	if err := b.ready(ctx); err != nil {

@@ -15,13 +15,26 @@ import (
 
 // Get is store.Backend's.
 func (b *Backend) Get(ctx context.Context, key store.Key, off, n int64) (io.ReadCloser, error) {
-	if err := b.check(ctx, "get", key); err != nil {
+	if err := b.checkAny(ctx, "get", key); err != nil {
 		return nil, err
 	}
-	f, err := b.fs.Open(string(key), os.O_RDONLY)
+	f, err := b.open(key)
 	if err != nil {
 		return nil, failed("get", key, err)
 	}
+	return read(ctx, f, key, off, n)
+}
+
+// open opens the file of an object, ours or not, for reading.
+func (b *Backend) open(key store.Key) (File, error) {
+	if name, ok := key.Foreign(); ok {
+		return b.foreign().open(name)
+	}
+	return b.fs.Open(string(key), os.O_RDONLY)
+}
+
+// read is a reader of a range of f, which it closes.
+func read(ctx context.Context, f File, key store.Key, off, n int64) (io.ReadCloser, error) {
 	size, err := f.Size()
 	if err == nil && (off < 0 || off > size || n > size-off) {
 		err = fmt.Errorf("%d bytes from %d of %d: %w", n, off, size, store.ErrRange)
@@ -63,12 +76,27 @@ func (r *reader) Read(p []byte) (int, error) {
 
 func (r *reader) Close() error { return r.f.Close() }
 
-// OpenFile is store.FileOpener's.
+// nameOf is the name of an object's file. That of one that is not ours is a
+// regular file, or fs.ErrNotExist.
+func (b *Backend) nameOf(key store.Key) (string, error) {
+	name, ok := key.Foreign()
+	if !ok {
+		return string(key), nil
+	}
+	_, err := b.foreign().stat(name)
+	return name, err
+}
+
+// OpenFile is store.FileOpener's. It takes the keys of foreign objects, too.
 func (b *Backend) OpenFile(ctx context.Context, key store.Key) (*os.File, error) {
-	if err := b.check(ctx, "open", key); err != nil {
+	if err := b.checkAny(ctx, "open", key); err != nil {
 		return nil, err
 	}
-	f, err := b.fs.OpenOS(string(key))
+	name, err := b.nameOf(key)
+	if err != nil {
+		return nil, failed("open", key, err)
+	}
+	f, err := b.fs.OpenOS(name)
 	if err != nil {
 		return nil, failed("open", key, err)
 	}
@@ -77,10 +105,14 @@ func (b *Backend) OpenFile(ctx context.Context, key store.Key) (*os.File, error)
 
 // Stat is store.Backend's.
 func (b *Backend) Stat(ctx context.Context, key store.Key) (store.Info, error) {
-	if err := b.check(ctx, "stat", key); err != nil {
+	if err := b.checkAny(ctx, "stat", key); err != nil {
 		return store.Info{}, err
 	}
-	info, err := b.fs.Stat(string(key))
+	name, err := b.nameOf(key)
+	if err != nil {
+		return store.Info{}, failed("stat", key, err)
+	}
+	info, err := b.fs.Stat(name)
 	if err != nil {
 		return store.Info{}, failed("stat", key, err)
 	}

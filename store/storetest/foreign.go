@@ -42,7 +42,8 @@ func runBrowser(t T, open Open) {
 			case !puts:
 				t.Logf("nothing here can put foreign objects")
 			default:
-				c.run(t, browsing{b, browser, putter, string(store.NewKey(""))[1:9]})
+				// No directory of keys is called so, which would be ospd's own.
+				c.run(t, browsing{b, browser, putter, "t" + string(store.NewKey(""))[1:9]})
 			}
 		})
 	}
