@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/gofrs/flock"
 
@@ -65,10 +64,10 @@ type Installation struct {
 }
 
 // observer makes what is told about each operation of the store called name.
-type observer func(name string) func(op string, err error, d time.Duration)
+type observer func(name string) store.Options
 
 // unobserved has nothing told.
-func unobserved(string) func(string, error, time.Duration) { return nil }
+func unobserved(string) store.Options { return store.Options{} }
 
 // OpenInstallation takes the data folder. Where create is false no database is
 // made: one that no ospd has used is an error.

@@ -72,7 +72,7 @@ func (in *Installation) openStore(ctx context.Context, name string, sc open.Conf
 	if err != nil {
 		return err
 	}
-	st := store.New(name, b, store.Options{Observe: observe(name)})
+	st := store.New(name, b, observe(name))
 	in.Stores[name] = st
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()

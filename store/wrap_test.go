@@ -32,18 +32,48 @@ type asBackend struct {
 func (a asBackend) Mark(ctx context.Context) (string, error)     { return a.marks.Mark(ctx) }
 func (a asBackend) SetMark(ctx context.Context, id string) error { return a.marks.SetMark(ctx, id) }
 
+// through is a Store over b, which is over inner.
+func through(t *testing.T, b store.Backend, inner *mem.Backend, o store.Options) asBackend {
+	t.Helper()
+	s := store.New("disk", b, o)
+	composer, composes := s.Composer()
+	browser, browses := s.Browser()
+	if !composes || !browses {
+		t.Fatal("the store has lost what its backend can do")
+	}
+	return asBackend{s, composer, browser, inner, inner}
+}
+
 func TestStoreKeepsTheContract(t *testing.T) {
 	gotest.Run(t, func(t *testing.T) store.Backend {
 		b := mem.New()
-		s := store.New("disk", b, store.Options{})
-		composer, composes := s.Composer()
-		browser, browses := s.Browser()
-		if !composes || !browses {
-			t.Fatal("the store has lost what its backend can do")
-		}
-		return asBackend{s, composer, browser, b, b}
+		return through(t, b, b, store.Options{})
 	})
 }
+
+// TestStoreKeepsTheContractOverFaults: of what may be tried again, every other
+// call fails, by turns in each way there is.
+func TestStoreKeepsTheContractOverFaults(t *testing.T) {
+	gotest.Run(t, func(t *testing.T) store.Backend {
+		b := mem.New()
+		f := storetest.NewFaultyObjects(b)
+		f.Otherwise(func(op storetest.Op, call int) storetest.Fault {
+			broken := op == storetest.OpGet || op == storetest.OpList || op == storetest.OpBrowse
+			switch {
+			case op == storetest.OpPut || call%2 == 0:
+				return storetest.Fault{}
+			case call%4 == 1 && broken:
+				return storetest.Fault{Break: errBroken, Intact: 700}
+			case call%4 == 1 && op != storetest.OpBeginCompose && op != storetest.OpUnfinished:
+				return storetest.Fault{After: errBroken}
+			}
+			return storetest.Fault{Before: errBroken}
+		})
+		return through(t, f, b, store.Options{Attempts: 100, Sleep: noSleep})
+	})
+}
+
+func noSleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 
 func TestClaim(t *testing.T) {
 	broken := errors.New("broken")
@@ -143,7 +173,7 @@ func TestCapabilities(t *testing.T) {
 func TestObserve(t *testing.T) {
 	var seen []string
 	f := storetest.NewFaulty(mem.New())
-	s := store.New("disk", f, store.Options{Observe: func(op string, err error, d time.Duration) {
+	s := store.New("disk", f, store.Options{Attempts: 1, Observe: func(op string, err error, d time.Duration) {
 		if d < 0 {
 			t.Errorf("%s took %v", op, d)
 		}

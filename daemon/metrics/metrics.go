@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
 )
 
 // Metrics are the collectors. Methods are safe for concurrent use.
@@ -26,6 +27,7 @@ type Metrics struct {
 	saved    prometheus.Counter
 	corrupt  prometheus.Counter
 	storeOps *prometheus.HistogramVec
+	retries  *prometheus.CounterVec
 	jobs     *prometheus.HistogramVec
 	webhooks *prometheus.CounterVec
 }
@@ -58,13 +60,15 @@ func New(reg prometheus.Registerer) *Metrics {
 		storeOps: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ospd_store_operation_duration_seconds",
 			Help:    "Operations of stores, by store, operation and result.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10)}, []string{"store", "op", "result"}),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ospd_store_retries_total",
+			Help: "Tries of operations of stores after the first, by store and operation; \"read\" is the rest of a body that broke."}, []string{"store", "op"}),
 		jobs: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ospd_job_attempt_duration_seconds",
 			Help:    "Attempts at jobs, by kind and how they ended: done, failed, hopeless, snoozed or cancelled.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 8, 8)}, []string{"kind", "result"}),
 		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ospd_webhook_messages_total",
 			Help: "Messages sent to webhooks, by what became of them: delivered, failed (it is sent again) or dead."}, []string{"outcome"}),
 	}
-	reg.MustRegister(m.requests, m.duration, m.inFlight, m.errors, m.auth, m.received, m.sent, m.uploads, m.saved, m.corrupt, m.storeOps, m.jobs, m.webhooks)
+	reg.MustRegister(m.requests, m.duration, m.inFlight, m.errors, m.auth, m.received, m.sent, m.uploads, m.saved, m.corrupt, m.storeOps, m.retries, m.jobs, m.webhooks)
 	return m
 }
 
@@ -101,15 +105,17 @@ func (m *Metrics) Saved(n int64) { m.saved.Add(float64(n)) }
 // Corrupt counts one damaged block.
 func (m *Metrics) Corrupt() { m.corrupt.Inc() }
 
-// Store gives what counts the operations of the store of that name. It fits
-// store.Options.Observe.
-func (m *Metrics) Store(name string) func(op string, err error, took time.Duration) {
-	return func(op string, err error, took time.Duration) {
-		result := "ok"
-		if err != nil {
-			result = "error"
-		}
-		m.storeOps.WithLabelValues(name, op, result).Observe(took.Seconds())
+// Store gives what counts the operations of the store of that name.
+func (m *Metrics) Store(name string) store.Options {
+	return store.Options{
+		Observe: func(op string, err error, took time.Duration) {
+			result := "ok"
+			if err != nil {
+				result = "error"
+			}
+			m.storeOps.WithLabelValues(name, op, result).Observe(took.Seconds())
+		},
+		Retried: func(op string, _ error) { m.retries.WithLabelValues(name, op).Inc() },
 	}
 }
 

@@ -28,14 +28,15 @@ func TestEachMethodMovesItsCollector(t *testing.T) {
 	m.Upload("begun")
 	m.Saved(11)
 	m.Corrupt()
-	m.Store("disk")("put", nil, time.Second)
-	m.Store("disk")("put", errors.New("full"), time.Second)
+	m.Store("disk").Observe("put", nil, time.Second)
+	m.Store("disk").Observe("put", errors.New("full"), time.Second)
+	m.Store("far").Retried("get", errors.New("broken"))
 
 	want := map[string]float64{
 		"ospd_http_requests_in_flight": 1, "ospd_http_requests_total": 1, "ospd_http_request_duration_seconds": 1,
 		"ospd_errors_total": 1, "ospd_auth_failures_total": 1, "ospd_upload_bytes_total": 7, "ospd_download_bytes_total": 9, "ospd_uploads_total": 1,
 		"ospd_instant_saved_bytes_total": 11,
-		"ospd_corrupt_blocks_total":      1, "ospd_store_operation_duration_seconds": 2,
+		"ospd_corrupt_blocks_total":      1, "ospd_store_operation_duration_seconds": 2, "ospd_store_retries_total": 1,
 	}
 	families, err := reg.Gather()
 	if err != nil {

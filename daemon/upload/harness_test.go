@@ -81,7 +81,8 @@ func newBench(t testing.TB, s setup) *bench {
 		s.clock = newClock()
 	}
 	db := metatest.OpenDB(t, meta.Config{Path: s.db, Clock: s.clock.Now, Logger: slog.New(slog.DiscardHandler)})
-	b := &bench{t: t, clock: s.clock, path: s.db, db: db, store: store.New("disk", s.backend, store.Options{})}
+	// A fault that a test asks for is not to be got over.
+	b := &bench{t: t, clock: s.clock, path: s.db, db: db, store: store.New("disk", s.backend, store.Options{Attempts: 1})}
 	b.Service = b.service(s.change)
 	return b
 }

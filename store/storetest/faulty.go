@@ -21,6 +21,16 @@ const (
 	OpStat   Op = "stat"
 	OpDelete Op = "delete"
 	OpList   Op = "list"
+	OpMark   Op = "mark"
+
+	// Of FaultyObjects.
+	OpCheck          Op = "check"
+	OpBeginCompose   Op = "begin compose"
+	OpCompose        Op = "compose"
+	OpAbandonCompose Op = "abandon compose"
+	OpUnfinished     Op = "unfinished"
+	OpBrowse         Op = "browse"
+	OpDescribe       Op = "describe"
 )
 
 // Fault is what one call does instead of what it should. Fields combine; the
@@ -31,8 +41,12 @@ type Fault struct {
 	// Before is returned and the backend is not called.
 	Before error
 	// After is returned although the backend was called and may have
-	// succeeded: a lost answer. A List ends with it.
+	// succeeded: a lost answer. A List, or another listing, ends with it.
 	After error
+	// Break is what a Get's body, or a listing, ends with after Intact bytes or
+	// entries, if there are more.
+	Break  error
+	Intact int64
 	// Truncate ends a Get's bytes cleanly this many bytes early.
 	Truncate int64
 	// Flip inverts the Get's byte at this position of the range, counted
@@ -41,7 +55,8 @@ type Fault struct {
 }
 
 // Faulty is a Backend that fails as it is told. Each call of a method takes
-// the next fault of that method's queue; with none left it passes. It has no
+// the next fault of that method's queue; with none left it passes, or does what
+// Otherwise says. It has no
 // capabilities beyond Backend's, so that all bytes go through it.
 type Faulty struct {
 	store.Backend
@@ -49,11 +64,20 @@ type Faulty struct {
 	mu     sync.Mutex
 	queues map[Op][]Fault
 	calls  map[Op]int
+	other  func(op Op, call int) Fault
 }
 
 // NewFaulty wraps b.
 func NewFaulty(b store.Backend) *Faulty {
-	return &Faulty{Backend: b, queues: map[Op][]Fault{}, calls: map[Op]int{}}
+	return &Faulty{Backend: b, queues: map[Op][]Fault{}, calls: map[Op]int{}, other: func(Op, int) Fault { return Fault{} }}
+}
+
+// Otherwise gives the faults of calls that find their queue empty; call counts
+// those of op from 1.
+func (f *Faulty) Otherwise(fault func(op Op, call int) Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.other = fault
 }
 
 // Queue adds faults for the next calls of op.
@@ -74,7 +98,7 @@ func (f *Faulty) Calls(op Op) int {
 func (f *Faulty) begin(ctx context.Context, op Op) (Fault, error) {
 	f.mu.Lock()
 	f.calls[op]++
-	var fault Fault
+	fault := f.other(op, f.calls[op])
 	if q := f.queues[op]; len(q) > 0 {
 		fault, f.queues[op] = q[0], q[1:]
 	}
@@ -93,14 +117,7 @@ func (f *Faulty) begin(ctx context.Context, op Op) (Fault, error) {
 
 // Put is Backend's, with faults.
 func (f *Faulty) Put(ctx context.Context, key store.Key, r io.Reader, size int64) error {
-	fault, err := f.begin(ctx, OpPut)
-	if err != nil {
-		return err
-	}
-	if err := f.Backend.Put(ctx, key, r, size); err != nil {
-		return err
-	}
-	return fault.After
+	return f.call(ctx, OpPut, func() error { return f.Backend.Put(ctx, key, r, size) })
 }
 
 // Get is Backend's, with faults.
@@ -125,6 +142,9 @@ func (f *Faulty) Get(ctx context.Context, key store.Key, off, n int64) (io.ReadC
 		return nil, fault.After
 	}
 	body := &damaged{Closer: r, r: r, flip: fault.Flip}
+	if fault.Break != nil {
+		body.r = io.MultiReader(io.LimitReader(r, fault.Intact), failing{fault.Break})
+	}
 	if fault.Truncate > 0 {
 		body.r = io.LimitReader(r, max(0, n-fault.Truncate))
 	}
@@ -146,31 +166,65 @@ func (f *Faulty) Stat(ctx context.Context, key store.Key) (store.Info, error) {
 
 // Delete is Backend's, with faults.
 func (f *Faulty) Delete(ctx context.Context, key store.Key) error {
-	fault, err := f.begin(ctx, OpDelete)
+	return f.call(ctx, OpDelete, func() error { return f.Backend.Delete(ctx, key) })
+}
+
+// List is Backend's, with faults.
+func (f *Faulty) List(ctx context.Context, prefix string, after store.Key) iter.Seq2[store.Info, error] {
+	return faultyListing(ctx, f, OpList, func() iter.Seq2[store.Info, error] { return f.Backend.List(ctx, prefix, after) })
+}
+
+// Mark is Backend's, with faults.
+func (f *Faulty) Mark(ctx context.Context) (string, error) {
+	fault, err := f.begin(ctx, OpMark)
+	if err != nil {
+		return "", err
+	}
+	mark, err := f.Backend.Mark(ctx)
+	if err == nil {
+		err = fault.After
+	}
+	return mark, err
+}
+
+// SetMark is Backend's, with the faults of OpMark.
+func (f *Faulty) SetMark(ctx context.Context, id string) error {
+	return f.call(ctx, OpMark, func() error { return f.Backend.SetMark(ctx, id) })
+}
+
+// call does one thing, with faults.
+func (f *Faulty) call(ctx context.Context, op Op, do func() error) error {
+	fault, err := f.begin(ctx, op)
 	if err != nil {
 		return err
 	}
-	if err := f.Backend.Delete(ctx, key); err != nil {
+	if err := do(); err != nil {
 		return err
 	}
 	return fault.After
 }
 
-// List is Backend's, with faults.
-func (f *Faulty) List(ctx context.Context, prefix string, after store.Key) iter.Seq2[store.Info, error] {
-	return func(yield func(store.Info, error) bool) {
-		fault, err := f.begin(ctx, OpList)
+// faultyListing lists, with faults.
+func faultyListing[E any](ctx context.Context, f *Faulty, op Op, list func() iter.Seq2[E, error]) iter.Seq2[E, error] {
+	return func(yield func(E, error) bool) {
+		var none E
+		fault, err := f.begin(ctx, op)
 		if err != nil {
-			yield(store.Info{}, err)
+			yield(none, err)
 			return
 		}
-		for info, err := range f.Backend.List(ctx, prefix, after) {
-			if !yield(info, err) {
+		n := int64(0)
+		for e, err := range list() {
+			if fault.Break != nil && n == fault.Intact {
+				yield(none, fault.Break)
+				return
+			}
+			if n++; !yield(e, err) {
 				return
 			}
 		}
 		if fault.After != nil {
-			yield(store.Info{}, fault.After)
+			yield(none, fault.After)
 		}
 	}
 }
