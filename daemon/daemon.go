@@ -97,16 +97,20 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	d.sweep = sweep.New(cfg.sweeping(in, log))
 	hooks := d.webhooks(version, met.Webhook)
 	d.events = event.New(event.Config{Meta: in.DB, Consumers: consumers(listeners{log: log}), Followers: followers(hooks), Node: string(in.Node), Logger: log})
-	var scrubs *scrub.Worker
-	d.digest, scrubs = cfg.reading(in, files, func() bool { return d.api.Busy() }, log)
-	if d.jobs, err = cfg.queue(in, workers{db: in.DB, sweep: d.sweep, digest: d.digest, scrub: scrubs, events: d.events, webhooks: hooks}, met, log); err != nil {
-		return nil, at(StageConfig, err)
-	}
-	keys := once.NewKeys(in.DB)
 	place, err := cfg.placer(ctx, in, log)
 	if err != nil {
 		return nil, at(StageDatabase, err)
 	}
+	busy := func() bool { return d.api.Busy() }
+	var scrubs *scrub.Worker
+	d.digest, scrubs = cfg.reading(in, files, busy, log)
+	migrates := in.migrating(files, place, busy, log)
+	if d.jobs, err = cfg.queue(in, workers{
+		db: in.DB, sweep: d.sweep, digest: d.digest, scrub: scrubs, events: d.events, webhooks: hooks, migrate: migrates,
+	}, met, log); err != nil {
+		return nil, at(StageConfig, err)
+	}
+	keys := once.NewKeys(in.DB)
 	d.uploads = upload.New(upload.Config{
 		Meta: in.DB, Minter: minter,
 		Store: in.Stores[cfg.DefaultStore], Stores: in.Stores, Place: place,
@@ -128,7 +132,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		return nil, at(StageListener, err)
 	}
 	served := api.Config{
-		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, requests(files), keys), Webhooks: hooks, Stores: cfg.storeList(in, log), Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
+		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, requests(files, migrates), keys), Webhooks: hooks, Stores: cfg.storeList(in, log), Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
 		Capabilities: d.capabilities(version), Tokens: tokens,
 	}
 	if local {

@@ -11,6 +11,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/metrics"
+	"github.com/osproxy/osproxy/daemon/migrate"
 	"github.com/osproxy/osproxy/daemon/scrub"
 	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/daemon/webhook"
@@ -41,6 +42,7 @@ type workers struct {
 	scrub    *scrub.Worker
 	events   *event.Hub
 	webhooks *webhook.Service
+	migrate  *migrate.Worker
 }
 
 // handlers are all kinds of jobs there are. docs/jobs.md tells of each.
@@ -55,6 +57,8 @@ func (c *Config) handlers(w workers) []job.Handler {
 		{Kind: protocol.JobEvent, Do: job.With(func(ctx context.Context, _ *job.Run, parked meta.ParkedEvent) error {
 			return redo(ctx, w.events, parked)
 		})},
+		// One that waits for days does not keep others from theirs.
+		{Kind: protocol.JobMigrate, Do: job.With(w.migrate.Do), Concurrency: 2},
 		{Kind: protocol.JobNotify, Concurrency: 8, Do: job.With(func(ctx context.Context, _ *job.Run, args meta.NotifyArgs) error {
 			return w.webhooks.Notify(ctx, args.Webhook)
 		})},

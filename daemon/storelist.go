@@ -9,6 +9,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/digest"
+	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/migrate"
 	"github.com/osproxy/osproxy/daemon/placing"
 	"github.com/osproxy/osproxy/daemon/stores"
 	"github.com/osproxy/osproxy/store"
@@ -114,6 +117,14 @@ func (c *Config) placer(ctx context.Context, in *Installation, log *slog.Logger)
 			"default_store", c.DefaultStore, "store", into)
 	}
 	return p, nil
+}
+
+// migrating makes who moves what lies in one store to another.
+func (in *Installation) migrating(files *file.Service, place *placing.Placer, busy func() bool, log *slog.Logger) *migrate.Worker {
+	return migrate.New(migrate.Config{
+		Meta: in.DB, Read: files, Place: place, Stores: in.Stores, Digest: digest.Job(), Busy: busy, Logger: log,
+		Reach: func(ctx context.Context, st *store.Store) error { return stores.Reach(ctx, st, in.ServerID) },
+	})
 }
 
 // storeList makes who says how the stores are.

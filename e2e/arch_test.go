@@ -62,6 +62,7 @@ var rules = []rule{
 	{"daemon/digest", []string{"protocol", "daemon/meta", "daemon/file", "daemon/job", "daemon/pace", "daemon/sniff", "daemon/crashpoint"}, nil},
 	{"daemon/scrub", []string{"protocol", "daemon/meta", "daemon/file", "daemon/job", "daemon/pace", "daemon/crashpoint"}, nil},
 	{"daemon/sweep", []string{"protocol", "store", "daemon/meta"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/migrate", []string{"protocol", "store", "daemon/meta", "daemon/file", "daemon/job", "daemon/pace", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/stores", []string{"protocol", "store", "daemon/meta"}, nil},
 	{"daemon/job", []string{"protocol", "daemon/meta", "daemon/once"}, nil},
 	{"daemon/fsck", []string{"protocol", "store", "daemon/meta", "daemon/layout"}, []string{"golang.org/x/sync/..."}},

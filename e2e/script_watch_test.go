@@ -137,7 +137,7 @@ func verbOf(args []string) (verb string, rest []string) {
 		case strings.HasPrefix(args[i], "-"):
 		case verb == "" && (args[i] == "transfers" || args[i] == "profile" || args[i] == "admin"):
 			verb = args[i]
-		case verb == "admin":
+		case verb == "admin" && (args[i] == "jobs" || args[i] == "webhooks"):
 			verb += " " + args[i]
 		case verb == "":
 			return args[i], args[i+1:]

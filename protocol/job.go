@@ -51,11 +51,13 @@ const (
 	JobEvent JobKind = "event"
 	// JobNotify sends a webhook what waits for it.
 	JobNotify JobKind = "notify"
+	// JobMigrate moves what lies in one store to another.
+	JobMigrate JobKind = "migrate"
 )
 
 // JobKinds are the kinds that this version knows.
 func JobKinds() []JobKind {
-	return []JobKind{JobDigest, JobEvent, JobExpire, JobNotify, JobScrub, JobSweep}
+	return []JobKind{JobDigest, JobEvent, JobExpire, JobMigrate, JobNotify, JobScrub, JobSweep}
 }
 
 // JobState is where a job stands.

@@ -34,6 +34,10 @@ const (
 
 	ScrubSaved Point = "scrub.saved"
 
+	MigrateCopied   Point = "migrate.copied"
+	MigrateVerified Point = "migrate.verified"
+	MigrateFlipped  Point = "migrate.flipped"
+
 	AbortRecorded  Point = "abort.recorded"
 	DeleteRecorded Point = "delete.recorded"
 )

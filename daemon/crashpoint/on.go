@@ -23,6 +23,7 @@ func All() []Point {
 		CommitChecked, CommitSynced, CommitRecorded, CutDone,
 		PutDirReserved, PutNamed, PutStored, PutRecorded,
 		DigestRead, DigestRecorded, ScrubSaved,
+		MigrateCopied, MigrateVerified, MigrateFlipped,
 		AbortRecorded, DeleteRecorded,
 	}
 }

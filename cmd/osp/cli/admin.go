@@ -12,6 +12,6 @@ func newAdmin(s *session) *cobra.Command {
 		Args:    noVerb,
 		RunE:    needsVerb,
 	}
-	cmd.AddCommand(newJobs(s), newWebhooks(s), newStores(s))
+	cmd.AddCommand(newJobs(s), newWebhooks(s), newStores(s), newMigrate(s))
 	return cmd
 }

@@ -26,24 +26,28 @@ func rates(s string) (up, down int64, err error) {
 	if !two {
 		second = first
 	}
-	if up, err = bytesPerSecond(first); err == nil {
-		down, err = bytesPerSecond(second)
+	if up, err = bytesPerSecond("--bwlimit", first); err == nil {
+		down, err = bytesPerSecond("--bwlimit", second)
 	}
 	return up, down, err
 }
 
-// bytesPerSecond reads a rate. K, M and G are powers of 1000, Ki, Mi and Gi of
+// bytesPerSecond reads the rate of a flag. K, M and G are powers of 1000, Ki, Mi and Gi of
 // 1024, and never of bits.
-func bytesPerSecond(s string) (int64, error) {
+func bytesPerSecond(flag, s string) (int64, error) {
 	if s == rateOff {
 		return 0, nil
 	}
 	n, err := humanize.ParseBytes(strings.TrimSuffix(s, "/s"))
 	if err != nil || strings.HasPrefix(s, "-") {
-		return 0, usagef("--bwlimit is a number of bytes a second like 20M or 1.5MiB, UP:DOWN, or off, not %q", s)
+		pair := ""
+		if flag == "--bwlimit" {
+			pair = "UP:DOWN, "
+		}
+		return 0, usagef("%s is a number of bytes a second like 20M or 1.5MiB, %sor off, not %q", flag, pair, s)
 	}
 	if n < leastRate || n > mostRate {
-		return 0, usagef("--bwlimit must be %s to %s a second, or off, not %q", bytesText(leastRate), bytesText(mostRate), s)
+		return 0, usagef("%s must be %s to %s a second, or off, not %q", flag, bytesText(leastRate), bytesText(mostRate), s)
 	}
 	return int64(n), nil
 }

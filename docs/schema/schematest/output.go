@@ -29,7 +29,8 @@ func Objects() map[string]string {
 		"admin webhooks remove": "",
 		"admin webhooks replay": "webhook_replay.json",
 
-		"admin stores": "store.json",
+		"admin stores":  "store.json",
+		"admin migrate": "job.json",
 
 		"profile list": "profile.json",
 		"profile show": "profile.json",

@@ -1,0 +1,307 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/osproxy/osproxy/daemon/job"
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/pace"
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+)
+
+// place is where a migration is, as it is kept for the next attempt.
+type place struct {
+	// Began is when it began, in milliseconds since 1970.
+	Began int64 `json:"began"`
+	// After is the last blob that is behind the pass under way.
+	After meta.BlobID `json:"after"`
+	// Contents and Bytes were moved so far; Skipped were gone when it was their
+	// turn.
+	Contents int64 `json:"contents"`
+	Bytes    int64 `json:"bytes"`
+	Skipped  int64 `json:"skipped"`
+	// Total is how many bytes there were, those moved among them.
+	Total int64 `json:"total"`
+	// Waits counts failures in a row.
+	Waits int `json:"waits"`
+}
+
+// migration is an attempt at one.
+type migration struct {
+	*Worker
+	attempt  *job.Run
+	args     Args
+	from, to *store.Store
+	pace     *pace.Pace
+	slots    *semaphore.Weighted
+	// movedBefore is how many contents earlier attempts moved.
+	movedBefore int64
+	saved       time.Time
+
+	mu sync.Mutex
+	// Guarded by mu: where it is, and what the pass under way met.
+	at  place
+	met met
+}
+
+// met is what a pass could not move.
+type met struct {
+	moved, unknown, changed int64
+	damaged                 []meta.ContentID
+}
+
+func newMigration(w *Worker, r *job.Run, args Args) *migration {
+	return &migration{
+		Worker: w, attempt: r, args: args, from: w.cfg.Stores[args.From], to: w.cfg.Stores[args.To],
+		pace: pace.New(pace.Config{Rate: args.Rate, Busy: w.cfg.Busy}), slots: semaphore.NewWeighted(atOnce), saved: w.cfg.Now(),
+	}
+}
+
+// waiting ends an attempt that has something to wait for.
+type waiting struct{ why string }
+
+func (w *waiting) Error() string { return w.why }
+
+// run goes through the source until nothing is left there.
+func (m *migration) run(ctx context.Context) error {
+	if err := m.begin(ctx); err != nil {
+		return err
+	}
+	for {
+		began := m.cfg.Now()
+		if err := m.pass(ctx); err != nil {
+			return err
+		}
+		if m.met.moved > 0 || m.met.changed > 0 {
+			continue
+		}
+		open, err := m.cfg.Meta.OpenInStore(ctx, m.args.From)
+		switch {
+		case err != nil:
+			return err
+		case m.met.unknown > 0:
+			if _, _, err := m.cfg.Meta.Enqueue(ctx, m.cfg.Digest); err != nil {
+				return err
+			}
+			return &waiting{fmt.Sprintf("waits for the digests of %d contents", m.met.unknown)}
+		case open > 0:
+			return &waiting{fmt.Sprintf("waits for %d open uploads", open)}
+		case began.UnixMilli()-m.at.Began >= settle.Milliseconds():
+			return m.end(ctx)
+		}
+		if err := sleep(ctx, settle); err != nil {
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// begin closes the source, gives up what earlier attempts left, and counts what
+// there is to do.
+func (m *migration) begin(ctx context.Context) error {
+	if err := m.cfg.Meta.CloseStore(ctx, m.args.From, m.args.To); err != nil {
+		return err
+	}
+	closed, err := m.cfg.Meta.ClosedStores(ctx)
+	if err != nil {
+		return err
+	}
+	m.cfg.Place.Close(closed)
+	left, err := m.cfg.Meta.JobBlobs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range left {
+		if err := m.cfg.Meta.DropBlob(ctx, b.ID); err != nil {
+			return err
+		}
+	}
+	n, err := m.cfg.Meta.CountStore(ctx, m.args.From)
+	m.at.Total = m.at.Bytes + n.Bytes
+	m.tell("")
+	return err
+}
+
+// pass goes through the blobs of the source once.
+func (m *migration) pass(ctx context.Context) error {
+	m.met = met{}
+	for {
+		list, err := m.cfg.Meta.StoredBlobs(ctx, m.args.From, m.at.After, page)
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			m.at.After = 0
+			return nil
+		}
+		if err := m.contents(ctx, list); err != nil {
+			return err
+		}
+		m.at.After = list[len(list)-1].Blob
+		if err := m.save(ctx, false); err != nil {
+			return err
+		}
+	}
+}
+
+// contents moves the contents that lie in the blobs, several at once.
+func (m *migration) contents(ctx context.Context, list []meta.Stored) error {
+	seen := map[meta.ContentID]bool{}
+	g, gctx := errgroup.WithContext(ctx)
+	for _, b := range list {
+		for _, c := range b.Contents {
+			if seen[c.ID] {
+				continue
+			}
+			seen[c.ID] = true
+			weight := int64(1)
+			if c.Size > protocol.BlockSize {
+				weight = largeWeight
+			}
+			if m.slots.Acquire(gctx, weight) != nil {
+				break // another one failed, or ctx ended
+			}
+			g.Go(func() error {
+				defer m.slots.Release(weight)
+				return m.content(gctx, c)
+			})
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// content moves one, and notes what became of it.
+func (m *migration) content(ctx context.Context, c meta.StoredContent) error {
+	err := error(nil)
+	switch {
+	case c.State == meta.ContentDamaged:
+		err = protocol.Errorf(protocol.KindContentCorrupt, "it is marked as damaged")
+	case !c.DigestKnown:
+		err = protocol.Errorf(protocol.KindDigestPending, "its digest is not known")
+	default:
+		err = m.move(ctx, c.ID)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch kind := protocol.KindOf(err); {
+	case err == nil:
+		m.at.Contents, m.at.Bytes, m.met.moved = m.at.Contents+1, m.at.Bytes+c.Size, m.met.moved+1
+		m.tell("")
+	case ctx.Err() != nil:
+		return err
+	case errors.Is(err, meta.ErrGenChanged):
+		m.met.changed++ // the next pass looks at it
+	case kind == protocol.KindNotFound:
+		m.at.Skipped++
+	case kind == protocol.KindContentCorrupt:
+		m.met.damaged = append(m.met.damaged, c.ID)
+	case kind == protocol.KindDigestPending:
+		m.met.unknown++
+	default:
+		return fmt.Errorf("move content %d: %w", c.ID, err)
+	}
+	return nil
+}
+
+// tell says how far it is. The caller holds mu, or is alone.
+func (m *migration) tell(note string) {
+	total := max(m.at.Total, m.at.Bytes)
+	if note == "" {
+		note = fmt.Sprintf("%d contents", m.at.Contents)
+	}
+	m.attempt.Progress(protocol.JobProgress{Done: m.at.Bytes, Total: &total, Unit: "bytes", Note: note})
+}
+
+// save records where it is: now, or where that was a while ago.
+func (m *migration) save(ctx context.Context, now bool) error {
+	at := m.cfg.Now()
+	if !now && at.Sub(m.saved) < saveEvery && !at.Before(m.saved) {
+		return nil
+	}
+	m.saved = at
+	return m.attempt.Save(ctx, m.at)
+}
+
+func (m *migration) saveAtEnd(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	if err := m.save(ctx, true); err != nil && !errors.Is(err, meta.ErrLeaseLost) {
+		m.log.WarnContext(ctx, "where a migration is could not be recorded; it goes over some of it again", "err", err)
+	}
+}
+
+// snooze ends the attempt, for it to go on later.
+func (m *migration) snooze(ctx context.Context, why string, after time.Duration) error {
+	if err := m.save(ctx, true); err != nil {
+		return err
+	}
+	m.tell(fmt.Sprintf("%d contents, %s", m.at.Contents, why))
+	return job.Snooze(after)
+}
+
+// failed waits for a store that is away. That is no failure of the job, which
+// may take days, unless it goes on for long.
+func (m *migration) failed(ctx context.Context, err error) error {
+	if m.at.Contents > m.movedBefore {
+		m.at.Waits = 0
+	}
+	m.at.Waits++
+	if m.at.Waits > waitsMax {
+		return err
+	}
+	m.log.WarnContext(ctx, "a migration waits", "from", m.args.From, "to", m.args.To, "failures", m.at.Waits, "err", err)
+	return m.snooze(ctx, "waits after a failure: "+err.Error(), min(m.cfg.Pause<<min(m.at.Waits-1, 10), pauseMax))
+}
+
+// named is how many damaged contents the summary names.
+const named = 5
+
+// end sums up.
+func (m *migration) end(ctx context.Context) error {
+	damaged := fmt.Sprintf("%d damaged", len(m.met.damaged))
+	var uids []string
+	for _, id := range m.met.damaged[:min(named, len(m.met.damaged))] {
+		of, err := m.cfg.Meta.FilesOf(ctx, id, 1)
+		if err != nil {
+			return err
+		}
+		for _, uid := range of {
+			uids = append(uids, uid.String())
+		}
+	}
+	if len(uids) > 0 {
+		damaged += " (left in " + m.args.From + "; files " + strings.Join(uids, " ")
+		if len(m.met.damaged) > named {
+			damaged += " and others"
+		}
+		damaged += ")"
+	}
+	seconds := (m.cfg.Now().UnixMilli() - m.at.Began) / 1000
+	m.at.Total = m.at.Bytes
+	m.tell(fmt.Sprintf("%d contents, %d skipped, %s, 0 waiting, %d seconds", m.at.Contents, m.at.Skipped, damaged, seconds))
+	m.log.InfoContext(ctx, "a migration is done", "from", m.args.From, "to", m.args.To, "contents", m.at.Contents, "bytes", m.at.Bytes,
+		"skipped", m.at.Skipped, "damaged", m.met.damaged, "seconds", seconds)
+	return nil
+}
