@@ -5,7 +5,9 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
+	"strings"
 )
 
 var nextMarker = regexp.MustCompile(`(?s)<NextMarker>.*?</NextMarker>|<NextMarker/>`)
@@ -13,7 +15,8 @@ var nextMarker = regexp.MustCompile(`(?s)<NextMarker>.*?</NextMarker>|<NextMarke
 // list serves a listing by markers. The vendors say where to go on of every
 // listing that is cut; S3 need not, and MinIO adds words of its own.
 func (f *Front) list(w http.ResponseWriter, c *call) error {
-	body, err := f.document(c.Context(), ask{method: c.Method, query: c.query()})
+	q := listing(c)
+	body, err := f.document(c.Context(), ask{method: c.Method, query: q})
 	if err != nil {
 		return err
 	}
@@ -43,4 +46,23 @@ func (f *Front) list(w http.ResponseWriter, c *call) error {
 		body = bytes.Replace(body, []byte("</ListBucketResult>"), next.Bytes(), 1)
 	}
 	return write(w, body)
+}
+
+// listing is what a listing asks S3 for. MinIO refuses prefixes of names that it
+// cannot keep, of which there are no objects, and a marker that has not the
+// prefix, which only says on which side of all that have it the listing begins.
+func listing(c *call) url.Values {
+	q := c.query()
+	prefix, after := q.Get("prefix"), q.Get("marker")
+	if !kept(prefix) {
+		q.Set("prefix", "")
+		q.Set("max-keys", "0")
+	}
+	if !strings.HasPrefix(after, prefix) {
+		q.Del("marker")
+		if after > prefix {
+			q.Set("max-keys", "0")
+		}
+	}
+	return q
 }

@@ -40,7 +40,11 @@ func (f *Front) pass(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	resp, err := f.do(c.Context(), ask{c.Method, c.key, c.query(), f.header(c), body.reader(), body.size})
+	query := c.query()
+	if c.op.Name == ListObjectsV2 {
+		query = listing(c)
+	}
+	resp, err := f.do(c.Context(), ask{c.Method, c.key, query, f.header(c), body.reader(), body.size})
 	if err = errors.Join(err, body.drop()); err != nil {
 		return err
 	}

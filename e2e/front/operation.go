@@ -81,10 +81,23 @@ func (f *Front) checked(r *http.Request, key string) (*call, error) {
 	if len(key) > f.Vendor.Limits().Key {
 		return nil, Refuse(http.StatusBadRequest, "KeyTooLong", "the key has %d bytes", len(key))
 	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && !kept(key) {
+		return nil, Refuse(http.StatusBadRequest, "InvalidArgument", "the S3 server behind this cannot keep %q under that very name", key)
+	}
 	if c.op.Copy {
 		c.source, err = f.Vendor.Source(source)
 	}
 	return c, err
+}
+
+// kept reports whether a name is not taken for a path that can be said shorter,
+// as S3 servers on file systems do.
+func kept(key string) bool {
+	if key == "" {
+		return true
+	}
+	segments := strings.Split(strings.TrimSuffix(key, "/"), "/")
+	return !slices.ContainsFunc(segments, func(s string) bool { return s == "" || s == "." || s == ".." })
 }
 
 func (f *Front) checkHeaders(c *call) error {
