@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/cos"
 	"github.com/osproxy/osproxy/store/local"
 	"github.com/osproxy/osproxy/store/oss"
 )
@@ -40,7 +41,7 @@ type Config struct {
 }
 
 // Types are the storage technologies that Backend knows.
-func Types() []string { return []string{"local", "oss"} }
+func Types() []string { return []string{"local", "oss", "cos"} }
 
 // Check reports everything that is wrong with c, each with the key it is about
 // in front. It looks at the text alone.
@@ -50,6 +51,8 @@ func (c Config) Check() error {
 		return errors.Join(c.only("path"), c.checkPath())
 	case "oss":
 		return errors.Join(c.only("endpoint", "region", "bucket", "prefix", "access_key_id", "access_key_secret"), c.checkOSS())
+	case "cos":
+		return errors.Join(c.only("url", "prefix", "secret_id", "secret_key"), c.checkCOS())
 	case "":
 		return fmt.Errorf("type: is missing; known types: %s", strings.Join(Types(), ", "))
 	}
@@ -101,6 +104,8 @@ func (c Config) Place() string {
 		return "local " + filepath.Clean(c.Path)
 	case "oss":
 		return c.placeOSS()
+	case "cos":
+		return c.placeCOS()
 	}
 	return c.Type
 }
@@ -123,6 +128,12 @@ func Backend(ctx context.Context, c Config) (store.Backend, error) {
 		return b, nil
 	case "oss":
 		b, err := oss.New(c.oss())
+		if err != nil {
+			return nil, err
+		}
+		return b, nil
+	case "cos":
+		b, err := cos.New(c.cos())
 		if err != nil {
 			return nil, err
 		}
