@@ -35,6 +35,9 @@ func (f *Front) complete(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := f.running(); err != nil {
+		return f.late(w, c, err)
+	}
 	var body []byte
 	if small {
 		body, err = f.join(c, want)

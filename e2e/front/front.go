@@ -81,6 +81,7 @@ type Front struct {
 	sums    checksums
 	uploads uploads
 	serial  atomic.Int64
+	failing atomic.Int64
 
 	mu    sync.Mutex
 	calls map[Name]int
@@ -104,6 +105,9 @@ func (f *Front) Calls(n Name) int {
 	defer f.mu.Unlock()
 	return f.calls[n]
 }
+
+// FailLate has the next n copies and completions fail while they run.
+func (f *Front) FailLate(n int64) { f.failing.Store(n) }
 
 // Close removes what was spooled for uploads that nobody finished, and ends the
 // idle connections upstream.

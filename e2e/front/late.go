@@ -7,6 +7,17 @@ import (
 	"strings"
 )
 
+// running is what becomes of a copy or a completion while it runs, if a test
+// has it fail.
+func (f *Front) running() error {
+	for n := f.failing.Load(); n > 0; n = f.failing.Load() {
+		if f.failing.CompareAndSwap(n, n-1) {
+			return Refuse(http.StatusInternalServerError, "InternalError", "We encountered an internal error. Please try again.")
+		}
+	}
+	return nil
+}
+
 // late answers 200 with the error as the body, where the vendor does so of what
 // fails while it runs.
 func (f *Front) late(w http.ResponseWriter, c *call, err error) error {

@@ -68,6 +68,9 @@ func (f *Front) copyPart(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := f.running(); err != nil {
+		return f.late(w, c, err)
+	}
 	h := f.header(c)
 	h.Set("X-Amz-Copy-Source", f.copySource(c.source))
 	body, err := f.document(c.Context(), ask{method: c.Method, key: c.key, query: c.query(), header: h})

@@ -92,6 +92,9 @@ func (f *Front) read(w http.ResponseWriter, c *call) error {
 
 // copyObject copies within the bucket.
 func (f *Front) copyObject(w http.ResponseWriter, c *call) error {
+	if err := f.running(); err != nil {
+		return f.late(w, c, err)
+	}
 	h := f.header(c)
 	h.Set("X-Amz-Copy-Source", f.copySource(c.source))
 	body, err := f.document(c.Context(), ask{method: c.Method, key: c.key, header: h})
