@@ -52,6 +52,13 @@ func (b *Backend) objects(ctx context.Context, op, prefix, after string) iter.Se
 // List is store.Backend's.
 func (b *Backend) List(ctx context.Context, prefix string, after store.Key) iter.Seq2[store.Info, error] {
 	return func(yield func(store.Info, error) bool) {
+		if strings.Trim(prefix, "0123456789abcdef/") != "" || strings.HasPrefix(prefix, "/") {
+			// No key begins so, and who stands in for OSS may refuse to look.
+			if err := ctx.Err(); err != nil {
+				yield(store.Info{}, fmt.Errorf("list: %w", err))
+			}
+			return
+		}
 		from := ""
 		if after != "" {
 			from = b.names.Prefix() + string(after)

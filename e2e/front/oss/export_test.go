@@ -1,0 +1,4 @@
+package oss
+
+// CanonicalRequest is the text that is signed.
+var CanonicalRequest = canonicalRequest
