@@ -33,6 +33,7 @@ type Content struct {
 	gen   int64
 	where layout.Layout
 	open  descriptors
+	ahead ahead
 	// records are those of the blocks from firstRecord.
 	records     []protocol.Block
 	firstRecord int64
@@ -89,7 +90,10 @@ func (c *Content) File() protocol.File { return c.file }
 func (c *Content) Size() int64 { return c.file.Size }
 
 // Close gives back what the Content holds.
-func (c *Content) Close() error { return c.open.closeAll() }
+func (c *Content) Close() error {
+	c.ahead.drop()
+	return c.open.closeAll()
+}
 
 // Check looks at the first block of n bytes from off as WriteRange would
 // before it sends anything, so that what is wrong there can still be answered
@@ -102,15 +106,23 @@ func (c *Content) Check(ctx context.Context, off, n int64) error {
 		if c.s.cfg.Verify == VerifyOff {
 			return c.probe(ctx, off)
 		}
+		if !c.small() {
+			c.lookAhead(ctx, off, off+n)
+			if _, ok := c.ahead.front(off); ok {
+				return nil // and WriteRange finds it there
+			}
+			c.ahead.drop()
+		}
 		return c.verify(ctx, off/protocol.BlockSize)
 	})
 }
 
 // WriteRange writes n bytes from off. No byte of a block is written before the
 // block has matched its record, but for blocks in stores that are not files of
-// this machine: of these all but the last 64 KiB may have been written when it
-// is found that they do not match. In either case an error means that the
-// reader has not got what it asked for and that the response must be cut.
+// this machine, where there is no room to read them ahead: of these all but the
+// last 64 KiB may have been written when it is found that they do not match. In
+// either case an error means that the reader has not got what it asked for and
+// that the response must be cut.
 //
 // A w that is an io.ReaderFrom is given *io.LimitedReader over *os.File where
 // the bytes are a file, and so can use sendfile.
@@ -143,7 +155,11 @@ func (c *Content) WriteRange(ctx context.Context, w io.Writer, off, n int64) err
 // block, unless it fails.
 func (c *Content) writeSome(ctx context.Context, w io.Writer, off, end int64) (int64, error) {
 	block := off / protocol.BlockSize
-	if !c.inFiles(block) {
+	files := c.inFiles(block)
+	if !files && !c.small() {
+		if n, done, err := c.writeAhead(ctx, w, off, end); done {
+			return n, err
+		}
 		return c.stream(ctx, w, block, off, min(end, blockEnd(block, c.Size())))
 	}
 	if err := c.verify(ctx, block); err != nil {
@@ -155,6 +171,9 @@ func (c *Content) writeSome(ctx context.Context, w io.Writer, off, end int64) (i
 			err = fmt.Errorf("send content: %w", err)
 		}
 		return int64(n), err
+	}
+	if !files {
+		return c.stream(ctx, w, block, off, end)
 	}
 	stop := min(end, blockEnd(block, c.Size()))
 	for stop < end && stop-off < maxRun {
@@ -191,7 +210,9 @@ func (c *Content) settle(ctx context.Context, f func() error) error {
 			return &protocol.Error{Kind: protocol.KindStoreUnavailable,
 				Message: "a damaged block was met after part of it had been sent, and has been healed since; the answer was cut off",
 				Hint:    "Ask again for what is missing.", Err: d}
-		case d.sent, !moved && d.block == doubted:
+		case d.sent:
+			return c.confirm(ctx, d)
+		case !moved && d.block == doubted:
 			return c.corrupt(ctx, d)
 		case !moved:
 			c.s.cfg.Logger.WarnContext(ctx, "a block did not read as recorded and is read again",
@@ -199,6 +220,21 @@ func (c *Content) settle(ctx context.Context, f func() error) error {
 			doubted = d.block
 		}
 	}
+}
+
+// confirm reads a block again that did not match after part of it had left.
+// Whatever it reads now, the answer is cut.
+func (c *Content) confirm(ctx context.Context, d *damage) error {
+	_, err := c.compare(ctx, d.block, func([]byte) {})
+	if again, damaged := errors.AsType[*damage](err); damaged {
+		return c.corrupt(ctx, again)
+	}
+	if err != nil {
+		return err
+	}
+	return &protocol.Error{Kind: protocol.KindStoreUnavailable,
+		Message: "a block arrived damaged from the store, where it is sound, after part of it had been sent; the answer was cut off",
+		Hint:    "Ask again for what is missing.", Err: d}
 }
 
 // relocate asks the metadata where the content lies now, and reports whether

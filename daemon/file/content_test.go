@@ -22,7 +22,9 @@ import (
 
 const bs = protocol.BlockSize
 
-var kinds = []string{"local", "mem"}
+// kinds are the stores: one of files, one of objects, and that where there is
+// no room to read ahead.
+var kinds = []string{"local", "mem", "streamed"}
 
 // layouts are ways to cut content into blobs.
 var layouts = map[string][]int{
@@ -130,7 +132,7 @@ func TestFlippedBitNeverLeavesWithItsBlock(t *testing.T) {
 				got, err := b.read(uid, 0, int64(len(data)))
 				wantKind(t, err, protocol.KindContentCorrupt)
 				most := block * bs
-				if kind == "mem" {
+				if kind == "streamed" {
 					// A streamed block holds its end back only.
 					most = max(most, blockEnd(block, int64(len(data)))-holdBack)
 				}
@@ -270,7 +272,7 @@ func TestReputHealsForReadersAfterAndDuring(t *testing.T) {
 
 			b.put(data)
 			err = during.WriteRange(t.Context(), &got, bs, bs)
-			if kind == "mem" {
+			if kind == "streamed" {
 				// Part of the damaged block has left: only a cut is honest.
 				wantKind(t, err, protocol.KindStoreUnavailable)
 			} else if err != nil || !bytes.Equal(got.Bytes(), data) {
@@ -328,8 +330,8 @@ func TestReadingGoesOnWhileContentMoves(t *testing.T) {
 				if len(b.corruptions()) != 0 {
 					t.Fatalf("told of %v", b.corruptions())
 				}
-				// In memory nothing after the first block was read where it was.
-				for block := 1; kind == "mem" && block < len(old); block++ {
+				// Nothing after the first block was read where it was.
+				for block := 1; kind == "streamed" && block < len(old); block++ {
 					if b.svc.seen.has(old[block]) {
 						t.Errorf("block %d counts as checked where it was not read", block)
 					}
@@ -341,7 +343,7 @@ func TestReadingGoesOnWhileContentMoves(t *testing.T) {
 
 func TestBytesThatMovedAfterTheirCheckAreCheckedAgain(t *testing.T) {
 	for _, mode := range []VerifyMode{VerifyFirst, VerifyAlways} {
-		b := newBench(t, "mem", mode)
+		b := newBench(t, "streamed", mode)
 		data := noise(bs)
 		uid := b.put(data)
 		c, err := b.svc.Open(t.Context(), owner, uid)

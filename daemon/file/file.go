@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/osproxy/osproxy/daemon/crashpoint"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
@@ -67,10 +69,14 @@ type Config struct {
 	// Corrupt is called for each integrity failure found. It must be safe for
 	// concurrent use. Nil is allowed.
 	Corrupt func(Corruption)
+	// ReadAhead is how many bytes of all requests together are read from stores
+	// that are not files before their turn, 32 MiB when 0; below there is no
+	// reading ahead.
+	ReadAhead int64
 }
 
 // Service answers questions about Files. It is safe for concurrent use and
-// starts nothing that outlives a call.
+// starts nothing that outlives a Content.
 type Service struct {
 	cfg  Config
 	seen *seen
@@ -79,8 +85,9 @@ type Service struct {
 	smalls  *smalls
 	// buffers are what blocks are read into: *[readSize]byte.
 	buffers sync.Pool
-	// blocks are what Readings gather a block in: *[]byte of its capacity.
+	// blocks are what a whole block is read into: *[]byte of its capacity.
 	blocks sync.Pool
+	budget budget
 	// merging is held from reading a File's meta to writing what a patch made
 	// of it, so that two patches at once both take effect.
 	merging sync.Mutex
@@ -100,13 +107,18 @@ func New(cfg Config) *Service {
 	if cfg.Corrupt == nil {
 		cfg.Corrupt = func(Corruption) {}
 	}
-	return &Service{cfg: cfg, seen: newSeen(cfg.Clock), records: newRecords(), smalls: newSmalls(),
+	if cfg.ReadAhead == 0 {
+		cfg.ReadAhead = aheadBudget
+	}
+	s := &Service{cfg: cfg, seen: newSeen(cfg.Clock), records: newRecords(), smalls: newSmalls(),
 		buffers: sync.Pool{New: func() any { return new([readSize]byte) }},
 		blocks: sync.Pool{New: func() any {
 			b := make([]byte, 0, protocol.BlockSize)
 			return &b
 		}},
 	}
+	s.budget = budget{free: semaphore.NewWeighted(max(cfg.ReadAhead, 0)), blocks: &s.blocks}
+	return s
 }
 
 // File is the File uid of owner. KindNotFound: there is none, or it is another

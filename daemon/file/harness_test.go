@@ -53,7 +53,7 @@ type bench struct {
 	store *store.Store
 	// backend is what store is over.
 	backend store.Backend
-	// root is the folder of a local store, "" for mem.
+	// root is the folder of a local store, "" for others.
 	root    string
 	clock   *clock
 	svc     *Service
@@ -81,8 +81,12 @@ func newBench(t testing.TB, kind string, mode VerifyMode) *bench {
 	db := metatest.OpenDB(t, meta.Config{Path: filepath.Join(t.TempDir(), "meta.db"), Clock: b.clock.Now})
 	t.Cleanup(func() { must(t, db.Close()) })
 	b.db = db
+	var ahead int64
+	if kind == "streamed" {
+		ahead = -1
+	}
 	b.svc = New(Config{
-		Meta: db, Stores: map[string]*store.Store{"disk": b.store}, Verify: mode, Clock: b.clock.Now,
+		ReadAhead: ahead, Meta: db, Stores: map[string]*store.Store{"disk": b.store}, Verify: mode, Clock: b.clock.Now,
 		Logger: slog.New(slog.DiscardHandler),
 		Corrupt: func(c Corruption) {
 			b.mu.Lock()

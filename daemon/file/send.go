@@ -17,11 +17,7 @@ const holdBack = 64 << 10
 // inFiles reports whether all bytes of the block are in files of this machine.
 func (c *Content) inFiles(block int64) bool {
 	for _, p := range c.blockPieces(block) {
-		st, err := c.store(p)
-		if err != nil {
-			return false // and streaming will say why
-		}
-		if _, ok := st.FileOpener(); !ok {
+		if !c.isFile(p) {
 			return false
 		}
 	}
@@ -46,24 +42,24 @@ func (c *Content) sendFiles(ctx context.Context, w io.Writer, off, end int64) (i
 func (c *Content) sendFile(ctx context.Context, w io.Writer, block int64, p layout.Piece) (int64, error) {
 	st, err := c.store(p)
 	if err != nil {
-		return 0, readError(block, p, err)
+		return 0, c.readError(ctx, block, p, err)
 	}
 	opener, _ := st.FileOpener()
 	f, err := c.open.get(ctx, opener, p.Blob)
 	if err != nil {
-		return 0, readError(block, p, err)
+		return 0, c.readError(ctx, block, p, err)
 	}
 	if _, err := f.Seek(p.Offset, io.SeekStart); err != nil {
-		return 0, readError(block, p, err)
+		return 0, c.readError(ctx, block, p, err)
 	}
 	n, err := io.Copy(w, &io.LimitedReader{R: f, N: p.Length})
 	switch {
 	case errors.Is(err, syscall.EIO):
-		return n, readError(block, p, err)
+		return n, c.readError(ctx, block, p, err)
 	case err != nil:
 		return n, fmt.Errorf("send content: %w", err)
 	case n < p.Length:
-		return n, readError(block, p, io.ErrUnexpectedEOF)
+		return n, c.readError(ctx, block, p, io.ErrUnexpectedEOF)
 	}
 	return n, nil
 }

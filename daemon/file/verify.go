@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"syscall"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/layout"
 	"github.com/osproxy/osproxy/protocol"
@@ -105,34 +106,50 @@ func (c *Content) blockPieces(block int64) []layout.Piece {
 	return c.where.Pieces(start, blockEnd(block, c.Size())-start)
 }
 
+// readTries is how often a piece is gone on with where the store fails in the
+// middle of it. The store has its own retries; these are for what came after
+// its answer had begun.
+const readTries = 2
+
 // read calls f with the bytes of p in order, some at a time. What ends early
 // or is not there is a *damage of the block. An error of f is returned as it
 // is.
 func (c *Content) read(ctx context.Context, block int64, p layout.Piece, f func([]byte) error) error {
+	for try := 0; ; try++ {
+		n, err := c.readOn(ctx, block, p, f)
+		p.Offset, p.Length = p.Offset+n, p.Length-n
+		if protocol.KindOf(err) != protocol.KindStoreUnavailable || try == readTries || p.Length == 0 {
+			return err
+		}
+	}
+}
+
+// readOn is read until something fails; n is how much f was given.
+func (c *Content) readOn(ctx context.Context, block int64, p layout.Piece, f func([]byte) error) (n int64, err error) {
 	r, closeReader, err := c.reader(ctx, p)
 	if err != nil {
-		return readError(block, p, err)
+		return 0, c.readError(ctx, block, p, err)
 	}
 	defer closeReader()
 	buf, _ := c.s.buffers.Get().(*[readSize]byte)
 	defer c.s.buffers.Put(buf)
-	for left := p.Length; left > 0; {
+	for n < p.Length {
 		if err := ctx.Err(); err != nil {
-			return err
+			return n, err
 		}
-		n, err := io.ReadFull(r, buf[:min(left, readSize)])
+		m, err := io.ReadFull(r, buf[:min(p.Length-n, readSize)])
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
-			return readError(block, p, err)
+			return n, c.readError(ctx, block, p, err)
 		}
-		if err := f(buf[:n]); err != nil {
-			return err
+		if err := f(buf[:m]); err != nil {
+			return n, err
 		}
-		left -= int64(n)
+		n += int64(m)
 	}
-	return nil
+	return n, nil
 }
 
 // reader reads the bytes of p: by the request's own descriptor where they are
@@ -175,16 +192,36 @@ func mismatch(block int64, got, want protocol.XXH3) *damage {
 	return &damage{block: block, err: fmt.Errorf("block %d reads with XXH3 %s, recorded is %s", block, got, want)}
 }
 
+// maxPatience bounds how long a caller is told to wait for a store.
+const maxPatience = time.Minute
+
 // readError tells bytes that are not there or cannot be read, ever, from a
-// store that fails now.
-func readError(block int64, p layout.Piece, err error) error {
+// store that fails now. A file that ends early is too short; of an object that
+// is, the store says so before its first byte, and a body that breaks off says
+// nothing of it.
+func (c *Content) readError(ctx context.Context, block int64, p layout.Piece, err error) error {
 	err = fmt.Errorf("read %d bytes at %d of %s in store %q: %w", p.Length, p.Offset, p.Blob.Key, p.Blob.Store, err)
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case ctx.Err() != nil:
 		return err
-	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrRange), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EIO):
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrRange),
+		c.isFile(p) && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EIO)):
 		return &damage{block: block, err: err}
 	}
-	return &protocol.Error{Kind: protocol.KindStoreUnavailable, Message: "the bytes of this File cannot be read now; they are not known to be damaged",
+	e := &protocol.Error{Kind: protocol.KindStoreUnavailable, Message: "the bytes of this File cannot be read now; they are not known to be damaged",
 		Hint: "Try again; if it goes on, look at the daemon's log for what the store says.", Err: err}
+	if busy, ok := errors.AsType[*store.BusyError](err); ok {
+		e.RetryAfter = min(busy.After, maxPatience)
+	}
+	return e
+}
+
+// isFile reports whether the bytes of p are in a file of this machine.
+func (c *Content) isFile(p layout.Piece) bool {
+	st, err := c.store(p)
+	if err != nil {
+		return false // and reading will say why
+	}
+	_, ok := st.FileOpener()
+	return ok
 }
