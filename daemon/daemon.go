@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/osproxy/osproxy/daemon/api"
+	"github.com/osproxy/osproxy/daemon/compose"
 	"github.com/osproxy/osproxy/daemon/digest"
 	"github.com/osproxy/osproxy/daemon/event"
 	"github.com/osproxy/osproxy/daemon/file"
@@ -25,6 +26,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/metrics"
 	"github.com/osproxy/osproxy/daemon/once"
+	"github.com/osproxy/osproxy/daemon/pace"
 	"github.com/osproxy/osproxy/daemon/scrub"
 	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/daemon/upload"
@@ -105,8 +107,9 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	var scrubs *scrub.Worker
 	d.digest, scrubs = cfg.reading(in, files, busy, log)
 	migrates := in.migrating(files, place, busy, log)
+	composer := compose.New(compose.Config{Meta: in.DB, Stores: in.Stores, Place: place, Pace: pace.New(pace.Config{Rate: cfg.Scrub.Rate, Busy: busy}), Logger: log})
 	if d.jobs, err = cfg.queue(in, workers{
-		db: in.DB, sweep: d.sweep, digest: d.digest, scrub: scrubs, events: d.events, webhooks: hooks, migrate: migrates,
+		db: in.DB, sweep: d.sweep, compose: composer, digest: d.digest, scrub: scrubs, events: d.events, webhooks: hooks, migrate: migrates,
 	}, met, log); err != nil {
 		return nil, at(StageConfig, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/compose"
 	"github.com/osproxy/osproxy/daemon/digest"
 	"github.com/osproxy/osproxy/daemon/event"
 	"github.com/osproxy/osproxy/daemon/job"
@@ -38,6 +39,7 @@ func kindNames() (names []string) {
 type workers struct {
 	db       *meta.DB
 	sweep    *sweep.Sweeper
+	compose  *compose.Worker
 	digest   *digest.Worker
 	scrub    *scrub.Worker
 	events   *event.Hub
@@ -52,6 +54,8 @@ func (c *Config) handlers(w workers) []job.Handler {
 		{Kind: protocol.JobExpire, Do: round(w.sweep, w.sweep.Expire), Backoff: again},
 		{Kind: protocol.JobSweep, Do: round(w.sweep, w.sweep.Sweep), Backoff: again},
 		{Kind: protocol.JobDigest, Do: w.digest.Do},
+		// The storage does the work, each on a connection of its own.
+		{Kind: protocol.JobCompose, Do: job.With(w.compose.Do), Concurrency: 4},
 		// A pass takes days, and a suspected content does not wait for its end.
 		{Kind: protocol.JobScrub, Do: job.With(ofFiles(w.db, w.scrub.Do)), Concurrency: 2},
 		{Kind: protocol.JobEvent, Do: job.With(func(ctx context.Context, _ *job.Run, parked meta.ParkedEvent) error {

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/osproxy/osproxy/daemon"
+	"github.com/osproxy/osproxy/daemon/compose"
 	"github.com/osproxy/osproxy/daemon/digest"
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/fsck"
@@ -25,6 +26,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/daemon/pace"
+	"github.com/osproxy/osproxy/daemon/placing"
 	"github.com/osproxy/osproxy/daemon/scrub"
 	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/daemon/upload"
@@ -102,6 +104,8 @@ type world struct {
 	saved             int64
 	digest            *digest.Worker
 	scrub             *scrub.Worker
+	compose           *compose.Worker
+	place             *placing.Placer // that of compose jobs
 	// pacing runs before each piece that these two read. scrubbed and
 	// damagedContents count what scrubs read.
 	pacing                    func(ctx context.Context)
@@ -169,6 +173,8 @@ func newWorld(t testing.TB, s setup) *world {
 			w.damagedContents.Add(1)
 		}
 	}})
+	w.place = placing.New(w.db, w.stores, "disk")
+	w.compose = compose.New(w.composing(w.db))
 	w.sweep = sweep.New(sweep.Config{
 		Meta: hooked{w.db, w}, Stores: w.stores, Grace: s.grace,
 		Clock: w.clocks.Now, Uptime: w.clocks.uptime, Logger: quiet,

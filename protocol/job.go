@@ -45,6 +45,8 @@ const (
 	// JobDigest computes what is to be known of contents besides their digest, and
 	// that where it is not known.
 	JobDigest JobKind = "digest"
+	// JobCompose joins the objects that a content lies in into one.
+	JobCompose JobKind = "compose"
 	// JobScrub reads contents and compares them with their records.
 	JobScrub JobKind = "scrub"
 	// JobEvent has a consumer handle an event that it failed at.
@@ -57,7 +59,7 @@ const (
 
 // JobKinds are the kinds that this version knows.
 func JobKinds() []JobKind {
-	return []JobKind{JobDigest, JobEvent, JobExpire, JobMigrate, JobNotify, JobScrub, JobSweep}
+	return []JobKind{JobCompose, JobDigest, JobEvent, JobExpire, JobMigrate, JobNotify, JobScrub, JobSweep}
 }
 
 // JobState is where a job stands.

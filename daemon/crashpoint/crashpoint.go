@@ -38,6 +38,12 @@ const (
 	MigrateVerified Point = "migrate.verified"
 	MigrateFlipped  Point = "migrate.flipped"
 
+	ComposeNamed    Point = "compose.named"
+	ComposeBegun    Point = "compose.begun"
+	ComposeRecorded Point = "compose.recorded"
+	ComposeJoined   Point = "compose.joined"
+	ComposeFlipped  Point = "compose.flipped"
+
 	AbortRecorded  Point = "abort.recorded"
 	DeleteRecorded Point = "delete.recorded"
 )

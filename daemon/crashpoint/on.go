@@ -24,6 +24,7 @@ func All() []Point {
 		PutDirReserved, PutNamed, PutStored, PutRecorded,
 		DigestRead, DigestRecorded, ScrubSaved,
 		MigrateCopied, MigrateVerified, MigrateFlipped,
+		ComposeNamed, ComposeBegun, ComposeRecorded, ComposeJoined, ComposeFlipped,
 		AbortRecorded, DeleteRecorded,
 	}
 }

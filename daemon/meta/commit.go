@@ -9,7 +9,7 @@ import (
 
 // Commit turns an open upload into a file on a content (place says on which),
 // forgets its parts, and offers those of its blobs that the content does not
-// use to the sweep. It is ErrGenChanged when the parts are not those of c.Gen,
+// use to the sweep; a compose job is made where c.Compose has one. It is ErrGenChanged when the parts are not those of c.Gen,
 // KindCommitted when the upload is committed already, KindNotFound when it is
 // not open for another reason, KindQuotaExceeded when a size that was unknown
 // so far is too much for the owner.
@@ -51,7 +51,10 @@ func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error)
 		if err := t.emitCommitted(f); err != nil {
 			return err
 		}
-		return t.reserve(c.Owner, Usage{Bytes: c.Size - u.charged(), Uploads: -1}, db.cfg.DefaultQuota)
+		if err := t.reserve(c.Owner, Usage{Bytes: c.Size - u.charged(), Uploads: -1}, db.cfg.DefaultQuota); err != nil || !c.Compose || c.Digest == nil {
+			return err
+		}
+		return t.composeSoon(content, c.Extents)
 	})
 	return f, err
 }

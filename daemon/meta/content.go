@@ -374,3 +374,13 @@ func (db *DB) MarkDamaged(ctx context.Context, id ContentID, gen int64) error {
 		return t.emitContent(protocol.EventContentCorrupt, id, 0, eventsInline)
 	})
 }
+
+// ContentOf gives a content by its id. One that is doomed or unknown is
+// KindNotFound.
+func (db *DB) ContentOf(ctx context.Context, id ContentID) (c Content, err error) {
+	err = db.view(ctx, "read a content", func(q query) error {
+		c, err = q.content(id)
+		return err
+	})
+	return c, err
+}

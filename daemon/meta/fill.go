@@ -56,11 +56,16 @@ func (db *DB) FillDigest(ctx context.Context, f Filled) error {
 		if err := t.setFindings(id, f.Findings); err != nil {
 			return err
 		}
-		blobs, err := t.doomContent(f.Content)
-		if err != nil || !folded {
-			return err // its blobs are the other's
+		blobs, err := t.doomContent(f.Content) // its blobs are the other's
+		switch {
+		case err != nil:
+			return err
+		case folded:
+			return t.offer(blobs)
 		}
-		return t.offer(blobs)
+		// Nobody joined them before: what says that the result is right was not
+		// known. A store that cannot join has nothing done by the job.
+		return t.composeSoon(id, extents)
 	})
 }
 

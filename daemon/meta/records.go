@@ -161,6 +161,9 @@ type Commit struct {
 	Extents     []Extent
 	// From is the upload's Imported.From.
 	From string
+	// Compose has the content's blobs joined into one by a job, where there are
+	// more and its digest is known: their store can.
+	Compose bool
 }
 
 // NewFile is a file that arrives whole.

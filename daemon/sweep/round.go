@@ -52,6 +52,7 @@ func (r *round) sweeping() []step {
 		{"doom blobs", r.doom},
 		{"delete objects", r.delete},
 		{"remove tombstones", r.bury},
+		{"end compositions", r.compositions},
 		{"prune", r.prune},
 	}
 }
@@ -215,7 +216,10 @@ func (r *round) object(ctx context.Context, b meta.Blob) bool {
 	if st := r.cfg.Stores[b.Store]; st != nil {
 		deadline, cancel := context.WithTimeout(ctx, deleteTimeout)
 		defer cancel()
-		err = st.Delete(deadline, store.Key(b.Key))
+		// First, so that nothing can be finished after the object is deleted.
+		if err = abandonComposition(deadline, st, b); err == nil {
+			err = st.Delete(deadline, store.Key(b.Key))
+		}
 	}
 	if ctx.Err() == nil {
 		r.count(b, err)

@@ -37,6 +37,7 @@ type Records interface {
 	PruneEvents(ctx context.Context, now time.Time, keep time.Duration, limit int) (int, error)
 	PruneWebhooks(ctx context.Context, waiting, dead time.Time, limit int) (int, error)
 	NotifyWaiting(ctx context.Context) error
+	Composing(ctx context.Context, store, key, id string) (bool, error)
 }
 
 // Config is what a Sweeper needs.
@@ -100,6 +101,9 @@ type Report struct {
 	Deleted int   `json:"deleted"`
 	Bytes   int64 `json:"bytes"`
 	Failed  int   `json:"failed"`
+	// Unfinished counts uploads that were begun in stores, and of which no blob
+	// told, ended.
+	Unfinished int `json:"unfinished"`
 	// Forgotten counts tombstones, Pruned rows of other things, removed.
 	Forgotten int `json:"forgotten"`
 	Pruned    int `json:"pruned"`
@@ -117,6 +121,9 @@ type Sweeper struct {
 
 	// sweeping is held while objects are deleted.
 	sweeping sync.Mutex
+	// lookedAt is when each store was asked last for what was not finished in it.
+	// Guarded by sweeping.
+	lookedAt map[string]time.Time
 	// failing are the stores that fail to delete, as the log knows. Guarded by
 	// sweeping; while a round deletes, by its mu.
 	failing map[string]bool
@@ -140,7 +147,7 @@ func New(cfg Config) *Sweeper {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	return &Sweeper{cfg: cfg, log: cfg.Logger, clock: newWatch(cfg.Clock, cfg.Uptime), failing: map[string]bool{}}
+	return &Sweeper{cfg: cfg, log: cfg.Logger, clock: newWatch(cfg.Clock, cfg.Uptime), failing: map[string]bool{}, lookedAt: map[string]time.Time{}}
 }
 
 // Tell logs what was done, where something was, and why nothing is removed.

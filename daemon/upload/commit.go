@@ -105,10 +105,25 @@ func (s *Service) plan(up meta.Upload, c protocol.CommitUpload, parts []meta.Par
 			Hint:    "Compare the parts' XXH3 with the file and send those that differ."}
 	}
 	fingerprint := protocol.FingerprintOf(size, blocks)
+	extents := extentsOf(parts)
 	return meta.Commit{
 		Owner: up.Owner, UID: up.UID, Size: size, Digest: &digest, Fingerprint: &fingerprint,
-		ETag: etagOf(digest), Blocks: blocks, Extents: extentsOf(parts), From: up.From,
+		ETag: etagOf(digest), Blocks: blocks, Extents: extents, Compose: s.composes(extents), From: up.From,
 	}, nil
+}
+
+// composes reports whether the stores that the extents lie in join objects.
+func (s *Service) composes(extents []meta.Extent) bool {
+	for _, e := range extents {
+		st := s.cfg.Stores[e.Store]
+		if st == nil {
+			return false
+		}
+		if _, ok := st.Composer(); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // finalSize is the size the file will have. Parts beyond it are not forgotten

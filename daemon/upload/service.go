@@ -138,7 +138,11 @@ func New(cfg Config) *Service {
 		cfg.Observe = func(string) {}
 	}
 	if cfg.Place == nil {
-		cfg.Place = placing.New(cfg.Meta, cfg.Stores, cfg.Store.Name())
+		into := ""
+		if cfg.Store != nil { // who only settles what was left makes no blobs
+			into = cfg.Store.Name()
+		}
+		cfg.Place = placing.New(cfg.Meta, cfg.Stores, into)
 	}
 	if cfg.Once == nil {
 		cfg.Once = once.NewKeys(cfg.Meta)

@@ -77,5 +77,8 @@ func writeCollected(w io.Writer, r daemon.Collected) error {
 		"Deleted %d objects, %d bytes.\nForgot %d tombstones and %d rows of what ended a day ago or earlier.\n"+
 		"Read %d suspected contents, %d of them damaged.\n",
 		r.Expired, r.Abandoned, r.Deleted, r.Bytes, r.Forgotten, r.Pruned, r.Scrubbed, r.Damaged)
+	if err == nil && r.Unfinished > 0 {
+		_, err = fmt.Fprintf(w, "Ended %d uploads to stores that nobody would have finished.\n", r.Unfinished)
+	}
 	return err
 }

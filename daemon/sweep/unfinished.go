@@ -1,0 +1,76 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/store"
+)
+
+const (
+	// lookEvery is how often a store is asked for what was not finished in it.
+	lookEvery = time.Hour
+	// unfinishedAge is how old it is then at least: nothing takes as long from
+	// its beginning to its record.
+	unfinishedAge = 24 * time.Hour
+	// lookTimeout bounds the look at one store.
+	lookTimeout = 10 * time.Minute
+)
+
+// compositions ends what was begun in the stores and that nobody will finish:
+// what was copied so far is kept, and charged for, by the storage alone. Of most
+// of it a blob tells (object); this is for what died before it was written
+// down, or is no composition of ours.
+func (r *round) compositions(ctx context.Context, now time.Time) error {
+	var errs []error
+	for name, st := range r.cfg.Stores {
+		c, ok := st.Composer()
+		if last, looked := r.lookedAt[name]; !ok || looked && !r.cfg.Alone && now.Sub(last) < lookEvery && !now.Before(last) {
+			continue
+		}
+		if err := r.unfinished(ctx, name, c, now); err != nil {
+			errs = append(errs, fmt.Errorf("store %q: %w", name, err))
+		}
+		r.lookedAt[name] = now
+	}
+	return errors.Join(errs...)
+}
+
+func (r *round) unfinished(ctx context.Context, name string, c store.Composer, now time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	var errs []error
+	for u, err := range c.Unfinished(ctx) {
+		if err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		if !r.cfg.Alone && now.Sub(u.Begun) < unfinishedAge {
+			continue
+		}
+		going, err := r.cfg.Meta.Composing(ctx, name, string(u.Key), string(u.ID))
+		if err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		if going {
+			continue
+		}
+		if err := c.AbandonCompose(ctx, u.Key, u.ID); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		r.report.Unfinished++
+	}
+	return errors.Join(errs...)
+}
+
+// abandonComposition ends the composition that was to make the blob, where there was one.
+func abandonComposition(ctx context.Context, st *store.Store, b meta.Blob) error {
+	c, ok := st.Composer()
+	if b.ComposeID == "" || !ok {
+		return nil
+	}
+	return c.AbandonCompose(ctx, store.Key(b.Key), store.ComposeID(b.ComposeID))
+}
