@@ -12,6 +12,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/pace"
+	"github.com/osproxy/osproxy/daemon/placing"
 	"github.com/osproxy/osproxy/daemon/scrub"
 	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/daemon/upload"
@@ -61,6 +62,7 @@ func Collect(ctx context.Context, cfg Config, clockIsRight bool, log *slog.Logge
 	}
 	uploads := upload.New(upload.Config{
 		Meta: in.DB, Store: in.Stores[cfg.DefaultStore], Stores: in.Stores, BootID: bootID(), Logger: log,
+		Place: placing.New(in.DB, in.Stores, cfg.DefaultStore),
 	})
 	defer func() { err = errors.Join(err, uploads.Close()) }()
 	_, settled := uploads.Settle(ctx)
