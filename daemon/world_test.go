@@ -141,7 +141,7 @@ func newWorld(t testing.TB, s setup) *world {
 	if s.wrap != nil {
 		backend = s.wrap(backend)
 	}
-	st := store.New("disk", backend, store.Options{})
+	st := store.New("disk", backend, store.Options{Attempts: 1})
 	w.stores = map[string]*store.Store{"disk": st}
 	id, err := w.db.ServerID(t.Context())
 	must(t, err)

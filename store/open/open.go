@@ -141,3 +141,14 @@ func Backend(ctx context.Context, c Config) (store.Backend, error) {
 	}
 	return nil, fmt.Errorf("type: %q is not known", c.Type)
 }
+
+// Below describes a store of the same kind in a folder, or with a prefix, of
+// that name below c's.
+func (c Config) Below(name string) Config {
+	if c.Type == "local" {
+		c.Path = filepath.Join(c.Path, name)
+		return c
+	}
+	c.Prefix = strings.TrimPrefix(strings.Trim(c.Prefix, "/")+"/"+name, "/")
+	return c
+}
