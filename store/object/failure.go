@@ -72,7 +72,7 @@ func Meaning(status int, code string) error {
 	case "AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException", "InvalidRegion", "IncorrectEndpoint":
 		return store.ErrRegion
 	case "AccessDenied", "AllAccessDisabled", "AccountProblem", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSecurity",
-		"ExpiredToken", "InvalidToken", "UserDisable", "UnauthorizedAccess", "AccessForbidden":
+		"ExpiredToken", "InvalidToken", "XAdminUserNotFound", "UserDisable", "UnauthorizedAccess", "AccessForbidden":
 		return store.ErrDenied
 	case "InvalidRange":
 		return store.ErrRange

@@ -25,6 +25,7 @@ func TestWhatAnswersMean(t *testing.T) {
 		{404, "Not Found", store.ErrNotFound},
 		{404, "NoSuchBucket", store.ErrNoBucket},
 		{404, "NoSuchUpload", store.ErrNotBegun},
+		{404, "XAdminUserNotFound", store.ErrDenied}, // versitygw
 		{404, "NoSuchLifecycleConfiguration", nil},
 		{412, "PreconditionFailed", store.ErrExists},
 		{412, "", store.ErrExists},

@@ -12,7 +12,9 @@ import (
 	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/cos"
 	"github.com/osproxy/osproxy/store/local"
+	"github.com/osproxy/osproxy/store/object"
 	"github.com/osproxy/osproxy/store/oss"
+	"github.com/osproxy/osproxy/store/s3"
 )
 
 // Config describes one store of the configuration. Type says which of the
@@ -41,7 +43,7 @@ type Config struct {
 }
 
 // Types are the storage technologies that Backend knows.
-func Types() []string { return []string{"local", "oss", "cos"} }
+func Types() []string { return []string{"local", "s3", "oss", "cos"} }
 
 // Check reports everything that is wrong with c, each with the key it is about
 // in front. It looks at the text alone.
@@ -49,6 +51,8 @@ func (c Config) Check() error {
 	switch c.Type {
 	case "local":
 		return errors.Join(c.only("path"), c.checkPath())
+	case "s3":
+		return errors.Join(c.only("endpoint", "region", "bucket", "prefix", "access_key_id", "secret_access_key", "path_style"), c.checkS3())
 	case "oss":
 		return errors.Join(c.only("endpoint", "region", "bucket", "prefix", "access_key_id", "access_key_secret"), c.checkOSS())
 	case "cos":
@@ -96,18 +100,34 @@ func (c Config) settings() []setting {
 	}
 }
 
-// Place is where the objects lie: two stores with one place would mix theirs.
-// It holds no secret.
+// Place is where the objects lie, with the prefix at its end. It holds no
+// secret.
 func (c Config) Place() string {
 	switch c.Type {
 	case "local":
 		return "local " + filepath.Clean(c.Path)
+	case "s3":
+		return c.placeS3()
 	case "oss":
 		return c.placeOSS()
 	case "cos":
 		return c.placeCOS()
 	}
 	return c.Type
+}
+
+// Overlaps reports whether two stores would mix their objects: they are at one
+// place, or in one bucket with a prefix that lies in the other's.
+func (c Config) Overlaps(other Config) bool {
+	a, b := c.Place(), other.Place()
+	if a == b || c.Type == "local" || other.Type == "local" {
+		return a == b
+	}
+	i, j := strings.LastIndexByte(a, ' '), strings.LastIndexByte(b, ' ')
+	// Prefixes that are none were refused before.
+	first, _ := object.NewNames(a[i+1:])
+	second, _ := object.NewNames(b[j+1:])
+	return a[:i] == b[:j] && object.Nest(first, second)
 }
 
 // Backend makes the backend c describes. It changes nothing in the storage:
@@ -122,6 +142,12 @@ func Backend(ctx context.Context, c Config) (store.Backend, error) {
 	switch c.Type {
 	case "local":
 		b, err := local.New(local.Config{Path: c.Path})
+		if err != nil {
+			return nil, err
+		}
+		return b, nil
+	case "s3":
+		b, err := s3.New(c.s3())
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,73 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/object"
+)
+
+// joinSums is whether the service sums up what it joins with a CRC-64 of the
+// whole, as AWS does. MinIO begins an upload with one and then refuses every
+// part that is copied; versitygw says of a part of an object what the sum of all
+// of it is, and so has a wrong one of the result. It is asked once by every
+// process, since services are replaced.
+type joinSums struct {
+	mu    sync.Mutex
+	asked bool
+	yes   bool
+}
+
+// ask tries it with the mark, which every store in use has. Without one it is
+// asked again the next time.
+func (j *joinSums) ask(ctx context.Context, b *Backend) (bool, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.asked {
+		return j.yes, nil
+	}
+	text, err := b.readMark(ctx)
+	if errors.Is(err, store.ErrNotFound) || err == nil && len(text) < 3 {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	source, err := b.head(ctx, "read mark", b.names.Mark())
+	if err != nil {
+		return false, err
+	}
+	yes, err := b.copiesWithSums(ctx, text, described(source))
+	if err == nil {
+		j.asked, j.yes = true, yes
+	}
+	return yes, err
+}
+
+// copiesWithSums begins an upload with a checksum, copies a part of the mark's
+// text into it, and abandons it.
+func (b *Backend) copiesWithSums(ctx context.Context, text []byte, source object.Object) (yes bool, err error) {
+	key := store.NewKey(store.DirOf(0))
+	id, err := b.beginUpload(ctx, b.names.Object(key), true)
+	if err != nil {
+		return false, refusal(err)
+	}
+	text = text[1 : len(text)-1]
+	part, err := b.copyPart(ctx, b.names.Object(key), id, 1, b.names.Mark(), 1, int64(len(text)), source)
+	sum := object.NVME.New()
+	sum.Write(text)
+	yes = err == nil && part.Extra == checksum(sum.Sum64())
+	return yes, errors.Join(refusal(err), b.AbandonCompose(ctx, key, id))
+}
+
+// refusal is nil for an error that says that the service will not do this.
+func refusal(err error) error {
+	var f *object.Failure
+	if errors.As(err, &f) && (f.Status == http.StatusBadRequest || f.Status == http.StatusNotImplemented) {
+		return nil
+	}
+	return err
+}

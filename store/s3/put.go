@@ -1,0 +1,99 @@
+package s3
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/object"
+)
+
+// Put is store.Backend's.
+func (b *Backend) Put(ctx context.Context, key store.Key, r io.Reader, size int64) error {
+	if err := key.Check(); err != nil {
+		return fmt.Errorf("put: %w", err)
+	}
+	if size > maxPut {
+		return fmt.Errorf("put %s: %d bytes, S3 takes %d at most: %w", key, size, int64(maxPut), store.ErrUnsupported)
+	}
+	return b.put(ctx, fmt.Sprintf("put %s", key), b.names.Object(key), r, size)
+}
+
+// put makes an object where there is none: a name that is taken is
+// store.ErrExists.
+func (b *Backend) put(ctx context.Context, what, name string, r io.Reader, size int64) error {
+	body, err := object.NewUpload(ctx, r, size, object.NVME.New())
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	plain := b.plain.Load()
+	core, options := b.putting(plain)
+	options.SetMatchETagExcept("*")
+	c := begin(ctx, what)
+	done, err := core.PutObject(c.ctx, b.bucket, name, body, size, "", "", options)
+	if cause := body.Stop(); cause != nil {
+		return fmt.Errorf("%s: %w", what, cause)
+	}
+	if err != nil {
+		return b.refused(c, c.failed(err), plain)
+	}
+	if got := done.ChecksumCRC64NVME; got != "" && got != checksum(body.Sum()) {
+		return b.discard(ctx, name, fmt.Errorf("%s: the storage has the CRC-64 %s of what has %s", what, got, checksum(body.Sum())))
+	}
+	return nil
+}
+
+// putting has the SDK send bodies as they are, followed by their checksum if the
+// service takes that, so that it stores nothing that was damaged on the way.
+func (b *Backend) putting(plain bool) (*minio.Core, minio.PutObjectOptions) {
+	o := minio.PutObjectOptions{ContentType: mediaType, DisableContentSha256: true, DisableMultipart: true}
+	if plain {
+		return b.bare, o
+	}
+	o.Checksum = minio.ChecksumCRC64NVME
+	return b.core, o
+}
+
+// refused remembers that the service does not take checksums behind a body. The
+// body is gone, so that this time fails, as something that may pass.
+func (b *Backend) refused(c *call, err error, plain bool) error {
+	var f *object.Failure
+	if plain || !errors.As(err, &f) {
+		return err
+	}
+	unknown := f.Status == http.StatusNotImplemented || f.Status == http.StatusLengthRequired ||
+		f.Status == http.StatusBadRequest && (f.Code == "InvalidArgument" || f.Code == "InvalidRequest" || f.Code == "XAmzContentSHA256Mismatch")
+	if !unknown {
+		return err
+	}
+	b.plain.Store(true)
+	return fmt.Errorf("%s: the service takes no checksum behind a body, the next try goes without: %s", c.what, f.Error())
+}
+
+// discard removes an object that is not what was sent. Nobody looks for it yet.
+func (b *Backend) discard(ctx context.Context, name string, why error) error {
+	if err := b.delete(ctx, name); err != nil {
+		return fmt.Errorf("%w; and it could not be deleted: %w", why, err)
+	}
+	return fmt.Errorf("%w: %w", why, store.ErrDamaged)
+}
+
+// checksum is how S3 writes a CRC-64.
+func checksum(sum uint64) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, sum))
+}
+
+func parseChecksum(s string) (uint64, bool) {
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil || len(b) != 8 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(b), true
+}
