@@ -166,17 +166,19 @@ func (c *Config) checkStores() error {
 	if _, ok := c.Stores[c.DefaultStore]; !ok {
 		errs = append(errs, fmt.Errorf("default_store: %q is not one of the stores", c.DefaultStore))
 	}
-	places := map[string]string{}
+	var good []string
 	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
 		s := c.Stores[name]
 		if err := s.Check(); err != nil {
 			errs = append(errs, under("stores."+name+".", err))
 			continue
 		}
-		if other, taken := places[s.Place()]; taken {
-			errs = append(errs, fmt.Errorf("stores.%s: its objects would lie where those of store %s lie", name, other))
+		for _, other := range good {
+			if s.Overlaps(c.Stores[other]) {
+				errs = append(errs, fmt.Errorf("stores.%s: its objects would lie where those of store %s lie", name, other))
+			}
 		}
-		places[s.Place()] = name
+		good = append(good, name)
 	}
 	return errors.Join(errs...)
 }
