@@ -40,13 +40,17 @@ type Content struct {
 	// passed is a block that passed in this request, where it lies now; -1
 	// is none.
 	passed int64
+	// pending: the digest is not known yet, and so nothing of the blocks.
+	pending bool
 }
 
 // damage is what is wrong with the bytes of a block, as opposed to what went
 // wrong with reading or sending them.
 type damage struct {
 	block int64
-	err   error
+	// off is where the extent begins, while nothing is known of blocks.
+	off int64
+	err error
 	// sent: bytes of the block have left unchecked, so that no other copy of
 	// it can help this request.
 	sent bool
@@ -55,7 +59,8 @@ type damage struct {
 func (d *damage) Error() string { return d.err.Error() }
 func (d *damage) Unwrap() error { return d.err }
 
-// Open opens the bytes of the File uid. KindContentCorrupt: damage was found
+// Open opens the bytes of the File uid, also while their digest is not known.
+// KindContentCorrupt: damage was found
 // earlier and the content has not been healed since.
 func (s *Service) Open(ctx context.Context, owner protocol.Owner, uid protocol.UID) (*Content, error) {
 	f, mc, err := s.cfg.Meta.Content(ctx, owner, uid)
@@ -65,11 +70,12 @@ func (s *Service) Open(ctx context.Context, owner protocol.Owner, uid protocol.U
 	if mc.State == meta.ContentDamaged {
 		return nil, corruptError(errors.New("the content is marked as damaged"))
 	}
-	if mc.Digest == nil && mc.Size > 0 {
-		return nil, protocol.Errorf(protocol.KindInternal,
-			"the digest of this File is not computed yet and this version cannot serve it unchecked; its bytes are kept")
+	c, err := s.content(ctx, f, mc)
+	if err != nil {
+		return nil, err
 	}
-	return s.content(ctx, f, mc)
+	c.pending = mc.Digest == nil && mc.Size > 0
+	return c, nil
 }
 
 // content makes the Content that reads mc for the File f.
@@ -103,6 +109,9 @@ func (c *Content) Check(ctx context.Context, off, n int64) error {
 		return err
 	}
 	return c.settle(ctx, func() error {
+		if c.pending {
+			return c.checkPending(ctx, off)
+		}
 		if c.s.cfg.Verify == VerifyOff {
 			return c.probe(ctx, off)
 		}
@@ -120,8 +129,9 @@ func (c *Content) Check(ctx context.Context, off, n int64) error {
 // WriteRange writes n bytes from off. No byte of a block is written before the
 // block has matched its record, but for blocks in stores that are not files of
 // this machine, where there is no room to read them ahead: of these all but the
-// last 64 KiB may have been written when it is found that they do not match. In
-// either case an error means that the reader has not got what it asked for and
+// last 64 KiB may have been written when it is found that they do not match. Of a
+// content whose digest is not known yet the same holds of its extents, as far as
+// there is a record of them (pending.go). In any case an error means that the reader has not got what it asked for and
 // that the response must be cut.
 //
 // A w that is an io.ReaderFrom is given *io.LimitedReader over *os.File where
@@ -154,6 +164,9 @@ func (c *Content) WriteRange(ctx context.Context, w io.Writer, off, n int64) err
 // writeSome writes a beginning of the range: at least a part of its first
 // block, unless it fails.
 func (c *Content) writeSome(ctx context.Context, w io.Writer, off, end int64) (int64, error) {
+	if c.pending {
+		return c.writePending(ctx, w, off, end)
+	}
 	block := off / protocol.BlockSize
 	files := c.inFiles(block)
 	if !files && !c.small() {
@@ -225,7 +238,7 @@ func (c *Content) settle(ctx context.Context, f func() error) error {
 // confirm reads a block again that did not match after part of it had left.
 // Whatever it reads now, the answer is cut.
 func (c *Content) confirm(ctx context.Context, d *damage) error {
-	_, err := c.compare(ctx, d.block, func([]byte) {})
+	err := c.again(ctx, d)
 	if again, damaged := errors.AsType[*damage](err); damaged {
 		return c.corrupt(ctx, again)
 	}
@@ -237,6 +250,19 @@ func (c *Content) confirm(ctx context.Context, d *damage) error {
 		Hint:    "Ask again for what is missing.", Err: d}
 }
 
+// again reads what did not match once more.
+func (c *Content) again(ctx context.Context, d *damage) error {
+	if !c.pending {
+		_, err := c.compare(ctx, d.block, func([]byte) {})
+		return err
+	}
+	p, start := c.extentAt(d.off)
+	if p.Blob.XXH3 == nil {
+		return nil
+	}
+	return c.passExtent(ctx, p, start, func([]byte) error { return nil })
+}
+
 // relocate asks the metadata where the content lies now, and reports whether
 // that is elsewhere than before.
 func (c *Content) relocate(ctx context.Context) (bool, error) {
@@ -245,6 +271,9 @@ func (c *Content) relocate(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	c.gen = gen
+	if err := c.stillPending(ctx); err != nil {
+		return false, err
+	}
 	where, err := layout.New(c.Size(), extents)
 	if err != nil {
 		return false, c.corrupt(ctx, &damage{err: err})
