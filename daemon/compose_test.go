@@ -426,6 +426,15 @@ func TestUnfinishedIsEnded(t *testing.T) {
 			t.Errorf("%d are unfinished, want %d", n, want)
 		}
 	}
+	pending := 0
+	for _, p := range w.check().Pending {
+		if p.Key == string(unknown) {
+			pending++
+		}
+	}
+	if pending != 1 {
+		t.Errorf("fsck tells %d times of what nobody finishes", pending)
+	}
 	for range 2 {
 		w.round()
 		left(2)

@@ -106,6 +106,32 @@ func (c *checker) objects(ctx context.Context, name string, st *store.Store) {
 		c.object(name, info, blobs, open[dir])
 	}
 	c.strays(ctx, name, st)
+	c.unfinished(ctx, name, st)
+}
+
+// unfinished looks for what was begun in a store, and will be ended by the sweep
+// since nobody finishes it: the storage keeps, and charges for, what was copied.
+func (c *checker) unfinished(ctx context.Context, name string, st *store.Store) {
+	composer, ok := st.Composer()
+	if !ok {
+		return
+	}
+	for u, err := range composer.Unfinished(ctx) {
+		if err != nil {
+			if ctx.Err() == nil {
+				c.found(Finding{Kind: KindStore, Store: name, Detail: err.Error()})
+			}
+			return
+		}
+		going, err := c.cfg.Meta.Composing(ctx, name, string(u.Key), string(u.ID))
+		if err != nil {
+			c.database(err)
+			return
+		}
+		if !going {
+			c.pending(name, string(u.Key), "an upload to the store that was begun "+u.Begun.UTC().Format(time.RFC3339)+" and that nobody finishes; the sweep ends it")
+		}
+	}
 }
 
 // object checks one object against the rows of its directory.

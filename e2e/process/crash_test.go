@@ -1,4 +1,4 @@
-//go:build servers
+//go:build servers && unix
 
 package process
 
@@ -9,11 +9,14 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/osproxy/osproxy/e2e/harness"
+	"github.com/osproxy/osproxy/e2e/s3server"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -31,11 +34,19 @@ func TestDeathAtEveryNamedStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := crashPoints(t, mortal)
+	var minio *s3server.Server // for the steps that only an object store has
+	if slices.ContainsFunc(names, needsBucket) {
+		minio = s3server.Start(t, s3server.MinIO())
+	}
 	for _, name := range names {
 		for nth := 1; nth <= 3; nth++ {
 			point := fmt.Sprintf("%s:%d", name, nth)
 			t.Run(point, func(t *testing.T) {
-				if died := dieAt(t, mortal, point); !died && nth == 1 {
+				var args []string
+				if needsBucket(name) {
+					args = inBucket(t, minio)
+				}
+				if died := dieAt(t, mortal, point, args...); !died && nth == 1 {
 					t.Errorf("nothing in this test reaches %s", name)
 				}
 			})
@@ -84,9 +95,25 @@ func crashPoints(t *testing.T, mortal harness.Binaries) []string {
 	return names
 }
 
-func dieAt(t *testing.T, mortal harness.Binaries, point string) (died bool) {
+// needsBucket reports whether a daemon comes to the step only where its default
+// store is a bucket.
+func needsBucket(name string) bool { return strings.HasPrefix(name, "compose.") }
+
+// inBucket are the arguments of an ospd whose only store is a bucket of its own.
+func inBucket(t *testing.T, s *s3server.Server) (args []string) {
 	t.Helper()
-	d := harness.StartDaemon(t, mortal, t.TempDir())
+	path := filepath.Join(t.TempDir(), "ospd.yaml")
+	text := fmt.Sprintf("stores:\n  bucket: {type: s3, endpoint: '%s', region: %s, bucket: %s, access_key_id: %s, secret_access_key: %s, path_style: true}\n",
+		s.Endpoint, s.Region, s.Bucket(t), s.AccessKeyID, s.SecretAccessKey)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"--config", path}
+}
+
+func dieAt(t *testing.T, mortal harness.Binaries, point string, args ...string) (died bool) {
+	t.Helper()
+	d := harness.StartDaemon(t, mortal, t.TempDir(), args...)
 	w := &workload{t: t, files: map[protocol.UID][]byte{}, unsure: map[protocol.UID][]byte{}}
 	w.prepare(d.API())
 	// Nothing is due when the next one starts: it dies over what comes then.
@@ -96,6 +123,8 @@ func dieAt(t *testing.T, mortal harness.Binaries, point string) (died bool) {
 		later = w.awaitSums
 	case "scrub":
 		later = w.scrub
+	case "compose":
+		later = w.awaitComposed
 	}
 	later(d.API())
 	if exit := d.Stop(); exit != 0 {
@@ -110,13 +139,50 @@ func dieAt(t *testing.T, mortal harness.Binaries, point string) (died bool) {
 	} else if d.Wait(); !d.Killed() {
 		t.Fatalf("ospd did not die of SIGKILL:\n%s", d.Stderr())
 	}
-	fsckClean(t, d.Data)
+	fsckClean(t, d.Data, args...)
 	d.Start()
 	w.check(d.API())
 	w.finish(d.API())
 	later(d.API())
-	stopClean(t, d)
+	if exit := d.Stop(); exit != 0 {
+		t.Errorf("ospd left with %d:\n%s", exit, d.Stderr())
+	}
+	fsckClean(t, d.Data, args...)
+	if p := harness.Start(t, nil, "", bin.OSPD, append([]string{"gc", "--data", d.Data, "--grace", "0s"}, args...)...); p.Wait() != 0 {
+		t.Errorf("ospd gc: %s%s", p.Stdout(), p.Stderr())
+	}
+	if exit, out := harness.Fsck(t, bin, d.Data, append([]string{"--read-data"}, args...)...); exit != 0 || !strings.Contains(out, ", 0 pending.") {
+		t.Errorf("after gc fsck left with %d:\n%s", exit, out)
+	}
 	return died
+}
+
+// awaitComposed waits until no compose job is left to be done, or the daemon has
+// died over one.
+func (w *workload) awaitComposed(api *harness.API) {
+	w.t.Helper()
+	for end := time.Now().Add(4 * harness.Patience); !w.stopped; time.Sleep(20 * time.Millisecond) {
+		ans := api.Do("GET", "/v1/jobs?kind=compose&limit=100", nil, 0)
+		if !w.answered(ans, http.StatusOK) {
+			return
+		}
+		var list struct {
+			Jobs []protocol.Job `json:"jobs"`
+		}
+		if err := json.Unmarshal(ans.Body, &list); err != nil {
+			w.t.Fatal(err)
+		}
+		if len(list.Jobs) == 0 {
+			w.t.Fatal("no compose job was made")
+		}
+		i := slices.IndexFunc(list.Jobs, func(j protocol.Job) bool { return j.State != protocol.JobDone })
+		if i < 0 {
+			return
+		}
+		if j := list.Jobs[i]; j.State.Ended() || time.Now().After(end) {
+			w.t.Fatalf("a compose job does not end well: %+v", j)
+		}
+	}
 }
 
 // scrub has the daemon read everything, and waits for the end of that.

@@ -111,9 +111,9 @@ func stopClean(t *testing.T, d *harness.Daemon) {
 	fsckClean(t, d.Data)
 }
 
-func fsckClean(t *testing.T, data string) {
+func fsckClean(t *testing.T, data string, args ...string) {
 	t.Helper()
-	if exit, out := harness.Fsck(t, bin, data, "--read-data"); exit != 0 {
+	if exit, out := harness.Fsck(t, bin, data, append([]string{"--read-data"}, args...)...); exit != 0 {
 		t.Errorf("fsck left with %d:\n%s", exit, out)
 	}
 }
