@@ -30,13 +30,9 @@ func (c *call) options(more ...oss.Option) []oss.Option {
 	return append([]oss.Option{c.context}, more...)
 }
 
-// failed says what went wrong. An end of the context is the reason for whatever
-// went wrong after it.
+// failed says what went wrong.
 func (c *call) failed(ctx context.Context, err error) error {
-	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
-		err = fmt.Errorf("%w (%w)", ended, err)
-	}
-	return c.b.failure(c, err)
+	return c.b.failure(c, object.Unreached(ctx, err))
 }
 
 // strict is a way to the service on which redirects are errors: ours go where

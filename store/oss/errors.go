@@ -58,34 +58,15 @@ func delay(a *object.Answer) time.Duration {
 }
 
 // meaning is what the answer means in the words of store, nil where it is only
-// a failure. A code says more than a status; the answer to a HEAD may have none.
+// a failure. What was to be unchanged here is a source that was looked at.
 func meaning(e oss.ServiceError) error {
-	switch e.Code {
-	case "NoSuchBucket":
-		return store.ErrNoBucket
-	case "NoSuchUpload":
-		return store.ErrNotBegun
-	case "FileAlreadyExists":
-		return store.ErrExists
-	case "InvalidRange":
-		return store.ErrRange
-	case "RequestTimeTooSkewed":
-		return store.ErrClock
-	case "InvalidDigest":
-		return store.ErrDamaged
-	}
-	if wrongRegion(e) {
-		return store.ErrRegion
-	}
 	switch {
-	case e.Code == "NoSuchKey", e.StatusCode == http.StatusNotFound && e.Code == "":
-		return store.ErrNotFound
-	case e.StatusCode == http.StatusRequestedRangeNotSatisfiable:
-		return store.ErrRange
-	case e.StatusCode == http.StatusForbidden:
-		return store.ErrDenied
+	case wrongRegion(e):
+		return store.ErrRegion
+	case e.Code == "PreconditionFailed":
+		return nil
 	}
-	return nil
+	return object.Meaning(e.StatusCode, e.Code)
 }
 
 // wrongRegion reports whether the service says that it is not the one that has

@@ -43,7 +43,7 @@ func TestWhatErrorsMean(t *testing.T) {
 		{400, "InvalidDigest", "", store.ErrDamaged, ""},
 		{412, "PreconditionFailed", "", nil, "PreconditionFailed"},
 		{500, "InternalError", "", nil, "InternalError"},
-		{501, "NotImplemented", "", nil, ""},
+		{501, "NotImplemented", "", store.ErrUnsupported, ""},
 	} {
 		t.Run(fmt.Sprint(c.status, " ", c.code, c.more), func(t *testing.T) {
 			s := serve(t, failing(c.status, c.code, c.more))
@@ -125,6 +125,13 @@ func TestCheck(t *testing.T) {
 	})
 	if err := s.Check(t.Context()); !errors.Is(err, store.ErrClock) || !strings.Contains(err.Error(), "1h0m") {
 		t.Errorf("check with a clock that is an hour ahead: %v", err)
+	}
+	s = serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Date", time.Now().Add(10*time.Minute).UTC().Format(http.TimeFormat))
+		fmt.Fprint(w, "<ListBucketResult></ListBucketResult>")
+	})
+	if err := s.Check(t.Context()); !errors.Is(err, store.ErrClock) {
+		t.Errorf("check with a clock that is soon refused: %v", err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

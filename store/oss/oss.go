@@ -85,7 +85,7 @@ func (b *Backend) Check(ctx context.Context) error {
 	c := b.begin(ctx, "check", "")
 	_, err := b.bucket.ListObjectsV2(c.options(oss.Prefix(b.names.Prefix()), oss.MaxKeys(1))...)
 	if err == nil {
-		return nil
+		return object.CheckClock(c.answer)
 	}
 	err = c.failed(ctx, err)
 	if c.answer.Status == 0 && ctx.Err() == nil {
