@@ -64,7 +64,11 @@ func (b *Backend) Compose(ctx context.Context, key store.Key, id store.ComposeID
 	if err := b.complete(ctx, w.upload, parts); err != nil {
 		return false, err
 	}
-	if found, err = b.head(ctx, "compose", name); err != nil {
+	found, err = b.head(ctx, "compose", name)
+	switch {
+	case errors.Is(err, store.ErrNotFound): // which here would be said of a source
+		return false, fmt.Errorf("compose %q: the service says that it made the object, and does not have it", name)
+	case err != nil:
 		return false, err
 	}
 	return b.verify(ctx, name, found, from, pieces)

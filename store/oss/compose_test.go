@@ -120,15 +120,20 @@ func TestComposeIsVerifiedByFoldedSums(t *testing.T) {
 func TestSuccessWithAnErrorInsideIsNone(t *testing.T) {
 	const bad = "<Error><Code>InternalError</Code><Message>sorry</Message></Error>"
 	for name, change := range map[string]func(*join){
-		"error in a copy":           func(j *join) { j.parts = map[string]string{"2": bad} },
-		"no ETag of a copy":         func(j *join) { j.parts = map[string]string{"2": "<CopyPartResult></CopyPartResult>"} },
-		"empty answer to a copy":    func(j *join) { j.parts = map[string]string{"2": ""} },
-		"error in a completion":     func(j *join) { j.done = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, bad) } },
+		"error in a copy":        func(j *join) { j.parts = map[string]string{"2": bad} },
+		"no ETag of a copy":      func(j *join) { j.parts = map[string]string{"2": "<CopyPartResult></CopyPartResult>"} },
+		"empty answer to a copy": func(j *join) { j.parts = map[string]string{"2": ""} },
+		"error in a completion":  func(j *join) { j.done = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, bad) } },
+		"a completion without an object": func(j *join) {
+			j.done = func(w http.ResponseWriter, _ *http.Request) {
+				fmt.Fprint(w, `<CompleteMultipartUploadResult><ETag>"x-2"</ETag></CompleteMultipartUploadResult>`)
+			}
+		},
 		"no answer to a completion": func(j *join) { j.done = func(http.ResponseWriter, *http.Request) {} },
 	} {
 		s, j := joining(t, change)
-		if _, err := s.Compose(t.Context(), key, "id", pieces); err == nil {
-			t.Errorf("%s: no error", name)
+		if _, err := s.Compose(t.Context(), key, "id", pieces); err == nil || errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: %v", name, err)
 		}
 		// What failed can be gone on with.
 		j.mu.Lock()

@@ -143,6 +143,7 @@ func TestGetTakesOnlyWhatItAskedFor(t *testing.T) {
 		{"the whole object in place of a range past its end", whole, 8, 3, nil},
 		{"another range", ranged(206, "bytes 0-2/10", "012"), 2, 3, nil},
 		{"a range without saying which", ranged(206, "", "234"), 2, 3, nil},
+		{"the rest, and another status", ranged(200, "bytes 2-9/10", "23456789"), 2, -1, nil},
 		{"a shorter range", ranged(206, "bytes 8-9/10", "89"), 8, 3, store.ErrRange},
 		{"a longer range", ranged(206, "bytes 2-6/10", "23456"), 2, 3, store.ErrRange},
 		{"no range", failing(416, "InvalidRange", ""), 11, 3, store.ErrRange},
