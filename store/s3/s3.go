@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/minio/minio-go/v7"
@@ -140,6 +142,9 @@ func (c *call) failed(err error) error {
 		status := said.StatusCode
 		if status == 0 {
 			status = c.answer.Status
+		}
+		if said.Code == said.Message && strings.HasPrefix(said.Code, strconv.Itoa(status)) {
+			said.Code, said.Message = "", "" // what the SDK makes of an answer without a body
 		}
 		err = object.NewFailure(status, said.Code, said.Message, said.RequestID, c.answer.RetryAfter())
 	}
