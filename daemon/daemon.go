@@ -22,6 +22,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/digest"
 	"github.com/osproxy/osproxy/daemon/event"
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/intake"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/metrics"
@@ -108,11 +109,6 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	d.digest, scrubs = cfg.reading(in, files, busy, log)
 	migrates := in.migrating(files, place, busy, log)
 	composer := compose.New(compose.Config{Meta: in.DB, Stores: in.Stores, Place: place, Pace: pace.New(pace.Config{Rate: cfg.Scrub.Rate, Busy: busy}), Logger: log})
-	if d.jobs, err = cfg.queue(in, workers{
-		db: in.DB, sweep: d.sweep, compose: composer, digest: d.digest, scrub: scrubs, events: d.events, webhooks: hooks, migrate: migrates,
-	}, met, log); err != nil {
-		return nil, at(StageConfig, err)
-	}
 	keys := once.NewKeys(in.DB)
 	d.uploads = upload.New(upload.Config{
 		Meta: in.DB, Minter: minter,
@@ -121,6 +117,12 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		Instant: cfg.Instant, Sample: files.Sample, ClaimFailures: cfg.ClaimFailures, Once: keys,
 		Logger: log, Observe: met.Upload, Saved: met.Saved, Committed: d.digest.Wake,
 	})
+	imports := cfg.importing(in, d.uploads, minter, d.digest.Wake, log)
+	if d.jobs, err = cfg.queue(in, workers{
+		db: in.DB, sweep: d.sweep, compose: composer, digest: d.digest, scrub: scrubs, events: d.events, webhooks: hooks, migrate: migrates, intake: imports,
+	}, met, log); err != nil {
+		return nil, at(StageConfig, err)
+	}
 	removed, err := d.uploads.Settle(ctx)
 	if err != nil {
 		return nil, at(StageStore, err)
@@ -135,7 +137,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		return nil, at(StageListener, err)
 	}
 	served := api.Config{
-		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, requests(files, migrates), keys), Webhooks: hooks, Stores: cfg.storeList(in, log), Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
+		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, requests(files, migrates, imports), keys), Webhooks: hooks, Stores: cfg.storeList(in, log), Manifests: intake.NewManifests(in.DB), Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
 		Capabilities: d.capabilities(version), Tokens: tokens,
 	}
 	if local {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/digest"
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/intake"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/migrate"
@@ -14,11 +15,12 @@ import (
 
 // requests are the kinds of jobs that callers can ask for (POST /v1/jobs).
 // docs/jobs.md tells of their args.
-func requests(files *file.Service, migrates *migrate.Worker) map[protocol.JobKind]job.Request {
+func requests(files *file.Service, migrates *migrate.Worker, imports *intake.Worker) map[protocol.JobKind]job.Request {
 	return map[protocol.JobKind]job.Request{
 		protocol.JobDigest: now(digest.Job()),
 		protocol.JobExpire: now(meta.NewJob{Kind: protocol.JobExpire, Subject: everything}),
 		protocol.JobSweep:  now(meta.NewJob{Kind: protocol.JobSweep, Subject: everything}),
+		protocol.JobImport: imports.Request,
 		protocol.JobScrub:  scrubRequest(files),
 		protocol.JobMigrate: func(ctx context.Context, caller job.Caller, args json.RawMessage) (meta.NewJob, error) {
 			if !caller.All {

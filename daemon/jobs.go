@@ -9,6 +9,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/compose"
 	"github.com/osproxy/osproxy/daemon/digest"
 	"github.com/osproxy/osproxy/daemon/event"
+	"github.com/osproxy/osproxy/daemon/intake"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/metrics"
@@ -45,6 +46,7 @@ type workers struct {
 	events   *event.Hub
 	webhooks *webhook.Service
 	migrate  *migrate.Worker
+	intake   *intake.Worker
 }
 
 // handlers are all kinds of jobs there are. docs/jobs.md tells of each.
@@ -63,6 +65,8 @@ func (c *Config) handlers(w workers) []job.Handler {
 		})},
 		// One that waits for days does not keep others from theirs.
 		{Kind: protocol.JobMigrate, Do: job.With(w.migrate.Do), Concurrency: 2},
+		// A large one does not keep a small one from being done.
+		{Kind: protocol.JobImport, Do: job.With(w.intake.Do), Concurrency: 2},
 		{Kind: protocol.JobNotify, Concurrency: 8, Do: job.With(func(ctx context.Context, _ *job.Run, args meta.NotifyArgs) error {
 			return w.webhooks.Notify(ctx, args.Webhook)
 		})},

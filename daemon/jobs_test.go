@@ -142,7 +142,7 @@ func TestRequests(t *testing.T) {
 		{kind: protocol.JobSweep, caller: admin, args: own, fails: protocol.KindBadRequest},
 		{kind: protocol.JobExpire, caller: admin, args: `{}`, want: meta.NewJob{Subject: "all"}},
 	} {
-		got, err := requests(files, nil)[tt.kind](t.Context(), tt.caller, json.RawMessage(tt.args))
+		got, err := requests(files, nil, nil)[tt.kind](t.Context(), tt.caller, json.RawMessage(tt.args))
 		if protocol.KindOf(err) != tt.fails {
 			t.Errorf("%s by %s of %s: %v", tt.kind, tt.caller.Owner, tt.args, err)
 		}
@@ -150,7 +150,7 @@ func TestRequests(t *testing.T) {
 			t.Errorf("%s by %s of %s is %+v, want %+v", tt.kind, tt.caller.Owner, tt.args, got, tt.want)
 		}
 	}
-	for kind := range requests(files, nil) {
+	for kind := range requests(files, nil, nil) {
 		if !slices.Contains(protocol.JobKinds(), kind) {
 			t.Errorf("%s is asked for, and no kind", kind)
 		}

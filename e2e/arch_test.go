@@ -66,8 +66,9 @@ var rules = []rule{
 	{"daemon/migrate", []string{"protocol", "store", "daemon/meta", "daemon/file", "daemon/job", "daemon/pace", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/stores", []string{"protocol", "store", "daemon/meta"}, nil},
 	{"daemon/job", []string{"protocol", "daemon/meta", "daemon/once"}, nil},
+	{"daemon/intake", []string{"protocol", "store", "store/local", "daemon/meta", "daemon/upload", "daemon/once", "daemon/job", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/fsck", []string{"protocol", "store", "daemon/meta", "daemon/layout"}, []string{"golang.org/x/sync/..."}},
-	{"daemon/api", []string{"protocol", "daemon/upload", "daemon/file", "daemon/job", "daemon/once", "daemon/stores", "daemon/token", "daemon/webhook", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
+	{"daemon/api", []string{"protocol", "daemon/upload", "daemon/file", "daemon/job", "daemon/once", "daemon/intake", "daemon/stores", "daemon/token", "daemon/webhook", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
 	{"daemon", []string{"protocol", "store", "store/open", "daemon/..."}, []string{
 		"github.com/prometheus/...", "github.com/knadh/koanf/...", "github.com/gofrs/flock", "github.com/adrg/xdg",
 		"github.com/go-viper/mapstructure/v2", "go.yaml.in/yaml/v3",

@@ -51,6 +51,8 @@ const (
 	JobScrub JobKind = "scrub"
 	// JobEvent has a consumer handle an event that it failed at.
 	JobEvent JobKind = "event"
+	// JobImport makes files of objects that were there before ospd knew of them.
+	JobImport JobKind = "import"
 	// JobNotify sends a webhook what waits for it.
 	JobNotify JobKind = "notify"
 	// JobMigrate moves what lies in one store to another.
@@ -59,7 +61,7 @@ const (
 
 // JobKinds are the kinds that this version knows.
 func JobKinds() []JobKind {
-	return []JobKind{JobCompose, JobDigest, JobEvent, JobExpire, JobMigrate, JobNotify, JobScrub, JobSweep}
+	return []JobKind{JobCompose, JobDigest, JobEvent, JobExpire, JobImport, JobMigrate, JobNotify, JobScrub, JobSweep}
 }
 
 // JobState is where a job stands.

@@ -37,6 +37,7 @@ const (
 	RouteGetJob       RouteName = "get_job"
 	RouteRetryJob     RouteName = "retry_job"
 	RouteCancelJob    RouteName = "cancel_job"
+	RouteGetManifest  RouteName = "get_manifest"
 
 	RouteListWebhooks  RouteName = "list_webhooks"
 	RouteCreateWebhook RouteName = "create_webhook"
@@ -84,6 +85,7 @@ var routes = [...]Route{
 	{RouteGetJob, "GET", "/v1/jobs/{id}"},
 	{RouteRetryJob, "POST", "/v1/jobs/{id}/retry"},
 	{RouteCancelJob, "POST", "/v1/jobs/{id}/cancel"},
+	{RouteGetManifest, "GET", "/v1/jobs/{id}/manifest"},
 	{RouteListWebhooks, "GET", "/v1/webhooks"},
 	{RouteCreateWebhook, "POST", "/v1/webhooks"},
 	{RouteGetWebhook, "GET", "/v1/webhooks/{id}"},

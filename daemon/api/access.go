@@ -73,6 +73,8 @@ func guards() map[protocol.RouteName]guard {
 		protocol.RouteCreateJob: changeJobs,
 		protocol.RouteRetryJob:  changeJobs,
 		protocol.RouteCancelJob: changeJobs,
+		// Imports are the daemon's own jobs, which an administrator sees.
+		protocol.RouteGetManifest: seeJobs,
 
 		protocol.RouteListWebhooks:  webhooks,
 		protocol.RouteCreateWebhook: webhooks,

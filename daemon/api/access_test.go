@@ -103,6 +103,10 @@ func aJob(o *ospd) (protocol.UID, string) {
 	return 0, into[protocol.Job](o.t, o.do(http.MethodPost, "/v1/jobs", `{"kind": "nap"}`), http.StatusCreated).ID.String()
 }
 
+func anImport(o *ospd) (protocol.UID, string) {
+	return 0, into[protocol.Job](o.t, o.do(http.MethodPost, "/v1/jobs", `{"kind": "import"}`), http.StatusCreated).ID.String()
+}
+
 // aWebhook leads to where nobody listens.
 func aWebhook(o *ospd) (protocol.UID, string) {
 	return 0, into[protocol.CreatedWebhook](o.t, o.do(http.MethodPost, "/v1/webhooks", newWebhook), http.StatusCreated).Webhook.ID.String()
@@ -147,6 +151,8 @@ func visits() map[protocol.RouteName]visit {
 		protocol.RouteRemoveWebhook: {scope: "webhook:manage", or: "admin", prepare: aWebhook, want: http.StatusNoContent},
 		protocol.RouteTestWebhook:   {scope: "webhook:manage", or: "admin", prepare: aWebhook, want: http.StatusOK},
 		protocol.RouteReplayWebhook: {scope: "webhook:manage", or: "admin", prepare: aWebhook, want: http.StatusOK},
+
+		protocol.RouteGetManifest: {scope: "file:read", or: "admin", prepare: anImport, want: http.StatusOK},
 
 		protocol.RouteListStores: {scope: "admin", want: http.StatusOK},
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/intake"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/stores"
 	"github.com/osproxy/osproxy/daemon/token"
@@ -88,6 +89,8 @@ type Config struct {
 	Jobs     *job.Service
 	Webhooks *webhook.Service
 	Stores   *stores.Service
+	// Manifests tell what imports did.
+	Manifests *intake.Manifests
 	// Logger gets one line per request and the causes of internal errors;
 	// slog.Default() when nil.
 	Logger *slog.Logger

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/intake"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
@@ -77,9 +78,14 @@ func startOspdWith(t testing.TB, quota meta.Quota, metrics Metrics) *ospd {
 	sender := webhook.NewSender(webhook.SenderConfig{Guard: everywhere})
 	t.Cleanup(sender.Close)
 	hooks := webhook.New(webhook.Config{Meta: db, Sender: sender, Guard: everywhere, Logger: quiet})
-	jobs := job.NewService(db, map[protocol.JobKind]job.Request{"nap": nap}, once.NewKeys(db))
+	jobs := job.NewService(db, map[protocol.JobKind]job.Request{"nap": nap, protocol.JobImport: importing}, once.NewKeys(db))
 	described := stores.New(stores.Config{Meta: db, Stores: all, Types: map[string]string{"disk": "local"}, Default: "disk", Logger: quiet})
-	return &ospd{start(t, Config{Stores: described, Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens, Metrics: metrics}, nil), filepath.Join(root, "blobs"), tokens}
+	return &ospd{start(t, Config{Stores: described, Manifests: intake.NewManifests(db), Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens, Metrics: metrics}, nil), filepath.Join(root, "blobs"), tokens}
+}
+
+// importing is an import that nobody does.
+func importing(_ context.Context, caller job.Caller, _ json.RawMessage) (meta.NewJob, error) {
+	return meta.NewJob{Kind: protocol.JobImport, Owner: caller.Owner}, nil
 }
 
 // nap is a kind of job that anybody can ask for, and nobody does. With {"about":

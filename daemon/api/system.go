@@ -47,6 +47,8 @@ func (s *Server) endpoints() map[protocol.RouteName]endpoint {
 		protocol.RouteTestWebhook:   {serve: (*call).testWebhook},
 		protocol.RouteReplayWebhook: {serve: (*call).replayWebhook},
 
+		protocol.RouteGetManifest: {serve: (*call).getManifest, query: []string{"limit", "cursor"}},
+
 		protocol.RouteListStores: {serve: (*call).listStores},
 	}
 }

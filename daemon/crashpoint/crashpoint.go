@@ -44,6 +44,9 @@ const (
 	ComposeJoined   Point = "compose.joined"
 	ComposeFlipped  Point = "compose.flipped"
 
+	ImportListed   Point = "import.listed"
+	ImportRecorded Point = "import.recorded"
+
 	AbortRecorded  Point = "abort.recorded"
 	DeleteRecorded Point = "delete.recorded"
 )

@@ -124,9 +124,11 @@ func (r *round) delete(ctx context.Context, now time.Time) error {
 		if err := r.cfg.Meta.MarkGone(ctx, idsOf(deleted)); err != nil {
 			return err
 		}
-		r.report.Deleted += len(deleted)
 		for _, b := range deleted {
-			r.report.Bytes += b.Size
+			if b.Origin != meta.OriginForeign {
+				r.report.Deleted++
+				r.report.Bytes += b.Size
+			}
 		}
 		return nil
 	})

@@ -11,6 +11,16 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
+// BeginImported makes an upload of what an import found.
+func (s *Service) BeginImported(ctx context.Context, owner protocol.Owner, b protocol.BeginUpload, from meta.Imported, req *once.Request) (once.Reply, error) {
+	return s.once.Do(ctx, owner, req, func() (once.Reply, error) {
+		if err := s.checkBegin(b); err != nil {
+			return once.Reply{}, err
+		}
+		return s.begin(ctx, owner, b, from, req)
+	})
+}
+
 // Begin makes an upload, or with b.Resume finds an open one of the same name,
 // size and fingerprint that nobody is sending to.
 func (s *Service) Begin(ctx context.Context, owner protocol.Owner, b protocol.BeginUpload, req *once.Request) (once.Reply, error) {
@@ -24,7 +34,7 @@ func (s *Service) Begin(ctx context.Context, owner protocol.Owner, b protocol.Be
 				return r, err
 			}
 		}
-		return s.begin(ctx, owner, b, req)
+		return s.begin(ctx, owner, b, meta.Imported{}, req)
 	})
 }
 
@@ -94,7 +104,7 @@ func (s *Service) find(ctx context.Context, owner protocol.Owner, b protocol.Beg
 	return once.Reply{}, nil
 }
 
-func (s *Service) begin(ctx context.Context, owner protocol.Owner, b protocol.BeginUpload, req *once.Request) (once.Reply, error) {
+func (s *Service) begin(ctx context.Context, owner protocol.Owner, b protocol.BeginUpload, from meta.Imported, req *once.Request) (once.Reply, error) {
 	uid, err := s.cfg.Minter.Next(ctx)
 	if err != nil {
 		return once.Reply{}, err
@@ -103,6 +113,7 @@ func (s *Service) begin(ctx context.Context, owner protocol.Owner, b protocol.Be
 		FileFields: fields(owner, b.Name, b.MediaType, b.Meta, b.ExpiresAt),
 		UID:        uid, CreatedAt: s.now(), Size: b.Size, Fingerprint: b.Fingerprint,
 	}
+	up.Imported = from
 	if b.Size != nil {
 		up.PartSize = protocol.PartSizeFor(*b.Size)
 	} else {

@@ -22,6 +22,8 @@ type NewFile struct {
 	MediaType *string
 	Meta      map[string]string
 	ExpiresAt *protocol.Time
+	// Imported is the zero value but for what an import found.
+	Imported meta.Imported
 	// Body is at most protocol.OneShotMax bytes. The hashes are checked when
 	// present.
 	Body   []byte
@@ -75,6 +77,7 @@ func (s *Service) putFile(ctx context.Context, owner protocol.Owner, f NewFile, 
 		UID:        uid, Size: size, Digest: digest, Fingerprint: protocol.FingerprintOf(size, sums.blocks),
 		ETag: etagOf(digest), Blocks: sums.blocks,
 	}
+	rec.Imported = f.Imported
 	if err := s.unnamed.begin(); err != nil {
 		return once.Reply{}, err
 	}
@@ -159,6 +162,9 @@ func fileOf(rec meta.NewFile) protocol.File {
 	f := protocol.File{
 		UID: rec.UID, Owner: rec.Owner, Name: rec.Name, Size: rec.Size, Digest: &rec.Digest, ETag: rec.ETag,
 		MediaType: rec.MediaType, Meta: rec.Meta, CreatedAt: at, CommittedAt: at,
+	}
+	if !rec.ModifiedAt.IsZero() {
+		f.CreatedAt = protocol.TimeOf(rec.ModifiedAt)
 	}
 	if rec.ExpiresAt != nil {
 		t := protocol.TimeOf(*rec.ExpiresAt)

@@ -23,7 +23,7 @@ func newJobs(s *session) *cobra.Command {
 		Args:    noVerb,
 		RunE:    needsVerb,
 	}
-	cmd.AddCommand(newJobsList(s), newJobsShow(s), newJobsStart(s), newJobsRetry(s), newJobsCancel(s), newJobsFollow(s))
+	cmd.AddCommand(newJobsList(s), newJobsShow(s), newJobsStart(s), newJobsRetry(s), newJobsCancel(s), newJobsFollow(s), newJobsManifest(s))
 	return cmd
 }
 

@@ -101,6 +101,11 @@ func (s *session) followed(j protocol.Job) error {
 	if !s.opts.json {
 		s.printJob(j, s.jobLine)
 	}
+	return s.ended(j)
+}
+
+// ended is what an end of a job that is not what was asked for is to the verb.
+func (s *session) ended(j protocol.Job) error {
 	why := ""
 	if j.Error != nil {
 		why = ": " + clean(*j.Error)

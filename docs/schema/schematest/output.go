@@ -29,8 +29,10 @@ func Objects() map[string]string {
 		"admin webhooks remove": "",
 		"admin webhooks replay": "webhook_replay.json",
 
-		"admin stores":  "store.json",
-		"admin migrate": "job.json",
+		"admin stores":        "store.json",
+		"admin migrate":       "job.json",
+		"admin import":        "manifest_entry.json",
+		"admin jobs manifest": "manifest_entry.json",
 
 		"profile list": "profile.json",
 		"profile show": "profile.json",

@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/osproxy/osproxy/client"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// importArgs are the args of a job of kind import.
+type importArgs struct {
+	Source  string         `json:"source"`
+	InPlace bool           `json:"in_place"`
+	Adopt   bool           `json:"adopt"`
+	Owner   protocol.Owner `json:"owner,omitempty"`
+}
+
+func newImport(s *session) *cobra.Command {
+	var a importArgs
+	var owner string
+	cmd := &cobra.Command{
+		Use:   "import SOURCE",
+		Short: "Make files of objects that are there already",
+		Long: "Make files of objects that are there already: of those of a store whose name begins with\n" +
+			"PREFIX (s3:NAME/PREFIX, where NAME is a store of the daemon's configuration of any type),\n" +
+			"or of the files in a folder of the daemon's machine (dir:PATH). A file is called as its\n" +
+			"object is, behind the last slash of PREFIX or below PATH, and keeps its media type and\n" +
+			"time. The bytes are copied to the default store; with --in-place they stay where they\n" +
+			"are, which has to be a configured store, and are never deleted by ospd; with --adopt, too,\n" +
+			"they are ospd's own from then on, and each is deleted with the last file made of it.\n\n" +
+			"Of each object a line of JSON is printed, with its path and its file's uid: the manifest.\n" +
+			"Of an object that an import has made a file of before, that file is told. The import is a\n" +
+			"job of the daemon and goes on without osp: osp admin jobs manifest JOB prints all again.\n" +
+			"The scope admin is needed.\n\n" +
+			"Exit: 0 there is a file of each object, 3 not of all, 1 it is dead, 9 it was cancelled.",
+		Example: "  osp admin import s3:minio/photos/ > manifest.ndjson\n" +
+			"  osp admin import dir:/srv/files --in-place --owner team",
+		Args:        exactlyOne("SOURCE"),
+		Annotations: map[string]string{printsObjects: "yes"},
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if a.Adopt && !a.InPlace {
+				return usagef("--adopt goes with --in-place: a copy is the daemon's own already")
+			}
+			if a.Source, err = sourceOf(args[0]); err != nil {
+				return err
+			}
+			a.Owner = protocol.Owner(owner)
+			return s.runImport(cmd.Context(), a)
+		},
+	}
+	cmd.Flags().BoolVar(&a.InPlace, "in-place", false, "leave the bytes where they are")
+	cmd.Flags().BoolVar(&a.Adopt, "adopt", false, "have the objects be ospd's own, to be deleted with their files")
+	cmd.Flags().StringVar(&owner, "owner", "", "`OWNER` of the files (default: one's own)")
+	return cmd
+}
+
+// sourceOf makes the path of a folder absolute: it is meant as seen from here,
+// where the daemon is on this machine.
+func sourceOf(source string) (string, error) {
+	path, isDir := strings.CutPrefix(source, "dir:")
+	if !isDir || path == "" {
+		return source, nil
+	}
+	abs, err := filepath.Abs(path)
+	return "dir:" + abs, err
+}
+
+func (s *session) runImport(ctx context.Context, a importArgs) error {
+	c, err := s.client()
+	if err != nil {
+		return err
+	}
+	args, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	j, err := c.CreateJob(ctx, protocol.CreateJob{Kind: protocol.JobImport, Args: args}, rand.Text())
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	if !s.opts.quiet {
+		s.con.note("osp: job " + j.ID.String() + " imports; should osp be stopped, it goes on: osp admin jobs manifest " + j.ID.String())
+	}
+	return s.manifest(ctx, c, j.ID)
+}
+
+func newJobsManifest(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "manifest JOB",
+		Short: "Print what an import did, from the beginning",
+		Long: "Print what an import did, from the beginning: a line of JSON of each object, with its path\n" +
+			"and its file's uid; with -q the uids alone. While the import runs, what comes is waited for.\n" +
+			"A manifest is kept as long as its job, a day after its end; to import the same again prints\n" +
+			"the same files.\n\n" +
+			"Exit: 0 there is a file of each object, 3 not of all, 1 it is dead, 9 it was cancelled.",
+		Example:     "  osp admin jobs manifest 42 > manifest.ndjson",
+		Args:        exactlyOne("JOB"),
+		Annotations: map[string]string{printsObjects: "yes"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := protocol.ParseJobID(args[0])
+			if err != nil {
+				return usagef("%v", err)
+			}
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			return s.manifest(cmd.Context(), c, id)
+		},
+	}
+}
+
+// manifest prints the manifest of an import until that has ended.
+func (s *session) manifest(ctx context.Context, c *client.Client, id protocol.JobID) error {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	cursor, failed, reached, told := "", 0, s.now(), ""
+	for {
+		page, err := c.Manifest(ctx, id, 0, cursor)
+		if err == nil {
+			reached = s.now()
+			failed += s.entries(page.Entries)
+			if page.Next == nil {
+				return s.imported(ctx, c, id, failed)
+			}
+			if cursor = *page.Next; len(page.Entries) > 0 {
+				continue
+			}
+			told = s.tellImport(ctx, c, id, told)
+		} else if !protocol.KindOf(err).Row().Retryable || s.opts.retries == 0 || s.now().Sub(reached) > s.opts.retryFor {
+			return stopped(ctx, err)
+		}
+		select {
+		case <-ctx.Done():
+			return stopped(ctx, context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+}
+
+// entries prints a page, and counts the objects of which there is no file.
+func (s *session) entries(list []protocol.ManifestEntry) (failed int) {
+	for _, e := range list {
+		if e.UID == nil {
+			failed++
+		}
+		switch {
+		case !s.opts.quiet || s.opts.json:
+			s.con.result(marshal(e))
+		case e.UID != nil:
+			s.con.result([]byte(e.UID.String()))
+		}
+	}
+	return failed
+}
+
+// tellImport says how far the job is, where that is not what was told last.
+func (s *session) tellImport(ctx context.Context, c *client.Client, id protocol.JobID, told string) string {
+	j, err := c.Job(ctx, id)
+	if err != nil || j.Progress == nil || s.progressMode(false) == progressNone {
+		return told // the next page tells what is wrong
+	}
+	text := "osp: job " + id.String() + " " + stateText(j) + " " + progressText(j.Progress)
+	if text != told {
+		s.con.note(text)
+	}
+	return text
+}
+
+// imported is how the verb ends with the job.
+func (s *session) imported(ctx context.Context, c *client.Client, id protocol.JobID, failed int) error {
+	j, err := c.Job(ctx, id)
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	if err := s.ended(j); err != nil {
+		return err
+	}
+	if failed > 0 {
+		s.con.note(fmt.Sprintf("osp: of %d of the objects there is no file; the manifest says why", failed))
+		s.code = exitPartial
+	}
+	return nil
+}

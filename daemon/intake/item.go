@@ -1,0 +1,218 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"mime"
+	"path"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/names"
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+)
+
+// atOnce is how many objects are asked about, or copied, together: small ones
+// wait for the disk in groups.
+const atOnce = 16
+
+// item is one object on its way.
+type item struct {
+	store.Found
+	// name is the file's, from the object's among all.
+	name, from string
+	known      bool
+	entry      meta.ImportEntry
+}
+
+// items are the objects of a page. A console draws folders with empty objects
+// whose name ends in a slash: these are none.
+func (im *run) items(page []store.Found) (list []*item) {
+	for _, f := range page {
+		if f.Size == 0 && strings.HasSuffix(f.Name, "/") {
+			continue
+		}
+		rest := f.Name[im.src.cut:]
+		it := &item{Found: f, name: rest, from: im.src.from + f.Name,
+			entry: meta.ImportEntry{Path: printable(im.src.path + rest), Size: f.Size}}
+		if err := names.Check(rest); err != nil {
+			it.fail(reason(err))
+		}
+		list = append(list, it)
+	}
+	return list
+}
+
+// printable spells bytes that are no UTF-8, and the zero byte, \xNN.
+func printable(s string) string {
+	if utf8.ValidString(s) && !strings.ContainsRune(s, 0) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && n == 1 || r == 0 {
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		} else {
+			b.WriteString(s[i : i+n])
+		}
+		i += n
+	}
+	return b.String()
+}
+
+func (it *item) fail(why string) {
+	it.entry.UID, it.entry.Outcome, it.entry.Error, it.entry.Make = 0, protocol.ImportFailed, why, nil
+}
+
+func (it *item) failed() bool { return it.entry.Outcome == protocol.ImportFailed }
+
+// reason is what is told of an error: what was written to be told.
+func reason(err error) string {
+	if e, ok := errors.AsType[*protocol.Error](err); ok && e.Message != "" {
+		return e.Message
+	}
+	return err.Error()
+}
+
+// known finds the files that were made of the objects before. Those that this
+// very job made, before it was killed, count as imported by it.
+func (im *run) known(ctx context.Context, list []*item) error {
+	var from []string
+	for _, it := range list {
+		if !it.failed() {
+			from = append(from, it.from)
+		}
+	}
+	files, err := im.cfg.Meta.ImportedFiles(ctx, im.Owner, from)
+	if err != nil {
+		return err
+	}
+	for _, it := range list {
+		if f, ok := files[it.from]; ok && !it.failed() {
+			it.found(f, im.job.Job.CreatedAt)
+		}
+	}
+	return nil
+}
+
+func (it *item) found(f meta.ImportedFile, since time.Time) {
+	it.known, it.entry.UID, it.entry.Outcome = true, f.UID, protocol.ImportAlready
+	if !f.CommittedAt.Before(since) {
+		it.entry.Outcome = protocol.ImportImported
+	}
+}
+
+// each calls do for the objects that are to become files, some at once.
+func (im *run) each(ctx context.Context, list []*item, do func(context.Context, *item) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for _, it := range list {
+		if it.failed() || it.known {
+			continue
+		}
+		g.Go(func() error {
+			err := do(ctx, it)
+			return im.judge(ctx, it, err)
+		})
+	}
+	return g.Wait()
+}
+
+// judge says which errors of one object are a failure of that alone.
+func (im *run) judge(ctx context.Context, it *item, err error) error {
+	read, isRead := errors.AsType[*readError](err)
+	switch {
+	case err == nil, ctx.Err() != nil:
+		return err
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+		it.fail("it vanished while it was imported; nothing was made of it")
+	case errors.Is(err, errChanged), errors.Is(err, store.ErrRange):
+		it.fail("it changed while it was imported; nothing was made of it; run the import again")
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, store.ErrDenied):
+		it.fail("the daemon may not read it; nothing was made of it")
+	case protocol.KindOf(err) == protocol.KindTooLarge, protocol.KindOf(err) == protocol.KindBadRequest:
+		it.fail(reason(err))
+	case isRead && im.job.Job.Attempts >= patience:
+		it.fail("it cannot be read; nothing was made of it; run the import again")
+		im.log.WarnContext(ctx, "an object cannot be imported", "job", im.job.Job.ID, "object", it.from, "err", read)
+	default:
+		return fmt.Errorf("object %q: %w", it.from, err)
+	}
+	return nil
+}
+
+// describe asks for the media type where a listing does not say it, as those
+// of object stores do not.
+func (im *run) describe(ctx context.Context, it *item) error {
+	if it.MediaType != "" || im.src.store == nil {
+		return nil
+	}
+	f, err := im.src.Describe(ctx, it.Name)
+	if err != nil {
+		return &readError{err}
+	}
+	if f.Size != it.Size {
+		return errChanged
+	}
+	it.Found = f
+	return nil
+}
+
+// mediaType is what the storage says the object is, else what its name says;
+// nil leaves it to its bytes.
+func (it *item) mediaType() *string {
+	kind := it.MediaType
+	if kind == "" {
+		kind, _, _ = strings.Cut(mime.TypeByExtension(path.Ext(it.name)), ";")
+	}
+	if kind == "" || protocol.CheckMediaType(kind) != nil {
+		return nil
+	}
+	return &kind
+}
+
+// imported is what the file's row keeps of the object. A time that lies in the
+// future, or before there were computers, is none.
+func (im *run) imported(it *item) meta.Imported {
+	from := meta.Imported{From: it.from}
+	if now := im.cfg.Now(); it.Time.After(now) || it.Time.Before(time.Unix(0, 0)) {
+		from.ModifiedAt = now
+	} else {
+		from.ModifiedAt = it.Time
+	}
+	return from
+}
+
+// takeAll has the objects become files where they lie.
+func (im *run) takeAll(ctx context.Context, list []*item) error {
+	if err := im.each(ctx, list, im.describe); err != nil {
+		return err
+	}
+	for _, it := range list {
+		if it.failed() {
+			continue
+		}
+		uid, err := im.cfg.Minter.Next(ctx)
+		if err != nil {
+			return err
+		}
+		etag := `"u` + uid.String() + `"`
+		if it.Size == 0 {
+			etag = `"` + protocol.DigestOf(nil).String() + `"`
+		}
+		it.entry.Make = &meta.InPlace{
+			FileFields: meta.FileFields{Owner: im.Owner, Name: it.name, MediaType: it.mediaType(), Imported: im.imported(it)},
+			UID:        uid, ETag: etag, Store: im.src.store.Name(), Key: string(store.ForeignKey(it.Name)), Node: im.cfg.Node,
+			Size: it.Size, Adopted: im.Adopt,
+		}
+	}
+	return nil
+}

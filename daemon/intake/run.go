@@ -1,0 +1,176 @@
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/crashpoint"
+	"github.com/osproxy/osproxy/daemon/job"
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+)
+
+const (
+	// pageInPlace and pageCopied are how many objects are recorded at once. What
+	// was copied of a page is found again after a kill, so that its length costs
+	// looking only.
+	pageInPlace = 256
+	pageCopied  = 64
+	// again is after how long an import goes on that came further before it
+	// failed; one that did not is tried with growing pauses, as every job.
+	again = 5 * time.Second
+	// patience is how often an object that cannot be read has the whole attempt
+	// fail, since its store may be away, before it alone is passed over.
+	patience = 3
+)
+
+// place is where an import is, as it is kept for the next attempt.
+type place struct {
+	// After is the name of the object that was last, which may be any bytes.
+	After []byte `json:"after"`
+	// Seq is how many entries there are; Already and Failed are among them.
+	Seq     int64 `json:"seq"`
+	Already int64 `json:"already"`
+	Failed  int64 `json:"failed"`
+}
+
+// run is an attempt at an import.
+type run struct {
+	*Worker
+	job *job.Run
+	Args
+	src *source
+	at  place
+	// moved: this attempt came further.
+	moved bool
+}
+
+// Do is the handler of the job.
+func (w *Worker) Do(ctx context.Context, r *job.Run, a Args) (err error) {
+	src, err := w.open(a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.close()) }()
+	im := &run{Worker: w, job: r, Args: a, src: src}
+	if _, err := r.Saved(&im.at); err != nil {
+		return err
+	}
+	return im.outcome(ctx, im.pages(ctx))
+}
+
+// outcome is how the attempt ends.
+func (im *run) outcome(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case protocol.KindOf(err) == protocol.KindQuotaExceeded:
+		return job.Hopeless(err)
+	case im.moved:
+		im.log.WarnContext(ctx, "an import was interrupted, and goes on", "job", im.job.Job.ID, "in", again, "err", err)
+		return job.Snooze(again)
+	}
+	return err
+}
+
+// pages goes through the objects.
+func (im *run) pages(ctx context.Context) error {
+	length := pageCopied
+	if im.InPlace {
+		length = pageInPlace
+	}
+	var page []store.Found
+	for f, err := range im.src.Browse(ctx, im.src.prefix, string(im.at.After)) {
+		if err != nil {
+			return fmt.Errorf("list the objects: %w", err)
+		}
+		if page = append(page, f); len(page) < length {
+			continue
+		}
+		if err := im.page(ctx, page); err != nil {
+			return err
+		}
+		page = page[:0]
+	}
+	if err := im.page(ctx, page); err != nil {
+		return err
+	}
+	im.tell()
+	return ctx.Err()
+}
+
+// page makes files of a page of objects, and records that.
+func (im *run) page(ctx context.Context, page []store.Found) error {
+	if len(page) == 0 {
+		return ctx.Err()
+	}
+	crashpoint.Hit(crashpoint.ImportListed)
+	list := im.items(page)
+	if err := im.known(ctx, list); err != nil {
+		return err
+	}
+	take := im.copyAll
+	if im.InPlace {
+		take = im.takeAll
+	}
+	if err := take(ctx, list); err != nil {
+		return err
+	}
+	return im.record(ctx, list, page[len(page)-1].Name)
+}
+
+// record records what became of the objects up to the one named.
+func (im *run) record(ctx context.Context, list []*item, last string) error {
+	next := im.at
+	next.After, next.Seq = []byte(last), next.Seq+int64(len(list))
+	entries := make([]meta.ImportEntry, len(list))
+	for i, it := range list {
+		entries[i] = it.entry
+	}
+	// Of the page itself nobody knows yet how much was there already: a kill now
+	// costs that much of what is told.
+	text, err := json.Marshal(next)
+	if err != nil {
+		return err
+	}
+	done, err := im.cfg.Meta.RecordImport(ctx, im.job.Job.ID, im.at.Seq, entries, text)
+	if err != nil {
+		return err
+	}
+	crashpoint.Hit(crashpoint.ImportRecorded)
+	im.cfg.Committed()
+	im.at, im.moved = next, true
+	for _, e := range done {
+		im.count(e)
+	}
+	im.tell()
+	return nil
+}
+
+func (im *run) count(e meta.ImportEntry) {
+	switch e.Outcome {
+	case protocol.ImportFailed:
+		im.at.Failed++
+	case protocol.ImportAlready:
+		im.at.Already++
+	}
+}
+
+// tell says how far the import is.
+func (im *run) tell() {
+	var note []string
+	if n := im.at.Already; n > 0 {
+		note = append(note, fmt.Sprintf("%d there already", n))
+	}
+	if n := im.at.Failed; n > 0 {
+		note = append(note, fmt.Sprintf("%d failed", n))
+	}
+	im.job.Progress(protocol.JobProgress{Done: im.at.Seq, Unit: "objects", Note: strings.Join(note, ", ")})
+}

@@ -1,0 +1,168 @@
+package process
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/osproxy/osproxy/e2e/harness"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+const (
+	importCount = 10_000
+	importKills = 2
+)
+
+// TestKilledImport: 10,000 objects, the daemon killed twice and run again: each
+// path once, in one manifest, and again in a second import.
+func TestKilledImport(t *testing.T) {
+	for _, how := range []struct {
+		name    string
+		inPlace bool
+	}{{"copied", false}, {"in place", true}} {
+		t.Run(how.name, func(t *testing.T) {
+			folder := t.TempDir()
+			contents := manyFiles(t, folder)
+			config := filepath.Join(t.TempDir(), "config.yaml")
+			text := "{}\n"
+			if how.inPlace {
+				text = fmt.Sprintf("default_store: disk\nstores:\n  disk: {type: local, path: %q}\n  old: {type: local, path: %q}\n", t.TempDir(), folder)
+			}
+			if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			d := harness.StartDaemon(t, bin, t.TempDir(), "--config", config)
+			id := startImport(t, d, folder, how.inPlace)
+			for kill := 1; kill <= importKills; kill++ {
+				awaitEntries(t, d, id, kill*importCount/(importKills+2))
+				d.Kill()
+				d.Start()
+			}
+			uids := wholeManifest(t, d, id, contents, protocol.ImportImported)
+			again := startImport(t, d, folder, how.inPlace)
+			for path, uid := range wholeManifest(t, d, again, contents, protocol.ImportAlready) {
+				if uids[path] != uid {
+					t.Fatalf("%s is %s, and was %s", path, uid, uids[path])
+				}
+			}
+			if files := d.API().Files(); len(files) != importCount {
+				t.Errorf("%d objects made %d files", importCount, len(files))
+			}
+			for _, n := range []int{0, 1234, importCount - 1} {
+				path := importPath(folder, n)
+				var ans harness.Answer
+				harness.Eventually(t, path+" can be read", func() bool {
+					ans = d.API().Content(uids[path])
+					return ans.Status == http.StatusOK
+				})
+				if !bytes.Equal(ans.Body, contents[path]) {
+					t.Errorf("%s reads back as %q", path, ans.Body)
+				}
+			}
+			if exit := d.Stop(); exit != 0 {
+				t.Errorf("ospd left with %d", exit)
+			}
+		})
+	}
+}
+
+func importPath(folder string, n int) string {
+	return filepath.ToSlash(filepath.Join(folder, "files", fmt.Sprintf("%d", n%37), fmt.Sprintf("object-%d.txt", n)))
+}
+
+// manyFiles makes the objects, and gives what is in them by path.
+func manyFiles(t *testing.T, folder string) map[string][]byte {
+	t.Helper()
+	contents := map[string][]byte{}
+	for n := range importCount {
+		path := importPath(folder, n)
+		if n < 37 {
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		contents[path] = []byte(strings.Repeat(fmt.Sprintf("%d ", n), 1+n%7))
+		if err := os.WriteFile(path, contents[path], 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return contents
+}
+
+func startImport(t *testing.T, d *harness.Daemon, folder string, inPlace bool) protocol.JobID {
+	t.Helper()
+	args, err := json.Marshal(map[string]any{"source": "dir:" + filepath.Join(folder, "files"), "in_place": inPlace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ans := d.API().JSON(http.MethodPost, "/v1/jobs", protocol.CreateJob{Kind: protocol.JobImport, Args: args})
+	var j protocol.Job
+	if err := json.Unmarshal(ans.Body, &j); err != nil || ans.Status != http.StatusCreated {
+		t.Fatalf("ask for an import: %d %s (%v)", ans.Status, ans.Body, err)
+	}
+	return j.ID
+}
+
+func manifestPage(t *testing.T, d *harness.Daemon, id protocol.JobID, cursor string) (m protocol.Manifest) {
+	t.Helper()
+	ans := d.API().Do(http.MethodGet, "/v1/jobs/"+id.String()+"/manifest?cursor="+cursor, nil, 0)
+	if err := json.Unmarshal(ans.Body, &m); err != nil || ans.Status != http.StatusOK {
+		t.Fatalf("manifest: %d %s (%v)", ans.Status, ans.Body, err)
+	}
+	return m
+}
+
+// awaitEntries waits until the import has recorded so many objects, and says
+// where it had not to be over yet.
+func awaitEntries(t *testing.T, d *harness.Daemon, id protocol.JobID, count int) {
+	t.Helper()
+	n, cursor := 0, ""
+	for deadline := time.Now().Add(2 * time.Minute); n < count; time.Sleep(5 * time.Millisecond) {
+		m := manifestPage(t, d, id, cursor)
+		n += len(m.Entries)
+		if m.Next == nil || time.Now().After(deadline) {
+			t.Fatalf("the import has %d entries, and ended before it could be killed: %v", n, m.Next == nil)
+		}
+		cursor = *m.Next
+	}
+}
+
+// wholeManifest waits for the end of an import and gives the uids by path, each
+// of which is there once.
+func wholeManifest(t *testing.T, d *harness.Daemon, id protocol.JobID, contents map[string][]byte, want protocol.ImportOutcome) map[string]protocol.UID {
+	t.Helper()
+	uids, seen := map[string]protocol.UID{}, map[protocol.UID]bool{}
+	cursor := ""
+	for deadline := time.Now().Add(4 * time.Minute); ; {
+		m := manifestPage(t, d, id, cursor)
+		for _, e := range m.Entries {
+			if e.UID == nil || e.Outcome != want || e.Size != int64(len(contents[e.Path])) {
+				t.Fatalf("entry %+v", e)
+			}
+			if uids[e.Path] != 0 || seen[*e.UID] {
+				t.Fatalf("%s (%s) is there twice", e.Path, e.UID)
+			}
+			uids[e.Path], seen[*e.UID] = *e.UID, true
+		}
+		if m.Next == nil {
+			break
+		}
+		if cursor = *m.Next; len(m.Entries) == 0 {
+			time.Sleep(20 * time.Millisecond)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the import has %d entries, and does not end", len(uids))
+		}
+	}
+	if len(uids) != len(contents) {
+		t.Fatalf("the manifest has %d paths of %d", len(uids), len(contents))
+	}
+	return uids
+}
