@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/osproxy/osproxy/store"
 )
@@ -152,5 +154,80 @@ func TestBegin(t *testing.T) {
 	}
 	if _, err := serve(t, func(http.ResponseWriter, *http.Request) {}).BeginCompose(t.Context(), key); err == nil {
 		t.Error("began without an id")
+	}
+}
+
+// TestUnfinishedInPages: keys come encoded, and only ospd's own are told.
+func TestUnfinishedInPages(t *testing.T) {
+	upload := func(name, id string) string {
+		return fmt.Sprintf("<Upload><Key>%s</Key><UploadId>%s</UploadId><Initiated>2019-05-24T10:56:40.000Z</Initiated></Upload>", name, id)
+	}
+	page := func(more bool, key, id string, uploads ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, "<ListMultipartUploadsResult><IsTruncated>%v</IsTruncated><NextKeyMarker>%s</NextKeyMarker><NextUploadIdMarker>%s</NextUploadIdMarker>%s</ListMultipartUploadsResult>",
+				more, key, id, strings.Join(uploads, ""))
+		}
+	}
+	encoded := func(k store.Key) string { return "p%2F" + strings.ReplaceAll(string(k), "/", "%2F") }
+	pages := []http.HandlerFunc{page(true, encoded(key), "1", upload(encoded(key), "1")), page(false, "", "", upload(encoded(key), "2"), upload("p%2Fx", "3"), upload(encoded(other), "4"))}
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		pages[0](w, r)
+		pages = pages[1:]
+	})
+	var got []string
+	for u, err := range s.Unfinished(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(u.Key)+" "+string(u.ID)+" "+u.Begun.Format(time.DateOnly))
+	}
+	want := []string{string(key) + " 1 2019-05-24", string(key) + " 2 2019-05-24", string(other) + " 4 2019-05-24"}
+	if !slices.Equal(got, want) {
+		t.Errorf("unfinished %q", got)
+	}
+	if q := s.seen[1].URL.Query(); q.Get("key-marker") != "p/"+string(key) || q.Get("upload-id-marker") != "1" || q.Get("prefix") != "p/" {
+		t.Errorf("went on with %v", q)
+	}
+	for what, answer := range map[string]http.HandlerFunc{
+		"goes on from nowhere": page(true, "", ""), "not encoded": page(false, "", "", upload("%zz", "1")),
+		"no time": page(false, "", "", "<Upload><Key>"+encoded(key)+"</Key><UploadId>1</UploadId></Upload>"),
+	} {
+		if err := walked(serve(t, answer).Unfinished(t.Context())); err == nil {
+			t.Errorf("a listing that is wrong: %s", what)
+		}
+	}
+}
+
+// TestComposeGoesOn: parts that are there are not made again, however many pages
+// they are listed on.
+func TestComposeGoesOn(t *testing.T) {
+	j := &joiner{}
+	part := func(n int, size int) string {
+		return fmt.Sprintf(`<Part><PartNumber>%d</PartNumber><ETag>"part"</ETag><Size>%d</Size></Part>`, n, size)
+	}
+	copies := 0
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		switch {
+		case r.Method == http.MethodGet && q.Get("part-number-marker") == "0":
+			fmt.Fprint(w, "<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>1</NextPartNumberMarker>"+part(1, 2<<20)+"</ListPartsResult>")
+		case r.Method == http.MethodGet && q.Get("part-number-marker") == "1":
+			fmt.Fprint(w, "<ListPartsResult>"+part(2, 77)+"</ListPartsResult>") // of another size
+		default:
+			if r.Method == http.MethodPut {
+				copies++
+			}
+			j.answer(w, r)
+		}
+	})
+	verified, err := s.Compose(t.Context(), key, "id", []store.Piece{{Key: other, Length: 2 << 20}, {Key: third, Length: 1 << 20}})
+	if err != nil || !verified || copies != 1 {
+		t.Errorf("verified %v, %v, after %d copies", verified, err, copies)
+	}
+	s = serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>0</NextPartNumberMarker></ListPartsResult>")
+	})
+	if _, err := s.Compose(t.Context(), key, "id", []store.Piece{{Key: other, Length: 1}}); err == nil || len(s.requests()) != 1 {
+		t.Errorf("parts that go on for ever: %v", err)
 	}
 }

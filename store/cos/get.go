@@ -17,7 +17,7 @@ import (
 )
 
 // Get is store.Backend's. Bytes that are the whole object are compared with its
-// checksum, which the SDK does not do.
+// checksum, which the SDK does not do, if it has one.
 func (b *Backend) Get(ctx context.Context, key store.Key, off, n int64) (io.ReadCloser, error) {
 	if err := key.CheckAny(); err != nil {
 		return nil, fmt.Errorf("get: %w", err)
@@ -94,12 +94,16 @@ func (b *Backend) whole(ctx context.Context, name string) (io.ReadCloser, error)
 	if err != nil {
 		return nil, err
 	}
-	want, err := strconv.ParseUint(resp.Header.Get(checksumHeader), 10, 64)
-	if err != nil || resp.ContentLength < 0 || resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("the storage answered %d without the length or the checksum of the object: %w", resp.StatusCode, store.ErrUnsupported)
+	if resp.ContentLength < 0 || resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("the storage answered %d without the length of the object: %w", resp.StatusCode, store.ErrUnsupported)
 		return nil, errors.Join(c.failed(err), resp.Body.Close())
 	}
-	return &summed{object.NewDownload(ctx, resp.Body, resp.ContentLength), object.ECMA.New(), want}, nil
+	r := object.NewDownload(ctx, resp.Body, resp.ContentLength)
+	want, err := strconv.ParseUint(resp.Header.Get(checksumHeader), 10, 64)
+	if err != nil {
+		return r, nil // it is older than the checksums are
+	}
+	return &summed{r, object.ECMA.New(), want}, nil
 }
 
 // summed ends with an error where the bytes have another checksum.

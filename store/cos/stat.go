@@ -46,15 +46,19 @@ func (b *Backend) head(ctx context.Context, op, name string) (described, error) 
 	return d, nil
 }
 
-// headBucket is nil where there is a bucket.
+// headBucket is nil where there is a bucket, be it one that may not be looked at.
 func (b *Backend) headBucket(ctx context.Context, op, name string) error {
 	c := begin(ctx, op, name)
 	_, err := b.client.Bucket.Head(c.ctx)
 	if err == nil {
 		return nil
 	}
-	if err = c.failed(err); errors.Is(err, store.ErrNotFound) {
+	err = c.failed(err)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("%s: the storage knows no bucket at url: %w", c.what, store.ErrNoBucket)
+	case errors.Is(err, store.ErrDenied):
+		return nil
 	}
 	return err
 }

@@ -85,6 +85,14 @@ func TestABucketIsNoObject(t *testing.T) {
 		wantErr(t, name, calls[name](t.Context(), s.Backend), store.ErrNotFound)
 	}
 	wantErr(t, "delete", calls["delete"](t.Context(), s.Backend), nil)
+	s = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			failing(http.StatusForbidden, "AccessDenied", "x")(w, r)
+			return
+		}
+		failing(http.StatusNotFound, "NoSuchKey", "x")(w, r)
+	})
+	wantErr(t, "stat where the bucket may not be looked at", calls["stat"](t.Context(), s.Backend), store.ErrNotFound)
 }
 
 // TestNamesOfTheBucket: the SDK would ask for the bucket, or delete it.
@@ -178,7 +186,7 @@ func TestGetIsExact(t *testing.T) {
 	}{
 		{"whole", 0, -1, func(w http.ResponseWriter, r *http.Request) { object(w, r, "abcdef", sum("abcdef")) }, nil},
 		{"whole, of another checksum", 0, -1, func(w http.ResponseWriter, r *http.Request) { object(w, r, "abcdef", sum("abcdeg")) }, store.ErrDamaged},
-		{"whole, of no checksum", 0, -1, func(w http.ResponseWriter, r *http.Request) { object(w, r, "abcdef", "") }, store.ErrUnsupported},
+		{"whole, of no checksum", 0, -1, func(w http.ResponseWriter, r *http.Request) { object(w, r, "abcdef", "") }, nil},
 		{"whole, of no length", 0, -1, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Cos-Hash-Crc64ecma", sum("abc"))
 			_ = http.NewResponseController(w).Flush()
