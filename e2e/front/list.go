@@ -49,7 +49,7 @@ func (f *Front) list(w http.ResponseWriter, c *call) error {
 }
 
 // listing is what a listing asks S3 for. MinIO refuses prefixes of names that it
-// cannot keep, of which there are no objects, and a marker that has not the
+// cannot keep, of which there are no objects ("..x" is not found by ".."), and a marker that has not the
 // prefix, which only says on which side of all that have it the listing begins.
 func listing(c *call) url.Values {
 	q := c.query()

@@ -33,7 +33,7 @@ func TestRefused(t *testing.T) {
 	wantCode(t, "header of another call", put(s.client, "x", http.Header{"Range": {"bytes=0-1"}}), 400, "InvalidArgument")
 	wantCode(t, "long key", put(s.client, strings.Repeat("k/", 425)+"k", nil), 400, "KeyTooLong")
 	wantCode(t, "name that is not kept", put(s.client, "a//b", nil), 400, "InvalidArgument")
-	much := httptest.NewRequest(http.MethodPut, "http://"+vendor.Host()+"/x", nil)
+	much := httptest.NewRequestWithContext(ctx, http.MethodPut, "http://"+vendor.Host()+"/x", nil)
 	much.ContentLength = 5<<30 + 1
 	sdk.AddAuthorizationHeader(vendor.SecretID, vendor.SecretKey, "", much, sdk.NewAuthTime(time.Hour))
 	answer := httptest.NewRecorder()
@@ -45,13 +45,8 @@ func TestRefused(t *testing.T) {
 	wantCode(t, "query of what is not served", err, 400, "InvalidArgument")
 	_, err = s.client.Bucket.Put(ctx, nil)
 	wantCode(t, "call that is not served", err, 405, "MethodNotAllowed")
-	wantCode(t, "object that nobody made", getErr(t, s, "x"), 404, "NoSuchKey")
-}
-
-func getErr(t *testing.T, s *served, key string) error {
-	t.Helper()
-	_, err := s.client.Object.Get(t.Context(), key, nil)
-	return err
+	_, err = s.client.Object.Get(ctx, "x", nil)
+	wantCode(t, "object that nobody made", err, 404, "NoSuchKey")
 }
 
 // TestClocks: what the vendor's clock refuses is told as such by a backend.

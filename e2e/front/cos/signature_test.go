@@ -1,6 +1,7 @@
 package cos_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -19,8 +20,8 @@ var documented = cos.Vendor{
 	SecretID: "AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q", SecretKey: "BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz",
 }
 
-func documentedPut() *http.Request {
-	r := httptest.NewRequest(http.MethodPut, "/exampleobject(%E8%85%BE%E8%AE%AF%E4%BA%91)", strings.NewReader("ObjectContent"))
+func documentedPut(ctx context.Context) *http.Request {
+	r := httptest.NewRequestWithContext(ctx, http.MethodPut, "/exampleobject(%E8%85%BE%E8%AE%AF%E4%BA%91)", strings.NewReader("ObjectContent"))
 	r.Host = documented.Host()
 	for k, v := range map[string]string{
 		"Date": "Thu, 16 May 2019 06:45:51 GMT", "Content-Type": "text/plain", "Content-MD5": "mQ/fVh815F3k6TAUm8m0eg==",
@@ -33,8 +34,8 @@ func documentedPut() *http.Request {
 	return r
 }
 
-func documentedGet() *http.Request {
-	r := httptest.NewRequest(http.MethodGet,
+func documentedGet(ctx context.Context) *http.Request {
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet,
 		"/exampleobject(%E8%85%BE%E8%AE%AF%E4%BA%91)?response-content-type=application%2Foctet-stream&response-cache-control=max-age%3D600", nil)
 	r.Host = documented.Host()
 	r.Header.Set("Date", "Thu, 16 May 2019 06:55:53 GMT")
@@ -47,7 +48,7 @@ func documentedGet() *http.Request {
 var then = time.Unix(1557989800, 0)
 
 func TestDocumentedSignatures(t *testing.T) {
-	for _, r := range []*http.Request{documentedPut(), documentedGet()} {
+	for _, r := range []*http.Request{documentedPut(t.Context()), documentedGet(t.Context())} {
 		if err := documented.Verify(r, then); err != nil {
 			t.Errorf("%s: %v", r.Method, err)
 		}
@@ -84,13 +85,13 @@ func TestWrongSignatures(t *testing.T) {
 		{"expired", func(*http.Request) {}, time.Unix(1557996954, 0), 403, "AccessDenied"},
 		{"from the future", func(*http.Request) {}, time.Unix(1557989753-901, 0), 403, "RequestTimeTooSkewed"},
 	} {
-		r := documentedGet()
+		r := documentedGet(t.Context())
 		c.change(r)
 		wantRefused(t, c.what, documented.Verify(r, c.now), c.status, c.code)
 	}
 	wrong := documented
 	wrong.SecretKey = "another"
-	wantRefused(t, "another secret", wrong.Verify(documentedPut(), then), 403, "SignatureDoesNotMatch")
+	wantRefused(t, "another secret", wrong.Verify(documentedPut(t.Context()), then), 403, "SignatureDoesNotMatch")
 }
 
 func wantRefused(t *testing.T, what string, err error, status int, code string) {
