@@ -85,7 +85,9 @@ func (e *BusyError) Unwrap() error { return e.Err }
 // ones, too.
 type Backend interface {
 	// Put stores exactly size bytes of r under key and returns when they are
-	// durable. On any error nothing is visible under key: all or nothing.
+	// durable. On any error nothing is visible under key: all or nothing, but
+	// that an error which may pass may be an answer that got lost, and the whole
+	// object be there or come to be.
 	// While Put runs the object may be visible in part, and a crash may
 	// leave it so: nobody looks for a key before its Put returned.
 	// A key that exists is ErrExists and its bytes stay. A reader that ends
@@ -183,6 +185,14 @@ type Checker interface {
 	// (ErrDenied, ErrNoBucket, ErrRegion, ErrClock, ErrUnsupported, or that the
 	// storage cannot be reached) and names the setting to look at.
 	Check(ctx context.Context) error
+}
+
+// BatchDeleter is a backend that deletes many objects with one request.
+type BatchDeleter interface {
+	// DeleteAll deletes the objects and yields each key of which it is not
+	// certain that nothing is there any more, with the reason. It is done when
+	// the loop over it is.
+	DeleteAll(ctx context.Context, keys []Key) iter.Seq2[Key, error]
 }
 
 // SpaceReporter is a backend that knows how much room is left.

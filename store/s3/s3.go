@@ -64,6 +64,8 @@ var (
 	_ store.Composer = (*Backend)(nil)
 	_ store.Browser  = (*Backend)(nil)
 	_ store.Checker  = (*Backend)(nil)
+
+	_ store.BatchDeleter = (*Backend)(nil)
 )
 
 // settings are what the configuration calls them.

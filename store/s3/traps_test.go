@@ -303,3 +303,39 @@ func TestComposeTraps(t *testing.T) {
 		}
 	}
 }
+
+// TestDeletingManyTellsOfEach: also of what the SDK passes over, and of what the
+// answer says nothing about.
+func TestDeletingManyTellsOfEach(t *testing.T) {
+	keys := []store.Key{
+		"00000001/00000000000000000000000000000001", "00000001/00000000000000000000000000000002",
+		"00000001/00000000000000000000000000000003", "00000001/00000000000000000000000000000004",
+	}
+	b, s := serve(t, func(w http.ResponseWriter, _ request) {
+		fmt.Fprintf(w, `<DeleteResult><Deleted><Key>%s</Key></Deleted><Error><Key>%s</Key><Code>AccessDenied</Code></Error><Error><Key>%s</Key><Code>InvalidArgument</Code></Error></DeleteResult>`,
+			keys[0], keys[1], keys[2])
+	})
+	told := map[store.Key]error{}
+	for k, err := range b.DeleteAll(t.Context(), keys) {
+		told[k] = err
+	}
+	if len(told) != 3 || !errors.Is(told[keys[1]], store.ErrDenied) || told[keys[2]] == nil || told[keys[3]] == nil {
+		t.Errorf("%v", told)
+	}
+	if len(s.asked("")) != 1 {
+		t.Errorf("%v", s.asked(""))
+	}
+	broken, _ := serve(t, func(w http.ResponseWriter, _ request) {
+		fmt.Fprintf(w, `<DeleteResult><Deleted><Key>%s</Key></Del`, keys[0])
+	})
+	busy, _ := serve(t, func(w http.ResponseWriter, _ request) { fails(w, 503, "SlowDown") })
+	for what, b := range map[string]store.BatchDeleter{"an answer that breaks off": broken, "a busy service": busy} {
+		n := 0
+		for range b.DeleteAll(t.Context(), keys) {
+			n++
+		}
+		if n != len(keys) {
+			t.Errorf("%s: told of %d", what, n)
+		}
+	}
+}

@@ -66,6 +66,7 @@ func Run(t T, open Open) {
 	runAssembler(t, open)
 	runFileOpener(t, open)
 	runDirMaker(t, open)
+	runBatchDeleter(t, open)
 	runComposer(t, open)
 	runBrowser(t, open)
 	runChecker(t, open)
