@@ -94,6 +94,7 @@ type world struct {
 	stores map[string]*store.Store
 	minter *meta.Minter
 	*upload.Service
+	place *placing.Placer
 	files *file.Service
 	sweep *sweep.Sweeper
 	// sampling runs before a claim reads, sampled after it; sweeping runs
@@ -153,8 +154,9 @@ func newWorld(t testing.TB, s setup) *world {
 	if s.instant == "" {
 		s.instant = meta.ScopeOwner
 	}
+	w.place = placing.New(w.db, w.stores, "disk")
 	w.Service = upload.New(upload.Config{
-		Meta: w.db, Minter: w.minter, Store: st, Stores: w.stores, BootID: "boot", Clock: w.clocks.Now, Logger: quiet,
+		Meta: w.db, Minter: w.minter, Store: st, Stores: w.stores, Place: w.place, BootID: "boot", Clock: w.clocks.Now, Logger: quiet,
 		Instant: s.instant, Sample: w.sample, ClaimFailures: s.failures,
 		Observe: func(o string) { w.outcomes[o]++ }, Saved: func(n int64) { w.saved += n },
 		Committed: func() { w.committed++ },
@@ -186,7 +188,10 @@ func newWorld(t testing.TB, s setup) *world {
 func (w *world) end() {
 	w.t.Helper()
 	w.sound()
-	must(w.t, errors.Join(w.Close(), w.db.Close(), w.stores["disk"].Close()))
+	must(w.t, errors.Join(w.Close(), w.db.Close()))
+	for _, st := range w.stores {
+		must(w.t, st.Close())
+	}
 }
 
 func (w *world) sample(ctx context.Context, c meta.Content, ranges [][2]int64) (io.ReaderAt, error) {
