@@ -349,8 +349,10 @@ func TestMigrateOverFailures(t *testing.T) {
 	for name, fail := range map[string]func(h *hookedStore){
 		"it does not take objects": func(h *hookedStore) { h.putting = func(store.Key) error { return store.ErrDenied } },
 		"it is full":               func(h *hookedStore) { h.putting = func(store.Key) error { return store.ErrFull } },
-		"it gives other bytes":     func(h *hookedStore) { h.giving = func(b []byte) []byte { return append(b[:len(b)-1:len(b)-1], b[len(b)-1]^1) } },
-		"it gives fewer bytes":     func(h *hookedStore) { h.giving = func(b []byte) []byte { return b[:len(b)-1] } },
+		"it gives other bytes": func(h *hookedStore) {
+			h.giving = func(b []byte) []byte { return append(b[:len(b)-1:len(b)-1], b[len(b)-1]^1) }
+		},
+		"it gives fewer bytes": func(h *hookedStore) { h.giving = func(b []byte) []byte { return b[:len(b)-1] } },
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMoving(t)

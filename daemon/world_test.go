@@ -106,7 +106,6 @@ type world struct {
 	digest            *digest.Worker
 	scrub             *scrub.Worker
 	compose           *compose.Worker
-	place             *placing.Placer // that of compose jobs
 	// pacing runs before each piece that these two read. scrubbed and
 	// damagedContents count what scrubs read.
 	pacing                    func(ctx context.Context)
@@ -175,7 +174,6 @@ func newWorld(t testing.TB, s setup) *world {
 			w.damagedContents.Add(1)
 		}
 	}})
-	w.place = placing.New(w.db, w.stores, "disk")
 	w.compose = compose.New(w.composing(w.db))
 	w.sweep = sweep.New(sweep.Config{
 		Meta: hooked{w.db, w}, Stores: w.stores, Grace: s.grace,

@@ -113,12 +113,16 @@ func inBucket(t *testing.T, s *s3server.Server) (args []string) {
 
 func dieAt(t *testing.T, mortal harness.Binaries, point string, args ...string) (died bool) {
 	t.Helper()
+	step, _, _ := strings.Cut(point, ".")
+	if step == "migrate" {
+		args = twoStores(t)
+	}
 	d := harness.StartDaemon(t, mortal, t.TempDir(), args...)
 	w := &workload{t: t, files: map[protocol.UID][]byte{}, unsure: map[protocol.UID][]byte{}}
 	w.prepare(d.API())
 	// Nothing is due when the next one starts: it dies over what comes then.
 	later := func(*harness.API) {}
-	switch step, _, _ := strings.Cut(point, "."); step {
+	switch step {
 	case "digest":
 		later = w.awaitSums
 	case "scrub":
@@ -127,6 +131,9 @@ func dieAt(t *testing.T, mortal harness.Binaries, point string, args ...string) 
 		later = w.awaitComposed
 	}
 	later(d.API())
+	if step == "migrate" { // which would wait for the upload that is open yet
+		later = w.migrate
+	}
 	if exit := d.Stop(); exit != 0 {
 		t.Fatalf("ospd left with %d", exit)
 	}
