@@ -271,6 +271,52 @@ func TestComposeGoesOn(t *testing.T) {
 	w.clean(j, 1)
 }
 
+// TestComposeOfOtherPieces: what was begun of pieces that are not the content's
+// any more is given up.
+func TestComposeOfOtherPieces(t *testing.T) {
+	w, j := joiningWorld(t)
+	defer w.end()
+	data := parts(1)
+	uid := w.put(ann, "x", data)
+	begun := map[string]bool{}
+	j.joins = func([]store.Piece) ([]store.Piece, error) {
+		for u := range j.Unfinished(t.Context()) {
+			begun[string(u.Key)] = true
+		}
+		return nil, errors.New("away")
+	}
+	w.composes()
+	w.put(ann, "again", data)
+	j.joins = nil
+	w.clocks.pass(time.Minute)
+	w.composes()
+	if e := w.extent(ann, uid); len(begun) != 1 || begun[e.Key] {
+		t.Errorf("joined into %s, begun of other pieces was %v", e.Key, begun)
+	}
+	w.reads(ann, uid, data)
+	w.clean(j, 1)
+}
+
+// TestComposeCancelled: the sweep ends what a job began that goes on no more.
+func TestComposeCancelled(t *testing.T) {
+	w, j := joiningWorld(t)
+	defer w.end()
+	data := parts(1)
+	uid := w.put(ann, "x", data)
+	j.joins = func([]store.Piece) ([]store.Piece, error) { return nil, errors.New("away") }
+	w.composes()
+	_, err := w.db.CancelJob(t.Context(), meta.AnyOwner, w.composeJob().ID)
+	must(t, err)
+	if r := w.round(); r.Orphans != 1 || r.Deleted != 1 || r.Unfinished != 0 {
+		t.Errorf("the sweep did %+v", r.Report)
+	}
+	for u := range j.Unfinished(t.Context()) {
+		t.Errorf("left unfinished: %+v", u)
+	}
+	w.reads(ann, uid, data)
+	w.clean(j, 3)
+}
+
 // TestComposeForgotten: a storage that forgot what was begun has it begin anew,
 // under another key.
 func TestComposeForgotten(t *testing.T) {
@@ -455,5 +501,31 @@ func TestUnfinishedIsEnded(t *testing.T) {
 	left(1)
 	j.joins = nil
 	w.composes()
+	w.clean(j, 1)
+}
+
+// TestComposeUnderAReader: a reading that began in the parts goes on where they
+// were joined, and are gone.
+func TestComposeUnderAReader(t *testing.T) {
+	w, j := joiningWorld(t)
+	defer w.end()
+	data := parts(1)
+	uid := w.put(ann, "x", data)
+	for _, at := range []int64{0, 1, bs, protocol.MinPartSize - 1, protocol.MinPartSize + bs/2} {
+		c, err := w.files.Open(t.Context(), ann, uid)
+		must(t, err)
+		rest := unread(data)
+		must(t, c.WriteRange(t.Context(), &rest, 0, at))
+		w.composes()
+		w.collect()
+		must(t, c.WriteRange(t.Context(), &rest, at, c.Size()-at))
+		must(t, c.Close())
+		if len(rest) > 0 {
+			t.Errorf("after %d bytes, %d are missing", at, len(rest))
+		}
+		uid = w.put(ann, "x", data) // in parts again, which win
+	}
+	w.composes()
+	w.extent(ann, uid)
 	w.clean(j, 1)
 }
