@@ -24,15 +24,6 @@ type Upstream struct {
 	transport *http.Transport
 }
 
-// MakeBucket makes the bucket.
-func (f *Front) MakeBucket(ctx context.Context) error {
-	resp, err := f.do(ctx, ask{method: http.MethodPut})
-	if err != nil {
-		return err
-	}
-	return resp.Body.Close()
-}
-
 // ask is a request to S3.
 type ask struct {
 	method string

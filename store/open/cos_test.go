@@ -48,4 +48,9 @@ func TestCOS(t *testing.T) {
 	if good.Place() != same.Place() || good.Place() == below.Place() || good.Place() == broken.Place() || strings.Contains(good.Place(), "secret") {
 		t.Errorf("places %q, %q, %q", good.Place(), same.Place(), below.Place())
 	}
+	elsewhere := good
+	elsewhere.URL = "https://other-1250000000.cos.ap-nanjing.myqcloud.com"
+	if !good.Overlaps(same) || !good.Overlaps(below) || good.Overlaps(elsewhere) {
+		t.Error("stores overlap where they lie in one another, and nowhere else")
+	}
 }
