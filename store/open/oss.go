@@ -43,8 +43,15 @@ func (c Config) oss() oss.Config {
 	}
 }
 
-// placeOSS leaves the scheme out: it does not tell one bucket from another.
+// placeOSS leaves out what does not tell one bucket from another: the scheme,
+// its port, and whether the bucket is reached from inside.
 func (c Config) placeOSS() string {
-	_, host, _ := strings.Cut(c.Endpoint, "://")
-	return strings.Join([]string{"oss", strings.ToLower(strings.Trim(host, "/")), c.Bucket, strings.Trim(c.Prefix, "/")}, " ")
+	host := strings.ToLower(c.Endpoint)
+	if u, err := url.Parse(host); err == nil {
+		if host = u.Host; u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {
+			host = u.Hostname()
+		}
+	}
+	host = strings.Replace(host, "-internal.aliyuncs.com", ".aliyuncs.com", 1)
+	return strings.Join([]string{"oss", host, c.Bucket, strings.Trim(c.Prefix, "/")}, " ")
 }

@@ -46,7 +46,7 @@ func TestOSS(t *testing.T) {
 		}
 	}
 	same := good
-	same.Endpoint, same.Prefix = "http://OSS-cn-hangzhou.aliyuncs.com/", ""
+	same.Endpoint, same.Prefix = "http://OSS-cn-hangzhou-internal.aliyuncs.com:80/", ""
 	below := good
 	below.Prefix = "p"
 	if good.Place() != same.Place() || good.Place() == below.Place() || strings.Contains(good.Place(), "secret") {

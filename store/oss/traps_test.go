@@ -31,6 +31,9 @@ var calls = map[string]func(context.Context, *oss.Backend) error{
 		return err
 	},
 	"delete": func(ctx context.Context, b *oss.Backend) error { return b.Delete(ctx, key) },
+	"delete many": func(ctx context.Context, b *oss.Backend) error {
+		return walked(b.DeleteAll(ctx, []store.Key{key}))
+	},
 	"list":   func(ctx context.Context, b *oss.Backend) error { return walked(b.List(ctx, "", "")) },
 	"browse": func(ctx context.Context, b *oss.Backend) error { return walked(b.Browse(ctx, "", "")) },
 	"describe": func(ctx context.Context, b *oss.Backend) error {

@@ -136,6 +136,7 @@ func (v Vendor) Operations() []front.Operation {
 			Queries: []string{"delimiter", "max-uploads", "key-marker", "prefix", "upload-id-marker", "encoding-type"}},
 		{Name: front.ListObjectsV2, Method: http.MethodGet, Marks: []string{"list-type"}, Headers: always,
 			Queries: []string{"delimiter", "start-after", "continuation-token", "max-keys", "prefix", "encoding-type", "fetch-owner"}},
+		{Name: front.DeleteObjects, Method: http.MethodPost, Marks: []string{"delete"}, Dropped: []string{"encoding-type"}, Headers: always},
 		{Name: front.InitiateMultipartUpload, Method: http.MethodPost, Object: true, Marks: []string{"uploads"},
 			Dropped: []string{"encoding-type", "sequential"}, Headers: with("forbid-overwrite", "meta-*"), Standard: shown},
 		{Name: front.UploadPartCopy, Method: http.MethodPut, Object: true, Copy: true, Marks: part, Headers: with(append(pins, "copy-source-range")...)},
