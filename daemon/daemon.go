@@ -29,6 +29,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/daemon/pace"
 	"github.com/osproxy/osproxy/daemon/scrub"
+	"github.com/osproxy/osproxy/daemon/stores"
 	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/daemon/webhook"
@@ -46,6 +47,7 @@ type Daemon struct {
 	events  *event.Hub
 	sender  *webhook.Sender
 	digest  *digest.Worker
+	stores  *stores.Service
 	// stopEvents, stopDigest and stopJobs end the hub, who has digest jobs made,
 	// and the queue, and wait for them; nil while they do not run.
 	stopEvents, stopDigest, stopJobs func()
@@ -136,8 +138,9 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	if d.admin, err = newAdmin(cfg.AdminListen, reg, log); err != nil {
 		return nil, at(StageListener, err)
 	}
+	d.stores = cfg.storeList(in, log)
 	served := api.Config{
-		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, requests(files, migrates, imports), keys), Webhooks: hooks, Stores: cfg.storeList(in, log), Manifests: intake.NewManifests(in.DB), Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
+		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, requests(files, migrates, imports), keys), Webhooks: hooks, Stores: d.stores, Manifests: intake.NewManifests(in.DB), Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
 		Capabilities: d.capabilities(version), Tokens: tokens,
 	}
 	if local {
@@ -268,12 +271,8 @@ func (d *Daemon) notReady(ctx context.Context) []string {
 		d.log.Error("the database does not answer", "err", err)
 		why = append(why, "the database does not answer")
 	}
+	why = append(why, d.stores.Unready(ctx)...)
 	for name, st := range d.in.Stores {
-		if err := st.Claim(ctx, d.in.ServerID, true); err != nil {
-			d.log.Error("a store is not usable", "store", name, "err", err)
-			why = append(why, "store "+name+" is not usable")
-			continue
-		}
 		if space, ok := st.SpaceReporter(); ok {
 			if free, err := space.Free(ctx); err == nil && free < minFree {
 				why = append(why, "store "+name+" is full")

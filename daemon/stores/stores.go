@@ -51,8 +51,9 @@ type Config struct {
 
 // Service says how stores are. Its methods are safe for concurrent use.
 type Service struct {
-	cfg    Config
-	counts map[string]*count
+	cfg     Config
+	counts  map[string]*count
+	readies map[string]*readiness
 }
 
 // count is what was counted last in a store. Whoever wants to know holds turn,
@@ -73,9 +74,10 @@ func New(cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	s := &Service{cfg: cfg, counts: map[string]*count{}}
+	s := &Service{cfg: cfg, counts: map[string]*count{}, readies: map[string]*readiness{}}
 	for name := range cfg.Stores {
 		s.counts[name] = &count{turn: make(chan struct{}, 1)}
+		s.readies[name] = &readiness{turn: make(chan struct{}, 1)}
 	}
 	return s
 }
