@@ -140,6 +140,7 @@ func TestRequests(t *testing.T) {
 		{kind: protocol.JobSweep, caller: ann, args: `{}`, fails: protocol.KindForbidden},
 		{kind: protocol.JobSweep, caller: admin, args: `{}`, want: meta.NewJob{Subject: "all"}},
 		{kind: protocol.JobSweep, caller: admin, args: own, fails: protocol.KindBadRequest},
+		{kind: protocol.JobMigrate, caller: ann, args: `{"from": "a", "to": "b"}`, fails: protocol.KindForbidden},
 		{kind: protocol.JobExpire, caller: admin, args: `{}`, want: meta.NewJob{Subject: "all"}},
 	} {
 		got, err := requests(files, nil, nil)[tt.kind](t.Context(), tt.caller, json.RawMessage(tt.args))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -222,86 +221,5 @@ func (m *migration) content(ctx context.Context, c meta.StoredContent) error {
 	default:
 		return fmt.Errorf("move content %d: %w", c.ID, err)
 	}
-	return nil
-}
-
-// tell says how far it is. The caller holds mu, or is alone.
-func (m *migration) tell(note string) {
-	total := max(m.at.Total, m.at.Bytes)
-	if note == "" {
-		note = fmt.Sprintf("%d contents", m.at.Contents)
-	}
-	m.attempt.Progress(protocol.JobProgress{Done: m.at.Bytes, Total: &total, Unit: "bytes", Note: note})
-}
-
-// save records where it is: now, or where that was a while ago.
-func (m *migration) save(ctx context.Context, now bool) error {
-	at := m.cfg.Now()
-	if !now && at.Sub(m.saved) < saveEvery && !at.Before(m.saved) {
-		return nil
-	}
-	m.saved = at
-	return m.attempt.Save(ctx, m.at)
-}
-
-func (m *migration) saveAtEnd(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
-	defer cancel()
-	if err := m.save(ctx, true); err != nil && !errors.Is(err, meta.ErrLeaseLost) {
-		m.log.WarnContext(ctx, "where a migration is could not be recorded; it goes over some of it again", "err", err)
-	}
-}
-
-// snooze ends the attempt, for it to go on later.
-func (m *migration) snooze(ctx context.Context, why string, after time.Duration) error {
-	if err := m.save(ctx, true); err != nil {
-		return err
-	}
-	m.tell(fmt.Sprintf("%d contents, %s", m.at.Contents, why))
-	return job.Snooze(after)
-}
-
-// failed waits for a store that is away. That is no failure of the job, which
-// may take days, unless it goes on for long.
-func (m *migration) failed(ctx context.Context, err error) error {
-	if m.at.Contents > m.movedBefore {
-		m.at.Waits = 0
-	}
-	m.at.Waits++
-	if m.at.Waits > waitsMax {
-		return err
-	}
-	m.log.WarnContext(ctx, "a migration waits", "from", m.args.From, "to", m.args.To, "failures", m.at.Waits, "err", err)
-	return m.snooze(ctx, "waits after a failure: "+err.Error(), min(m.cfg.Pause<<min(m.at.Waits-1, 10), pauseMax))
-}
-
-// named is how many damaged contents the summary names.
-const named = 5
-
-// end sums up.
-func (m *migration) end(ctx context.Context) error {
-	damaged := fmt.Sprintf("%d damaged", len(m.met.damaged))
-	var uids []string
-	for _, id := range m.met.damaged[:min(named, len(m.met.damaged))] {
-		of, err := m.cfg.Meta.FilesOf(ctx, id, 1)
-		if err != nil {
-			return err
-		}
-		for _, uid := range of {
-			uids = append(uids, uid.String())
-		}
-	}
-	if len(uids) > 0 {
-		damaged += " (left in " + m.args.From + "; files " + strings.Join(uids, " ")
-		if len(m.met.damaged) > named {
-			damaged += " and others"
-		}
-		damaged += ")"
-	}
-	seconds := (m.cfg.Now().UnixMilli() - m.at.Began) / 1000
-	m.at.Total = m.at.Bytes
-	m.tell(fmt.Sprintf("%d contents, %d skipped, %s, 0 waiting, %d seconds", m.at.Contents, m.at.Skipped, damaged, seconds))
-	m.log.InfoContext(ctx, "a migration is done", "from", m.args.From, "to", m.args.To, "contents", m.at.Contents, "bytes", m.at.Bytes,
-		"skipped", m.at.Skipped, "damaged", m.met.damaged, "seconds", seconds)
 	return nil
 }

@@ -214,8 +214,12 @@ func (r *round) object(ctx context.Context, b meta.Blob) bool {
 	if ctx.Err() != nil || r.leftAlone(b.Store) {
 		return false
 	}
+	st := r.cfg.Stores[b.Store]
+	if st == nil && b.State == meta.BlobGone {
+		return true // it was deleted once, and whoever took its store away wrote nothing there since
+	}
 	err := fmt.Errorf("store %q is not configured", b.Store)
-	if st := r.cfg.Stores[b.Store]; st != nil {
+	if st != nil {
 		deadline, cancel := context.WithTimeout(ctx, deleteTimeout)
 		defer cancel()
 		// First, so that nothing can be finished after the object is deleted.
