@@ -36,7 +36,7 @@ type Config struct {
 	Transport *http.Transport
 }
 
-// Backend is a store.Backend, Composer, Browser and Checker on OSS.
+// Backend is a store.Backend, Composer, Browser, Checker and BatchDeleter on OSS.
 type Backend struct {
 	bucket    *oss.Bucket
 	names     object.Names
@@ -50,6 +50,8 @@ var (
 	_ store.Composer = (*Backend)(nil)
 	_ store.Browser  = (*Backend)(nil)
 	_ store.Checker  = (*Backend)(nil)
+
+	_ store.BatchDeleter = (*Backend)(nil)
 )
 
 // New makes a Backend. It sends nothing.
