@@ -98,8 +98,11 @@ func verbWords(verb string, rest []string) []string {
 	if len(rest) > 0 && slices.Contains([]string{"help", "profile", "token", "transfers"}, verb) {
 		return []string{verb, rest[0]}
 	}
-	if len(rest) > 1 && verb == "admin" {
-		return []string{verb, rest[0], rest[1]}
+	if len(rest) > 0 && verb == "admin" {
+		if len(rest) > 1 && slices.Contains([]string{"jobs", "webhooks"}, rest[0]) {
+			return []string{verb, rest[0], rest[1]}
+		}
+		return []string{verb, rest[0]}
 	}
 	return []string{verb}
 }
