@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -80,7 +81,15 @@ func (l *lab) perform(ctx context.Context, w work, out io.Writer) (err error) {
 	if w.oursAlone {
 		peers = nil
 	}
-	running, err := b.start(ctx, peers)
+	start := func() ([]system, error) { return b.start(ctx, peers) }
+	if w.behind != "" {
+		if why := missing([]string{w.behind, "mc"}); len(why) > 0 {
+			l.say("left out: %s needs what is not on the PATH: %s", w.name, strings.Join(why, ", "))
+			return nil
+		}
+		start = func() ([]system, error) { return b.startBehind(ctx, w.behind) }
+	}
+	running, err := start()
 	defer func() {
 		for _, s := range running {
 			err = errors.Join(err, s.server().stop())

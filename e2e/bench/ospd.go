@@ -16,6 +16,8 @@ type ospSystem struct {
 	dir  string
 	srv  *server
 	base string
+	// config is a configuration file, "" for none.
+	config string
 	// uids are those of the files that were put, by their names.
 	uids map[string]string
 }
@@ -33,6 +35,9 @@ func (s *ospSystem) start(ctx context.Context) error {
 	ready := filepath.Join(s.dir, "ready")
 	os.Remove(ready)
 	cmd := exec.Command(s.lab.ospd, "serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(s.dir, "data"), "--ready-file", ready)
+	if s.config != "" {
+		cmd.Args = append(cmd.Args, "--config", s.config)
+	}
 	srv, err := s.lab.startServer(ctx, s.dir, cmd, func() bool {
 		text, _ := os.ReadFile(ready)
 		s.base = strings.TrimSpace(string(text))

@@ -11,6 +11,9 @@ type work struct {
 	name string
 	// oursAlone says that no peer does this work.
 	oursAlone bool
+	// behind names the S3 server that ours has behind it, which its client uses
+	// directly beside; "" for works of ours on the local disk.
+	behind string
 	// measure does the work in rounds and writes what it took into the table.
 	measure func(ctx context.Context, b *bench) (*table, error)
 }
@@ -32,6 +35,8 @@ func allWorks() []work {
 		recordsWork(),
 		scaleWork(),
 		jobsWork(),
+		behindPutWork("minio"), behindGetWork("minio"), behindPutSmallWork("minio"), behindGetSmallWork("minio"),
+		behindPutWork("versitygw"), behindGetWork("versitygw"), behindPutSmallWork("versitygw"), behindGetSmallWork("versitygw"),
 	}
 }
 
