@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/store"
 )
 
-// blob checks one row against what refers to it and against its object.
-func (c *checker) blob(ctx context.Context, b meta.BlobRefs) error {
+// blob checks one row against what refers to it, and hands the look at its
+// object to looks.
+func (c *checker) blob(ctx context.Context, looks *errgroup.Group, b meta.BlobRefs) error {
 	c.count(func(n *Counts) { n.Blobs++ })
 	used := b.Extents+b.Parts > 0
 	switch b.State {
@@ -41,7 +44,8 @@ func (c *checker) blob(ctx context.Context, b meta.BlobRefs) error {
 	if b.Extents == 0 {
 		return nil // parts look after their bytes themselves
 	}
-	return c.bytesOf(ctx, b)
+	looks.Go(func() error { return c.bytesOf(ctx, b) })
+	return ctx.Err()
 }
 
 // bytesOf checks that the object of a blob that contents refer to is there, and

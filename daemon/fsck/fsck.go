@@ -24,6 +24,10 @@ import (
 // a third, and memory is bounded by it.
 const readers = 2
 
+// looksAtOnce is how many objects are looked at, not read, at once: each takes an
+// object store as long as a request takes.
+const looksAtOnce = 16
+
 // Config is what to check.
 type Config struct {
 	Meta   *meta.DB
@@ -72,7 +76,10 @@ func (c *checker) run(ctx context.Context) error {
 		c.checkMark(ctx, name, st)
 	}
 	c.database(c.cfg.Meta.CheckDatabase(ctx))
-	c.database(c.cfg.Meta.EachBlob(ctx, func(b meta.BlobRefs) error { return c.blob(ctx, b) }))
+	looks, lctx := errgroup.WithContext(ctx)
+	looks.SetLimit(looksAtOnce)
+	c.database(c.cfg.Meta.EachBlob(ctx, func(b meta.BlobRefs) error { return c.blob(lctx, looks, b) }))
+	c.database(looks.Wait())
 	for name, st := range c.cfg.Stores {
 		if !c.unusable[name] {
 			c.objects(ctx, name, st)

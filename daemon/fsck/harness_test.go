@@ -33,20 +33,30 @@ type world struct {
 	db    *meta.DB
 	path  string
 	store *store.Store
-	root  string
-	now   time.Time
-	uid   protocol.UID
+	// root is the folder of a local store, "" for others.
+	root string
+	now  time.Time
+	uid  protocol.UID
 	// blobs are those of each file or upload, in the order of its extents.
 	blobs map[protocol.UID][]meta.Extent
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	dir := t.TempDir()
-	w := &world{t: t, path: filepath.Join(dir, "meta.db"), root: filepath.Join(dir, "blobs"), uid: 1 << 40,
-		now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), blobs: map[protocol.UID][]meta.Extent{}}
-	b, err := local.New(local.Config{Path: w.root})
+	root := filepath.Join(t.TempDir(), "blobs")
+	b, err := local.New(local.Config{Path: root})
 	must(t, err)
+	w := newWorldOn(t, b)
+	w.root = root
+	return w
+}
+
+// newWorldOn is newWorld over another store.
+func newWorldOn(t *testing.T, b store.Backend) *world {
+	t.Helper()
+	dir := t.TempDir()
+	w := &world{t: t, path: filepath.Join(dir, "meta.db"), uid: 1 << 40,
+		now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), blobs: map[protocol.UID][]meta.Extent{}}
 	w.store = store.New("disk", b, store.Options{})
 	t.Cleanup(func() { must(t, w.store.Close()) })
 	w.db = metatest.OpenDB(t, meta.Config{Path: w.path, Clock: func() time.Time { return w.now }})

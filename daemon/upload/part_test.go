@@ -9,8 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store/mem"
+	"github.com/osproxy/osproxy/store/storetest"
 )
 
 var errGone = errors.New("the client is gone")
@@ -188,4 +191,26 @@ func TestAbort(t *testing.T) {
 		wants(t, err, protocol.KindNotFound)
 		b.mustBeSound()
 	})
+}
+
+// TestPartOnAStoreThatFails: the part can be sent again, nothing of the failed
+// one is listed, and its object, if there is one, has a row that is doomed.
+func TestPartOnAStoreThatFails(t *testing.T) {
+	for name, c := range smallFaults {
+		faulty := storetest.NewFaulty(mem.New())
+		b := newEnded(t, setup{backend: faulty})
+		uid := b.begin(protocol.BeginUpload{Size: ptr(int64(700_000))})
+		p := random(1, 700_000)
+		faulty.Queue(storetest.OpPut, c.fault)
+		if _, err := b.PutPart(t.Context(), owner, uid, 1, body(p)); protocol.KindOf(err) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := b.parts(uid); len(got) != 0 || b.states()[meta.BlobDoomed] != 1 || len(b.objects()) != c.left {
+			t.Errorf("%s: listed %v, blobs %v, objects %v", name, got, b.states(), b.objects())
+		}
+		b.put(uid, 1, p)
+		b.commit(uid, protocol.CommitUpload{})
+		b.holds(uid, p)
+		b.mustBeSound()
+	}
 }
