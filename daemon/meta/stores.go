@@ -44,8 +44,9 @@ func (t *tx) set(name, value string) error {
 	return err
 }
 
-// CloseStore has new blobs that were to go to a store go to another one, until
-// a CloseStore the other way round. Who chooses stores has to be told.
+// CloseStore has new blobs that were to go to a store go to another one, which
+// is closed no more, until it is the other one of a CloseStore itself. Who
+// chooses stores has to be told.
 func (db *DB) CloseStore(ctx context.Context, from, to string) error {
 	return db.update(ctx, full, "close a store", func(t *tx) error {
 		if err := t.set(settingStoreClosed(from), to); err != nil {
