@@ -25,6 +25,7 @@ func All() []Point {
 		DigestRead, DigestRecorded, ScrubSaved,
 		MigrateCopied, MigrateVerified, MigrateFlipped,
 		ComposeNamed, ComposeBegun, ComposeRecorded, ComposeJoined, ComposeFlipped,
+		ImportListed, ImportRecorded,
 		AbortRecorded, DeleteRecorded,
 	}
 }

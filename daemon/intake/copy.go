@@ -126,7 +126,7 @@ func (im *run) copyParts(ctx context.Context, it *item) (protocol.UID, error) {
 	if err == nil {
 		_, _, err = im.cfg.Uploads.Commit(ctx, im.Owner, u.UID, protocol.CommitUpload{})
 	}
-	if errors.Is(err, errChanged) || protocol.KindOf(err) == protocol.KindConflict {
+	if lasting(err) != "" || protocol.KindOf(err) == protocol.KindConflict {
 		if aerr := im.cfg.Uploads.Abort(context.WithoutCancel(ctx), im.Owner, u.UID); aerr != nil {
 			im.log.WarnContext(ctx, "an upload of an import is left to be abandoned", "uid", u.UID, "err", aerr)
 		}

@@ -129,17 +129,12 @@ func (im *run) each(ctx context.Context, list []*item, do func(context.Context, 
 // judge says which errors of one object are a failure of that alone.
 func (im *run) judge(ctx context.Context, it *item, err error) error {
 	read, isRead := errors.AsType[*readError](err)
+	why := lasting(err)
 	switch {
 	case err == nil, ctx.Err() != nil:
 		return err
-	case errors.Is(err, store.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		it.fail("it vanished while it was imported; nothing was made of it")
-	case errors.Is(err, errChanged), errors.Is(err, store.ErrRange):
-		it.fail("it changed while it was imported; nothing was made of it; run the import again")
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, store.ErrDenied):
-		it.fail("the daemon may not read it; nothing was made of it")
-	case protocol.KindOf(err) == protocol.KindTooLarge, protocol.KindOf(err) == protocol.KindBadRequest:
-		it.fail(reason(err))
+	case why != "":
+		it.fail(why)
 	case isRead && im.job.Job.Attempts >= patience:
 		it.fail("it cannot be read; nothing was made of it; run the import again")
 		im.log.WarnContext(ctx, "an object cannot be imported", "job", im.job.Job.ID, "object", it.from, "err", read)
@@ -147,6 +142,21 @@ func (im *run) judge(ctx context.Context, it *item, err error) error {
 		return fmt.Errorf("object %q: %w", it.from, err)
 	}
 	return nil
+}
+
+// lasting says why no attempt would do, "" where one may.
+func lasting(err error) string {
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+		return "it vanished while it was imported; nothing was made of it"
+	case errors.Is(err, errChanged), errors.Is(err, store.ErrRange):
+		return "it changed while it was imported; nothing was made of it; run the import again"
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, store.ErrDenied):
+		return "the daemon may not read it; nothing was made of it"
+	case protocol.KindOf(err) == protocol.KindTooLarge, protocol.KindOf(err) == protocol.KindBadRequest:
+		return reason(err)
+	}
+	return ""
 }
 
 // describe asks for the media type where a listing does not say it, as those
