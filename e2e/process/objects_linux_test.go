@@ -103,3 +103,43 @@ func ranges(t *testing.T, d *harness.Daemon, uid string, want []byte) {
 		}
 	}
 }
+
+// TestObjectStoreThatIsAway: while the storage does not answer, what needs it
+// fails as something that passes, /readyz names the store, and nothing is taken
+// for damage; when it is back all goes on.
+func TestObjectStoreThatIsAway(t *testing.T) {
+	s := s3server.Start(t, s3server.MinIO())
+	config := objectStore(t, s)
+	d := harness.StartDaemon(t, bin, t.TempDir(), "--config", config)
+	data := harness.Content(5, 9*mib)
+	f := d.API().MustUpload("before", data)
+	u := d.API().MustBegin("during", 9*mib)
+	s.Kill()
+	if ans := d.API().PutPart(u.UID, 1, data[:u.PartSize]); ans.Err == nil && (ans.Status != http.StatusServiceUnavailable || ans.Header.Get("Retry-After") == "") {
+		t.Errorf("a part is answered %d, %s", ans.Status, ans.Body)
+	}
+	if ans := d.API().PutFile("small", data[:1000]); ans.Status != http.StatusServiceUnavailable || ans.Header.Get("Retry-After") == "" {
+		t.Errorf("a small file is answered %d, %s", ans.Status, ans.Body)
+	}
+	if ans := d.API().Content(f.UID); ans.Err == nil && ans.Status != http.StatusServiceUnavailable {
+		t.Errorf("a get is answered %d", ans.Status)
+	}
+	if ans := d.API().Do(http.MethodGet, "/readyz", nil, 0); ans.Status != http.StatusServiceUnavailable || !bytes.Contains(ans.Body, []byte("store objects is not usable")) {
+		t.Errorf("readyz is %d, %s", ans.Status, ans.Body)
+	}
+	if err := s.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	harness.Eventually(t, "the daemon is ready again", func() bool {
+		return d.API().Do(http.MethodGet, "/readyz", nil, 0).Status == http.StatusOK
+	})
+	d.API().MustHold(f.UID, data)
+	d.API().MustPutParts(u, data)
+	d.API().MustHold(d.API().MustFile(d.API().Commit(u.UID), http.StatusOK).UID, data)
+	if exit := d.Stop(); exit != 0 {
+		t.Fatalf("ospd ended with %d:\n%s", exit, d.Stderr())
+	}
+	if exit, out := harness.Fsck(t, bin, d.Data, "--config", config, "--read-data"); exit != 0 {
+		t.Errorf("fsck ended with %d:\n%s", exit, out)
+	}
+}
