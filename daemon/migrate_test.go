@@ -301,6 +301,31 @@ func uidNamed(t *testing.T, m *moving, name string) protocol.UID {
 	return list[0].UID
 }
 
+// TestMigrateIsThrottled: each content waits until those before it have taken
+// their time.
+func TestMigrateIsThrottled(t *testing.T) {
+	m := newMoving(t)
+	for i := range byte(3) {
+		m.putSmall(ann, fmt.Sprint(i), noise(i, 1000))
+	}
+	n, err := m.worker.Request(t.Context(), []byte(`{"from": "disk", "to": "mem", "rate": 1000}`))
+	must(t, err)
+	id, _, err := m.db.Enqueue(t.Context(), n)
+	must(t, err)
+	m.ended(m.goOn(id), "3 contents")
+	// The first none, the second a second, the third two; what is read back of
+	// them waits for those, too.
+	if got := time.Duration(m.slept.Load()); got < 3*time.Second {
+		t.Errorf("3,000 bytes at 1,000 a second waited for %s", got)
+	}
+	m.slept.Store(0)
+	m.moves("mem", "disk", "3 contents") // without a rate
+	if got := m.slept.Load(); got != 0 {
+		t.Errorf("without a rate it waited for %d ns", got)
+	}
+	m.end()
+}
+
 // TestSourceIsTakenAway: what was deleted there needs no store to be forgotten.
 func TestSourceIsTakenAway(t *testing.T) {
 	m := newMoving(t)

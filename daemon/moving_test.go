@@ -16,6 +16,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/migrate"
+	"github.com/osproxy/osproxy/daemon/pace"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/mem"
@@ -28,6 +29,9 @@ type moving struct {
 	// flipping runs before each flip.
 	flipping func()
 	target   *hookedStore
+	// slept is how long migrations were made to wait, by a clock that stands
+	// still.
+	slept atomic.Int64
 }
 
 // hookedStore is a store in memory that does what a test wants before it puts
@@ -79,6 +83,12 @@ func newMoving(t *testing.T) *moving {
 	var ticks atomic.Int64
 	m.worker = migrate.New(migrate.Config{
 		Meta: hookedRecords{m.db, m}, Read: m.files, Place: m.place, Stores: m.stores, Digest: digest.Job(), ObjectMax: 2 * protocol.BlockSize,
+		Pace: func(rate int64) *pace.Pace {
+			return pace.New(pace.Config{Rate: rate, Now: m.clocks.Now, Sleep: func(ctx context.Context, d time.Duration) error {
+				m.slept.Add(int64(d))
+				return ctx.Err()
+			}})
+		},
 		Reach:  func(ctx context.Context, st *store.Store) error { return st.Claim(ctx, id, true) },
 		Now:    func() time.Time { return time.UnixMilli(ticks.Add(3000)) },
 		Logger: slog.New(slog.DiscardHandler),

@@ -12,6 +12,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/digest"
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/migrate"
+	"github.com/osproxy/osproxy/daemon/pace"
 	"github.com/osproxy/osproxy/daemon/placing"
 	"github.com/osproxy/osproxy/daemon/stores"
 	"github.com/osproxy/osproxy/store"
@@ -122,7 +123,8 @@ func (c *Config) placer(ctx context.Context, in *Installation, log *slog.Logger)
 // migrating makes who moves what lies in one store to another.
 func (in *Installation) migrating(files *file.Service, place *placing.Placer, busy func() bool, log *slog.Logger) *migrate.Worker {
 	return migrate.New(migrate.Config{
-		Meta: in.DB, Read: files, Place: place, Stores: in.Stores, Digest: digest.Job(), Busy: busy, Logger: log,
+		Meta: in.DB, Read: files, Place: place, Stores: in.Stores, Digest: digest.Job(), Logger: log,
+		Pace:  func(rate int64) *pace.Pace { return pace.New(pace.Config{Rate: rate, Busy: busy}) },
 		Reach: func(ctx context.Context, st *store.Store) error { return stores.Reach(ctx, st, in.ServerID) },
 	})
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/pace"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
@@ -76,8 +77,8 @@ type Config struct {
 	Reach func(ctx context.Context, st *store.Store) error
 	// Digest is the job that finds out digests that are not known.
 	Digest meta.NewJob
-	// Busy reports whether somebody waits for the daemon. Nil: nobody ever does.
-	Busy func() bool
+	// Pace makes what holds a migration of so many bytes a second back.
+	Pace func(rate int64) *pace.Pace
 	// Node holds the blobs of a local store, "" when alone.
 	Node string
 	// ObjectMax is how large one object of the target becomes at most, a number

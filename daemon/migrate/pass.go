@@ -61,7 +61,7 @@ type met struct {
 func newMigration(w *Worker, r *job.Run, args Args) *migration {
 	return &migration{
 		Worker: w, attempt: r, args: args, from: w.cfg.Stores[args.From], to: w.cfg.Stores[args.To],
-		pace: pace.New(pace.Config{Rate: args.Rate, Busy: w.cfg.Busy}), slots: semaphore.NewWeighted(atOnce), saved: w.cfg.Now(),
+		pace: w.cfg.Pace(args.Rate), slots: semaphore.NewWeighted(atOnce), saved: w.cfg.Now(),
 	}
 }
 
