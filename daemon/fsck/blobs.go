@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -154,9 +155,17 @@ func (c *checker) object(name string, info store.Info, blobs map[string]meta.Blo
 	}
 }
 
+// strays checks that nothing else lies there. In a store with foreign objects
+// that files use others lie beside them: only what lies in a directory of keys is
+// a stray then.
 func (c *checker) strays(ctx context.Context, name string, st *store.Store) {
 	lister, ok := st.StrayLister()
 	if !ok {
+		return
+	}
+	shared, err := c.cfg.Meta.HasForeign(ctx, name)
+	if err != nil {
+		c.database(err)
 		return
 	}
 	for stray, err := range lister.Strays(ctx) {
@@ -165,6 +174,9 @@ func (c *checker) strays(ctx context.Context, name string, st *store.Store) {
 				c.found(Finding{Kind: KindStore, Store: name, Detail: err.Error()})
 			}
 			return
+		}
+		if dir, _, below := strings.Cut(stray, "/"); shared && !(below && store.Dir(dir).Valid()) {
+			continue
 		}
 		c.found(Finding{Kind: KindStray, Store: name, Key: stray, Detail: "ospd did not put this here; move it away if nothing needs it"})
 	}

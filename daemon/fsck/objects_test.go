@@ -1,6 +1,7 @@
 package fsck_test
 
 import (
+	"os"
 	"slices"
 	"testing"
 
@@ -56,5 +57,32 @@ func TestObjectStore(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("found %q, want %q", got, want)
+	}
+}
+
+// In a folder that holds files which were there before, and that files use,
+// others are no strays; what lies among the objects of ospd's own is.
+func TestFolderWithForeignFiles(t *testing.T) {
+	w := newWorld(t)
+	w.put(noise(1, 1000))
+	must(t, os.WriteFile(w.file("theirs"), noise(2, 500), 0o600))
+	must(t, os.WriteFile(w.file("other"), nil, 0o600))
+	if r := w.run(true); len(r.Findings) != 2 {
+		t.Fatalf("before: %+v", r.Findings)
+	}
+	uid := w.begin(500)
+	key := store.ForeignKey("theirs")
+	id, err := w.db.AddBlob(t.Context(), meta.NewBlob{Store: "disk", Key: string(key), Size: 500}, uid)
+	must(t, err)
+	_, err = w.db.Commit(t.Context(), meta.Commit{Owner: owner, UID: uid, CommittedAt: w.now, Size: 500, ETag: `"u1"`,
+		Extents: []meta.Extent{{Blob: id, Store: "disk", Key: string(key), Length: 500}}})
+	must(t, err)
+	if r := w.run(true); !r.Clean() {
+		t.Errorf("%+v", r.Findings)
+	}
+	stray := string(w.key(1).Dir()) + "/notes.txt"
+	must(t, os.WriteFile(w.file(stray), nil, 0o600))
+	if r := w.run(false); len(r.Findings) != 1 || r.Findings[0].Kind != fsck.KindStray || r.Findings[0].Key != stray {
+		t.Errorf("%+v", r.Findings)
 	}
 }

@@ -1,5 +1,17 @@
 package meta
 
+import "context"
+
+// HasForeign reports whether the store has objects, or had some lately, that
+// were there before ospd knew of them: a key of theirs begins with an @.
+func (db *DB) HasForeign(ctx context.Context, store string) (has bool, err error) {
+	err = db.look(ctx, "look for foreign blobs", func(q query) error {
+		has, err = q.one(`SELECT 1 FROM blobs WHERE store = ? AND key >= '@' AND key < 'A' LIMIT 1`, []any{store}, new(int))
+		return err
+	})
+	return has, err
+}
+
 // foreign reports whether bytes of the content lie in an object that ospd
 // neither made nor adopted.
 func (q query) foreign(id ContentID) (bool, error) {

@@ -72,6 +72,7 @@ func TestKilledImport(t *testing.T) {
 			if exit := d.Stop(); exit != 0 {
 				t.Errorf("ospd left with %d", exit)
 			}
+			fsckClean(t, d.Data, "--config", config)
 		})
 	}
 }
