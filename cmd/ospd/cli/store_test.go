@@ -112,7 +112,7 @@ func (e ending) Stat(ctx context.Context, key store.Key) (store.Info, error) {
 }
 
 // tried runs a trial of a local store that is made otherwise.
-func tried(t *testing.T, ctx context.Context, made func(store.Backend) store.Backend) (out, place string, err error) {
+func tried(ctx context.Context, t *testing.T, made func(store.Backend) store.Backend) (out, place string, err error) {
 	t.Helper()
 	dir := t.TempDir()
 	var text bytes.Buffer
@@ -137,7 +137,7 @@ func tried(t *testing.T, ctx context.Context, made func(store.Backend) store.Bac
 // TestStoreTestFails: what is wrong is said, case by case, with what to do about
 // what is common, once.
 func TestStoreTestFails(t *testing.T) {
-	out, place, err := tried(t, t.Context(), func(b store.Backend) store.Backend { return denying{b} })
+	out, place, err := tried(t.Context(), t, func(b store.Backend) store.Backend { return denying{b} })
 	if err == nil || !strings.Contains(err.Error(), "cases failed: do not use this store as it is") || strings.Count(err.Error(), "access is denied: check the key") != 1 {
 		t.Errorf("error %v", err)
 	}
@@ -155,7 +155,7 @@ func TestStoreTestFails(t *testing.T) {
 func TestStoreTestIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	out, _, err := tried(t, ctx, func(b store.Backend) store.Backend { return ending{b, cancel} })
+	out, _, err := tried(ctx, t, func(b store.Backend) store.Backend { return ending{b, cancel} })
 	if err == nil || err.Error() != "interrupted: not all cases ran" {
 		t.Errorf("error %v", err)
 	}
