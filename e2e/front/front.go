@@ -7,10 +7,12 @@ package front
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,6 +171,9 @@ func (f *Front) serve(w http.ResponseWriter, r *http.Request) error {
 	f.mu.Lock()
 	f.calls[c.op.Name]++
 	f.mu.Unlock()
+	if slices.Contains(carriedOut, c.op.Name) {
+		c.Request = r.WithContext(context.WithoutCancel(r.Context()))
+	}
 	switch c.op.Name {
 	case PutObject:
 		return f.put(w, c)

@@ -30,6 +30,12 @@ const (
 	ListMultipartUploads    Name = "ListMultipartUploads"
 )
 
+// carriedOut are the operations on uploads that are done to their end though the
+// caller has left, as a storage does. The S3 server would finish some of them
+// all the same, and list parts of which nothing is known here and which then
+// nothing can be made of.
+var carriedOut = []Name{InitiateMultipartUpload, UploadPart, UploadPartCopy, CompleteMultipartUpload, AbortMultipartUpload}
+
 // Operation is one call a vendor documents, as far as it is served.
 type Operation struct {
 	Name   Name
