@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/osproxy/osproxy/store"
 )
@@ -181,6 +182,8 @@ func (j *join) settle(ctx context.Context, why error, made bool) (verified bool,
 	switch {
 	case errors.Is(err, store.ErrNotFound) && why != nil:
 		return false, why
+	case errors.Is(err, store.ErrNotFound): // which would be said of a source
+		return false, errors.New("the storage says that it made the object, and does not have it")
 	case err != nil:
 		return false, err
 	case o.Size != total(j.pieces):
@@ -200,12 +203,18 @@ func (j *join) settle(ctx context.Context, why error, made bool) (verified bool,
 	return j.proof.holds(o, j.steps, j.parts, j.sources), nil
 }
 
+// discardPatience is for removing what must not stay, whatever became of the
+// caller.
+const discardPatience = 30 * time.Second
+
 // discard removes what was joined wrongly: nobody looks for it yet. What may be
 // somebody else's stays.
 func (j *join) discard(ctx context.Context, made bool, why error) error {
 	if !made {
 		return fmt.Errorf("%w: %w", why, store.ErrExists)
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardPatience)
+	defer cancel()
 	if err := j.Delete(ctx, j.key); err != nil {
 		return fmt.Errorf("%w; and it could not be deleted: %w", why, err)
 	}

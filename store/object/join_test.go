@@ -208,6 +208,42 @@ func TestJoinNoticesDamage(t *testing.T) {
 	}
 }
 
+// TestJoinDiscardsThoughTheCallerLeaves: nobody else would.
+func TestJoinDiscardsThoughTheCallerLeaves(t *testing.T) {
+	v := newVendor()
+	pieces, _ := sources(v, 20, 12)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	v.lost = func(call string) error {
+		switch call {
+		case "complete":
+			v.objects[joined] = v.objects[joined][1:]
+		case "head joined":
+			leave()
+		}
+		return nil
+	}
+	if _, err := object.Join(ctx, v, joined, begun, pieces); !errors.Is(err, store.ErrDamaged) || v.objects[joined] != nil {
+		t.Errorf("%v, %q", err, v.objects[joined])
+	}
+}
+
+// TestJoinOfNothing: a storage that says that it made the object and does not
+// have it is broken, and no source is missing.
+func TestJoinOfNothing(t *testing.T) {
+	v := newVendor()
+	pieces, _ := sources(v, 20, 12)
+	v.lost = func(call string) error {
+		if call == "complete" {
+			delete(v.objects, joined)
+		}
+		return nil
+	}
+	if _, err := object.Join(t.Context(), v, joined, begun, pieces); err == nil || errors.Is(err, store.ErrNotFound) || !store.MayPass(err) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestJoinEndsWithItsContext(t *testing.T) {
 	for _, call := range []string{"parts", "head b", "copy part 2", "complete"} {
 		v := newVendor()

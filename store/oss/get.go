@@ -40,8 +40,8 @@ func (b *Backend) nothing(ctx context.Context, name string, off int64) (io.ReadC
 	if err != nil {
 		return nil, err
 	}
-	if off > h.size {
-		return nil, fmt.Errorf("get %q: from %d of %d bytes: %w", name, off, h.size, store.ErrRange)
+	if off > h.Size {
+		return nil, fmt.Errorf("get %q: from %d of %d bytes: %w", name, off, h.Size, store.ErrRange)
 	}
 	return io.NopCloser(strings.NewReader("")), nil
 }
@@ -95,13 +95,10 @@ func (b *Backend) part(ctx context.Context, name string, off, n int64) (io.ReadC
 
 // described is what a HEAD tells of an object.
 type described struct {
-	size      int64
+	object.Object // whose Tag has its quotes
+
 	time      time.Time
 	mediaType string
-	etag      string // with its quotes
-	// sum is the CRC-64 the storage computed, if known.
-	sum   uint64
-	known bool
 }
 
 // head describes an object.
@@ -111,18 +108,18 @@ func (b *Backend) head(ctx context.Context, op, name string) (described, error) 
 	if err != nil {
 		return described{}, c.failed(ctx, err)
 	}
-	d := described{mediaType: h.Get(oss.HTTPHeaderContentType), etag: h.Get(oss.HTTPHeaderEtag)}
-	if d.size, err = length(h); err != nil {
+	d := described{Object: object.Object{Tag: h.Get(oss.HTTPHeaderEtag)}, mediaType: h.Get(oss.HTTPHeaderContentType)}
+	if d.Size, err = length(h); err != nil {
 		return described{}, c.failed(ctx, err)
 	}
 	if d.time, err = http.ParseTime(h.Get(oss.HTTPHeaderLastModified)); err != nil {
 		return described{}, c.failed(ctx, fmt.Errorf("the time it was written: %w", err))
 	}
 	if text := h.Get(oss.HTTPHeaderOssCRC64); text != "" {
-		if d.sum, err = strconv.ParseUint(text, 10, 64); err != nil {
+		if d.CRC, err = strconv.ParseUint(text, 10, 64); err != nil {
 			return described{}, c.failed(ctx, fmt.Errorf("its CRC-64: %w", err))
 		}
-		d.known = true
+		d.HasCRC = true
 	}
 	return d, nil
 }
@@ -147,5 +144,5 @@ func (b *Backend) Stat(ctx context.Context, key store.Key) (store.Info, error) {
 	if err != nil {
 		return store.Info{}, err
 	}
-	return store.Info{Key: key, Size: d.size, Time: d.time}, nil
+	return store.Info{Key: key, Size: d.Size, Time: d.time}, nil
 }

@@ -107,7 +107,7 @@ func (b *Backend) Describe(ctx context.Context, name string) (store.Found, error
 	if err != nil {
 		return store.Found{}, err
 	}
-	return store.Found{Name: name, Size: d.size, Time: d.time, MediaType: d.mediaType, Tag: strings.Trim(d.etag, `"`)}, nil
+	return store.Found{Name: name, Size: d.Size, Time: d.time, MediaType: d.mediaType, Tag: strings.Trim(d.Tag, `"`)}, nil
 }
 
 // maxMark is more than a mark has.
