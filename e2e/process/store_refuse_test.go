@@ -1,0 +1,93 @@
+//go:build servers
+
+package process
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/osproxy/osproxy/e2e/harness"
+	"github.com/osproxy/osproxy/e2e/s3server"
+)
+
+// TestStoresThatAreRefused starts daemons whose store cannot be used. Each ends
+// with the exit code for stores, and names the store and what to look at; none
+// says a secret.
+func TestStoresThatAreRefused(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := "http://" + free.Addr().String()
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range storages(t) {
+		t.Run(s.name, func(t *testing.T) {
+			good := s.config(s.url)
+			for _, c := range []struct{ name, config, says string }{
+				{"a wrong secret", strings.ReplaceAll(good, s.secret, "not-"+s.secret), s.secretKey},
+				{"an unknown account", strings.ReplaceAll(good, s.account, "not-"+s.account), s.accountKey},
+				{"a bucket that is not there", s.elsewhere(s.url), s.bucketKey},
+				{"another region", s.inRegion("eu-nowhere-9"), "region"},
+				{"nobody at the address", s.config(nobody), s.addressKey},
+			} {
+				if c.config == "" {
+					continue
+				}
+				t.Run(c.name, func(t *testing.T) {
+					exit, said := refusedStore(t, c.config)
+					if exit != exitStore || !strings.Contains(said, "remote") || !strings.Contains(said, c.says) {
+						t.Errorf("exit %d, without %q: %s", exit, c.says, said)
+					}
+					if strings.Contains(said, s.secret) {
+						t.Errorf("the secret is printed: %s", said)
+					}
+				})
+			}
+			t.Run("another installation's", func(t *testing.T) {
+				b := newBehind(t, s)
+				b.daemon.Stop()
+				exit, said := refusedStore(t, s.config(s.url))
+				if exit != exitStore || !strings.Contains(said, "remote") || !strings.Contains(said, "another installation") {
+					t.Errorf("exit %d: %s", exit, said)
+				}
+			})
+		})
+	}
+}
+
+// inRegion is the configuration with another region, "" where it has none.
+func (s storage) inRegion(region string) string {
+	if s.region == "" {
+		return ""
+	}
+	return strings.ReplaceAll(s.config(s.url), "region: "+s.region, "region: "+region)
+}
+
+// TestClocksThatDiffer starts daemons whose clock is an hour behind that of the
+// vendor, which takes no signature of theirs then.
+func TestClocksThatDiffer(t *testing.T) {
+	minio := s3server.Start(t, s3server.MinIO())
+	for _, s := range []storage{onOSS(t, minio, time.Hour), onCOS(t, minio, time.Hour)} {
+		t.Run(s.name, func(t *testing.T) {
+			exit, said := refusedStore(t, s.config(s.url))
+			if exit != exitStore || !strings.Contains(said, "remote") || !strings.Contains(said, "clock") {
+				t.Errorf("exit %d: %s", exit, said)
+			}
+		})
+	}
+}
+
+func refusedStore(t *testing.T, config string) (exit int, said string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ospd.yaml")
+	if err := os.WriteFile(path, []byte("stores:\n  remote: "+config+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return harness.Refused(t, bin, t.TempDir(), "--config", path)
+}
