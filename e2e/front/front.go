@@ -181,6 +181,8 @@ func (f *Front) serve(w http.ResponseWriter, r *http.Request) error {
 		return f.read(w, c)
 	case ListObjects:
 		return f.list(w, c)
+	case DeleteObjects:
+		return f.deleteObjects(w, c)
 	case CopyObject:
 		return f.copyObject(w, c)
 	case InitiateMultipartUpload:

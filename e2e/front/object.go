@@ -1,6 +1,10 @@
 package front
 
 import (
+	"bytes"
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/xml"
 	"errors"
 	"hash/crc64"
 	"io"
@@ -40,6 +44,10 @@ func (f *Front) pass(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
+	return f.passSpooled(w, c, body)
+}
+
+func (f *Front) passSpooled(w http.ResponseWriter, c *call, body *spooled) error {
 	query := c.query()
 	if c.op.Name == ListObjectsV2 {
 		query = listing(c)
@@ -49,6 +57,34 @@ func (f *Front) pass(w http.ResponseWriter, c *call) error {
 		return err
 	}
 	return f.answer(w, resp)
+}
+
+// deleteObjects deletes at most 1000 objects, whose list has come whole: by its
+// checksum, which has to be there.
+func (f *Front) deleteObjects(w http.ResponseWriter, c *call) error {
+	text, err := io.ReadAll(io.LimitReader(c.Body, 2<<20))
+	if err != nil {
+		return incomplete(err)
+	}
+	switch sum := md5.Sum(text); c.Header.Get("Content-Md5") {
+	case base64.StdEncoding.EncodeToString(sum[:]):
+	case "":
+		return Refuse(http.StatusBadRequest, "MissingContentMD5", "the request has no Content-MD5")
+	default:
+		return Refuse(http.StatusBadRequest, "BadDigest", "the Content-MD5 is not the body's")
+	}
+	var doc struct {
+		XMLName xml.Name `xml:"Delete"`
+		Object  []struct{ Key string }
+	}
+	if err := xml.Unmarshal(text, &doc); err != nil || len(doc.Object) == 0 || len(doc.Object) > 1000 {
+		return Refuse(http.StatusBadRequest, "MalformedXML", "the body names %d objects, of 1 to 1000: %v", len(doc.Object), err)
+	}
+	body, err := f.spool(bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return f.passSpooled(w, c, body)
 }
 
 // put streams the body where its length is known, and spools it else.

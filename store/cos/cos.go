@@ -33,7 +33,7 @@ type Config struct {
 	Transport *http.Transport
 }
 
-// Backend is a store.Backend, Composer, Browser and Checker on COS.
+// Backend is a store.Backend, Composer, Browser, Checker and BatchDeleter on COS.
 type Backend struct {
 	client    *cos.Client
 	names     object.Names
@@ -42,10 +42,11 @@ type Backend struct {
 }
 
 var (
-	_ store.Backend  = (*Backend)(nil)
-	_ store.Composer = (*Backend)(nil)
-	_ store.Browser  = (*Backend)(nil)
-	_ store.Checker  = (*Backend)(nil)
+	_ store.Backend      = (*Backend)(nil)
+	_ store.Composer     = (*Backend)(nil)
+	_ store.Browser      = (*Backend)(nil)
+	_ store.Checker      = (*Backend)(nil)
+	_ store.BatchDeleter = (*Backend)(nil)
 )
 
 // ParseURL reads a bucket's URL, and refuses what the SDK would find wrong at

@@ -119,13 +119,16 @@ var calls = map[string]func(context.Context, *cos.Backend) error{
 	"get none":  func(ctx context.Context, b *cos.Backend) error { return closed(b.Get(ctx, key, 1, 0)) },
 	"stat":      func(ctx context.Context, b *cos.Backend) error { return second(b.Stat(ctx, key)) },
 	"delete":    func(ctx context.Context, b *cos.Backend) error { return b.Delete(ctx, key) },
-	"list":      func(ctx context.Context, b *cos.Backend) error { return walked(b.List(ctx, "", "")) },
-	"browse":    func(ctx context.Context, b *cos.Backend) error { return walked(b.Browse(ctx, "", "")) },
-	"describe":  func(ctx context.Context, b *cos.Backend) error { return second(b.Describe(ctx, "x")) },
-	"mark":      func(ctx context.Context, b *cos.Backend) error { return second(b.Mark(ctx)) },
-	"set mark":  func(ctx context.Context, b *cos.Backend) error { return b.SetMark(ctx, "me") },
-	"check":     func(ctx context.Context, b *cos.Backend) error { return b.Check(ctx) },
-	"begin":     func(ctx context.Context, b *cos.Backend) error { return second(b.BeginCompose(ctx, key)) },
+	"delete many": func(ctx context.Context, b *cos.Backend) error {
+		return walked(b.DeleteAll(ctx, []store.Key{key}))
+	},
+	"list":     func(ctx context.Context, b *cos.Backend) error { return walked(b.List(ctx, "", "")) },
+	"browse":   func(ctx context.Context, b *cos.Backend) error { return walked(b.Browse(ctx, "", "")) },
+	"describe": func(ctx context.Context, b *cos.Backend) error { return second(b.Describe(ctx, "x")) },
+	"mark":     func(ctx context.Context, b *cos.Backend) error { return second(b.Mark(ctx)) },
+	"set mark": func(ctx context.Context, b *cos.Backend) error { return b.SetMark(ctx, "me") },
+	"check":    func(ctx context.Context, b *cos.Backend) error { return b.Check(ctx) },
+	"begin":    func(ctx context.Context, b *cos.Backend) error { return second(b.BeginCompose(ctx, key)) },
 	"compose": func(ctx context.Context, b *cos.Backend) error {
 		return second(b.Compose(ctx, key, "id", []store.Piece{{Key: other, Length: 3}}))
 	},

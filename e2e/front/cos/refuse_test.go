@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -47,6 +48,34 @@ func TestRefused(t *testing.T) {
 	wantCode(t, "call that is not served", err, 405, "MethodNotAllowed")
 	_, err = s.client.Object.Get(ctx, "x", nil)
 	wantCode(t, "object that nobody made", err, 404, "NoSuchKey")
+}
+
+// TestRefusedDeletions: many objects are deleted as COS documents it only.
+func TestRefusedDeletions(t *testing.T) {
+	s := serve(t, s3server.MinIO(), nil)
+	many := func(n int) *sdk.ObjectDeleteMultiOptions {
+		return &sdk.ObjectDeleteMultiOptions{Objects: slices.Repeat([]sdk.Object{{Key: "x"}}, n)}
+	}
+	for n, code := range map[int]string{0: "MalformedXML", 1001: "MalformedXML", 1000: "", 1: ""} {
+		_, _, err := s.client.Object.DeleteMulti(t.Context(), many(n))
+		if code != "" {
+			wantCode(t, "delete many", err, 400, code)
+		} else if err != nil {
+			t.Errorf("delete %d: %v", n, err)
+		}
+	}
+	for md5, code := range map[string]string{"": "MissingContentMD5", "1B2M2Y8AsgTpgAmY7PhCfg==": "BadDigest"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+vendor.Host()+"/?delete", strings.NewReader("<Delete><Object><Key>x</Key></Object></Delete>"))
+		if md5 != "" {
+			r.Header.Set("Content-MD5", md5)
+		}
+		sdk.AddAuthorizationHeader(vendor.SecretID, vendor.SecretKey, "", r, sdk.NewAuthTime(time.Hour))
+		answer := httptest.NewRecorder()
+		s.ServeHTTP(answer, r)
+		if answer.Code != 400 || !strings.Contains(answer.Body.String(), "<Code>"+code+"</Code>") {
+			t.Errorf("with the checksum %q: %d %s", md5, answer.Code, answer.Body)
+		}
+	}
 }
 
 // TestClocks: what the vendor's clock refuses is told as such by a backend.
