@@ -12,8 +12,9 @@ type Options struct {
 	// long it took, all tries and pauses together: for "get" until the first
 	// byte can be read, for "list", "unfinished" and "browse" until the caller
 	// stops. The other names are "put", "stat", "delete", "begin_compose",
-	// "compose", "abandon_compose" and "describe". It must be safe for
-	// concurrent use. Nil is allowed.
+	// "compose", "abandon_compose" and "describe". Many objects that are deleted
+	// with one request are one "delete", which failed where one of them did. It
+	// must be safe for concurrent use. Nil is allowed.
 	Observe func(op string, err error, d time.Duration)
 	// Retried is called before each try after the first, with the error of the
 	// last one. Names are those of Observe, "read" for the rest of a body that

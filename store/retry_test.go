@@ -80,6 +80,12 @@ func operations() []operation {
 			return err
 		}},
 		{"delete", storetest.OpDelete, func(ctx context.Context, r *retried) error { return r.Delete(ctx, store.NewKey("00000001")) }},
+		{"delete", storetest.OpDeleteAll, func(ctx context.Context, r *retried) (err error) {
+			d, _ := r.BatchDeleter()
+			for _, err = range d.DeleteAll(ctx, []store.Key{store.NewKey("00000001"), r.key}) {
+			}
+			return err
+		}},
 		{"list", storetest.OpList, func(ctx context.Context, r *retried) (err error) {
 			for _, err = range r.List(ctx, "", "") {
 			}
@@ -147,7 +153,7 @@ func TestOperationsAreTriedAgain(t *testing.T) {
 				{slices.Repeat([]storetest.Fault{fail}, 1), 2, nil},
 				{slices.Repeat([]storetest.Fault{fail}, 3), 4, nil},
 				{slices.Repeat([]storetest.Fault{fail}, 5), 4, errBroken},
-				{[]storetest.Fault{{Before: fmt.Errorf("403: %w", store.ErrDenied)}}, 1, store.ErrDenied},
+				{[]storetest.Fault{{Before: fmt.Errorf("301: %w", store.ErrRegion)}}, 1, store.ErrRegion},
 				{[]storetest.Fault{fail, {Before: store.ErrDamaged}}, 2, store.ErrDamaged},
 			} {
 				r := newRetried(t)

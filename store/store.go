@@ -191,7 +191,8 @@ type Checker interface {
 type BatchDeleter interface {
 	// DeleteAll deletes the objects and yields each key of which it is not
 	// certain that nothing is there any more, with the reason. It is done when
-	// the loop over it is.
+	// the loop over it is. Where the storage does not delete many at once the
+	// reason is ErrUnsupported.
 	DeleteAll(ctx context.Context, keys []Key) iter.Seq2[Key, error]
 }
 

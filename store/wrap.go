@@ -29,6 +29,7 @@ type Store struct {
 	composer  Composer
 	browser   Browser
 	checker   Checker
+	deleter   BatchDeleter
 }
 
 // New makes a Store called name over b and owns b from then on: Close closes it.
@@ -43,6 +44,7 @@ func New(name string, b Backend, o Options) *Store {
 	s.composer, _ = b.(Composer)
 	s.browser, _ = b.(Browser)
 	s.checker, _ = b.(Checker)
+	s.deleter, _ = b.(BatchDeleter)
 	if s.opener == nil {
 		s.patience = newPatience(o)
 		s.calls, s.writes = make(limit, o.MaxInFlight), make(limit, o.MaxInFlight)

@@ -24,6 +24,7 @@ type asBackend struct {
 	*store.Store
 	store.Composer
 	store.Browser
+	store.BatchDeleter
 	storetest.ForeignPutter
 
 	marks store.Backend
@@ -38,10 +39,11 @@ func through(t *testing.T, b store.Backend, inner *mem.Backend, o store.Options)
 	s := store.New("disk", b, o)
 	composer, composes := s.Composer()
 	browser, browses := s.Browser()
-	if !composes || !browses {
+	deleter, deletes := s.BatchDeleter()
+	if !composes || !browses || !deletes {
 		t.Fatal("the store has lost what its backend can do")
 	}
-	return asBackend{s, composer, browser, inner, inner}
+	return asBackend{s, composer, browser, deleter, inner, inner}
 }
 
 func TestStoreKeepsTheContract(t *testing.T) {

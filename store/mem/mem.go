@@ -34,7 +34,10 @@ type object struct {
 	mediaType string // a foreign one's
 }
 
-var _ store.Backend = (*Backend)(nil)
+var (
+	_ store.Backend      = (*Backend)(nil)
+	_ store.BatchDeleter = (*Backend)(nil)
+)
 
 // New makes an empty, unmarked backend.
 func New() *Backend {
@@ -120,6 +123,17 @@ func (b *Backend) Delete(ctx context.Context, key store.Key) error {
 	defer b.mu.Unlock()
 	delete(b.objects, key)
 	return nil
+}
+
+// DeleteAll is store.BatchDeleter's.
+func (b *Backend) DeleteAll(ctx context.Context, keys []store.Key) iter.Seq2[store.Key, error] {
+	return func(yield func(store.Key, error) bool) {
+		for _, k := range keys {
+			if err := b.Delete(ctx, k); err != nil && !yield(k, err) {
+				return
+			}
+		}
+	}
 }
 
 // List is store.Backend's, over the keys as they were when the loop began.

@@ -25,6 +25,7 @@ const (
 
 	// Of FaultyObjects.
 	OpCheck          Op = "check"
+	OpDeleteAll      Op = "delete all"
 	OpBeginCompose   Op = "begin compose"
 	OpCompose        Op = "compose"
 	OpAbandonCompose Op = "abandon compose"

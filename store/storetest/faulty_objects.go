@@ -13,9 +13,10 @@ type Objects interface {
 	store.Composer
 	store.Browser
 	store.Checker
+	store.BatchDeleter
 }
 
-// FaultyObjects is a Faulty that composes, browses and checks.
+// FaultyObjects is a Faulty that composes, browses, checks and deletes many.
 type FaultyObjects struct {
 	*Faulty
 	objects Objects
@@ -27,6 +28,34 @@ func NewFaultyObjects(b Objects) FaultyObjects { return FaultyObjects{NewFaulty(
 // Check is store.Checker's, with faults.
 func (f FaultyObjects) Check(ctx context.Context) error {
 	return f.call(ctx, OpCheck, func() error { return f.objects.Check(ctx) })
+}
+
+// DeleteAll is store.BatchDeleter's, with the faults of OpDeleteAll for the
+// request, of which nothing is known then, and of OpDelete for each key in it.
+func (f FaultyObjects) DeleteAll(ctx context.Context, keys []store.Key) iter.Seq2[store.Key, error] {
+	return func(yield func(store.Key, error) bool) {
+		fault, lost := f.begin(ctx, OpDeleteAll)
+		for _, k := range keys {
+			err := lost
+			if err == nil {
+				err = f.call(ctx, OpDelete, func() error { return f.deleteOne(ctx, k) })
+			}
+			if err == nil {
+				err = fault.After
+			}
+			if err != nil && !yield(k, err) {
+				return
+			}
+		}
+	}
+}
+
+// deleteOne is what the backend says of one key among many.
+func (f FaultyObjects) deleteOne(ctx context.Context, key store.Key) error {
+	for _, err := range f.objects.DeleteAll(ctx, []store.Key{key}) {
+		return err
+	}
+	return nil
 }
 
 // BeginCompose is store.Composer's, with faults.
