@@ -7,20 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/osproxy/osproxy/daemon/meta"
-	"github.com/osproxy/osproxy/store"
-)
-
-const (
-	// deletesAtOnce bounds the deletes of one page that run together.
-	deletesAtOnce = 4
-	// deleteTimeout bounds one.
-	deleteTimeout = time.Minute
-	// failuresMax is after how many failures a store is left alone until the
-	// next round.
-	failuresMax = 8
 )
 
 // round is one round.
@@ -31,10 +18,13 @@ type round struct {
 	mu sync.Mutex
 	// deleted and failures count objects by store. Guarded by mu.
 	deleted, failures map[string]int
+	// useless counts, by store, the objects of requests of which it did nothing.
+	// Guarded by mu.
+	useless map[string]int
 }
 
 func newRound(s *Sweeper) *round {
-	return &round{Sweeper: s, deleted: map[string]int{}, failures: map[string]int{}}
+	return &round{Sweeper: s, deleted: map[string]int{}, failures: map[string]int{}, useless: map[string]int{}}
 }
 
 func (r *round) expiring() []step {
@@ -179,90 +169,6 @@ func idsOf(blobs []meta.Blob) []meta.BlobID {
 		ids[i] = b.ID
 	}
 	return ids
-}
-
-// objects deletes the objects of blobs and gives those of which it is done.
-// What fails in a store stays there for the next round, and the other stores
-// go on.
-func (r *round) objects(ctx context.Context, blobs []meta.Blob) (deleted []meta.Blob) {
-	done := make([]bool, len(blobs))
-	var g errgroup.Group
-	g.SetLimit(deletesAtOnce)
-	for i, b := range blobs {
-		g.Go(func() error {
-			done[i] = r.object(ctx, b)
-			return nil
-		})
-	}
-	_ = g.Wait() // what failed is counted
-	for i, b := range blobs {
-		if done[i] {
-			deleted = append(deleted, b)
-		}
-	}
-	r.report.Failed += len(blobs) - len(deleted)
-	return deleted
-}
-
-// object deletes the object of a blob, unless it was there before ospd was. One
-// that was adopted is deleted once: its key is not random, and what lies under
-// it later is somebody's new object.
-func (r *round) object(ctx context.Context, b meta.Blob) bool {
-	if b.Origin == meta.OriginForeign || b.Origin == meta.OriginAdopted && b.State == meta.BlobGone {
-		return ctx.Err() == nil
-	}
-	if ctx.Err() != nil || r.leftAlone(b.Store) {
-		return false
-	}
-	st := r.cfg.Stores[b.Store]
-	if st == nil && b.State == meta.BlobGone {
-		return true // it was deleted once, and whoever took its store away wrote nothing there since
-	}
-	err := fmt.Errorf("store %q is not configured", b.Store)
-	if st != nil {
-		deadline, cancel := context.WithTimeout(ctx, deleteTimeout)
-		defer cancel()
-		// First, so that nothing can be finished after the object is deleted.
-		if err = abandonComposition(deadline, st, b); err == nil {
-			err = st.Delete(deadline, store.Key(b.Key))
-		}
-	}
-	if ctx.Err() == nil {
-		r.count(b, err)
-	}
-	return err == nil
-}
-
-func (r *round) leftAlone(name string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.failures[name] >= failuresMax
-}
-
-// count notes how a delete ended, and logs the first failure of a store until
-// that works again.
-func (r *round) count(b meta.Blob, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err == nil {
-		r.deleted[b.Store]++
-		return
-	}
-	r.failures[b.Store]++
-	if !r.failing[b.Store] {
-		r.failing[b.Store] = true
-		r.log.Error("a store does not delete; its blobs are tried again in each round", "store", b.Store, "key", b.Key, "err", err)
-	}
-}
-
-// recovered tells which stores delete again.
-func (r *round) recovered() {
-	for name := range r.failing {
-		if r.deleted[name] > 0 && r.failures[name] == 0 {
-			delete(r.failing, name)
-			r.log.Info("a store deletes again", "store", name)
-		}
-	}
 }
 
 func (r *round) prune(ctx context.Context, now time.Time) error {

@@ -1,0 +1,186 @@
+package sweep
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/store"
+)
+
+const (
+	// deletesAtOnce bounds the requests for one page that run together.
+	deletesAtOnce = 4
+	// deleteTimeout bounds one, with all its tries.
+	deleteTimeout = time.Minute
+	// failuresMax is after how many objects of requests in vain a store is left
+	// alone until the next round.
+	failuresMax = 8
+)
+
+// fate is what became of the object of a doomed blob.
+type fate int
+
+const (
+	stays fate = iota // in its store, and doomed, for the next round
+	gone
+	among // those that its store is to delete with one request
+)
+
+// objects deletes the objects of blobs and gives those of which it is done.
+// What fails in a store stays there for the next round, and the other objects
+// and stores go on.
+func (r *round) objects(ctx context.Context, blobs []meta.Blob) (deleted []meta.Blob) {
+	fates := make([]fate, len(blobs))
+	var g errgroup.Group
+	g.SetLimit(deletesAtOnce)
+	for i, b := range blobs {
+		g.Go(func() error {
+			fates[i] = r.object(ctx, b)
+			return nil
+		})
+	}
+	_ = g.Wait() // what failed is counted
+	batches := map[string][]int{}
+	for i, b := range blobs {
+		if fates[i] == among {
+			batches[b.Store] = append(batches[b.Store], i)
+		}
+	}
+	for name, batch := range batches {
+		g.Go(func() error {
+			r.batch(ctx, name, blobs, batch, fates)
+			return nil
+		})
+	}
+	_ = g.Wait() // likewise
+	for i, b := range blobs {
+		if fates[i] == gone {
+			deleted = append(deleted, b)
+		}
+	}
+	r.report.Failed += len(blobs) - len(deleted)
+	return deleted
+}
+
+// object deletes the object of a blob, unless it was there before ospd was, or
+// leaves it to its store's batch. One that was adopted is deleted once: its key
+// is not random, and what lies under it later is somebody's new object.
+func (r *round) object(ctx context.Context, b meta.Blob) fate {
+	if ctx.Err() != nil {
+		return stays
+	}
+	if b.Origin == meta.OriginForeign || b.Origin == meta.OriginAdopted && b.State == meta.BlobGone {
+		return gone
+	}
+	if r.leftAlone(b.Store) {
+		return stays
+	}
+	st := r.cfg.Stores[b.Store]
+	if st == nil && b.State == meta.BlobGone {
+		return gone // it was deleted once, and whoever took its store away wrote nothing there since
+	}
+	err := fmt.Errorf("store %q is not configured", b.Store)
+	if st != nil {
+		deadline, cancel := context.WithTimeout(ctx, deleteTimeout)
+		defer cancel()
+		// First, so that nothing can be finished after the object is deleted.
+		if err = abandonComposition(deadline, st, b); err == nil {
+			if _, many := st.BatchDeleter(); many && store.Key(b.Key).Valid() {
+				return among
+			}
+			err = st.Delete(deadline, store.Key(b.Key))
+		}
+	}
+	r.count(ctx, b.Store, outcome{b, err})
+	if err != nil {
+		return stays
+	}
+	return gone
+}
+
+// batch deletes the objects of those blobs of a store whose indices are given
+// with one request, and says what became of each.
+func (r *round) batch(ctx context.Context, name string, blobs []meta.Blob, batch []int, fates []fate) {
+	keys := make([]store.Key, len(batch))
+	for n, i := range batch {
+		fates[i] = stays
+		keys[n] = store.Key(blobs[i].Key)
+	}
+	if ctx.Err() != nil || r.leftAlone(name) {
+		return
+	}
+	failed := deleteAll(ctx, r.cfg.Stores[name], keys)
+	outcomes := make([]outcome, len(batch))
+	for n, i := range batch {
+		outcomes[n] = outcome{blobs[i], failed[keys[n]]}
+		if outcomes[n].err == nil {
+			fates[i] = gone
+		}
+	}
+	r.count(ctx, name, outcomes...)
+}
+
+// deleteAll gives those of the keys that are not deleted.
+func deleteAll(ctx context.Context, st *store.Store, keys []store.Key) map[store.Key]error {
+	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
+	defer cancel()
+	failed := map[store.Key]error{}
+	d, _ := st.BatchDeleter()
+	for k, err := range d.DeleteAll(ctx, keys) {
+		failed[k] = err
+	}
+	return failed
+}
+
+func (r *round) leftAlone(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.useless[name] >= failuresMax
+}
+
+// outcome is how the delete of a blob's object ended.
+type outcome struct {
+	blob meta.Blob
+	err  error
+}
+
+// count notes how a request to a store ended, unless the round does, and logs
+// the first failure of a store until that works again. One object that stays
+// among others that go does not speak against the store.
+func (r *round) count(ctx context.Context, name string, outcomes ...outcome) {
+	if ctx.Err() != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	deleted := 0
+	for _, o := range outcomes {
+		if o.err == nil {
+			deleted++
+			continue
+		}
+		r.failures[name]++
+		if !r.failing[name] {
+			r.failing[name] = true
+			r.log.Error("a store does not delete; its blobs are tried again in each round", "store", name, "key", o.blob.Key, "err", o.err)
+		}
+	}
+	r.deleted[name] += deleted
+	if deleted == 0 {
+		r.useless[name] += len(outcomes)
+	}
+}
+
+// recovered tells which stores delete again.
+func (r *round) recovered() {
+	for name := range r.failing {
+		if r.deleted[name] > 0 && r.failures[name] == 0 {
+			delete(r.failing, name)
+			r.log.Info("a store deletes again", "store", name)
+		}
+	}
+}
