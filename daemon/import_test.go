@@ -50,8 +50,16 @@ func importWorld(t *testing.T) (w *world, b *bucket, im *intake.Worker, end func
 		must(t, uploads.Close())
 		w.end()
 	}
-	return w, b, intake.New(intake.Config{Meta: w.db, Uploads: uploads, Minter: w.minter, Stores: w.stores,
-		Folders: map[string]string{"disk": w.root}, Data: w.dir, Now: w.clocks.Now, Logger: quiet}), end
+	w.importing = intake.Config{Meta: w.db, Uploads: uploads, Minter: w.minter, Stores: w.stores,
+		Folders: map[string]string{"disk": w.root}, Data: w.dir, Now: w.clocks.Now, Logger: quiet}
+	return w, b, w.intake(nil), end
+}
+
+// intake does imports into the world, in whose buckets other stores lie.
+func (w *world) intake(others map[string][]string) *intake.Worker {
+	c := w.importing
+	c.Others = others
+	return intake.New(c)
 }
 
 func (w *world) foreign(b *bucket, name, mediaType string, data []byte) {

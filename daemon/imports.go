@@ -17,6 +17,20 @@ func (c *Config) importing(in *Installation, uploads *upload.Service, minter *me
 		}
 	}
 	return intake.New(intake.Config{
-		Meta: in.DB, Uploads: uploads, Minter: minter, Stores: in.Stores, Folders: folders, Data: c.Data, Committed: committed, Logger: log,
+		Meta: in.DB, Uploads: uploads, Minter: minter, Stores: in.Stores, Folders: folders, Others: c.others(), Data: c.Data, Committed: committed, Logger: log,
 	})
+}
+
+// others says, by store, what begins the names of other stores' objects in its
+// bucket.
+func (c *Config) others() map[string][]string {
+	list := map[string][]string{}
+	for name, st := range c.Stores {
+		for other, its := range c.Stores {
+			if prefix, ok := st.Shares(its); ok && other != name {
+				list[name] = append(list[name], prefix)
+			}
+		}
+	}
+	return list
 }

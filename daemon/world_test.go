@@ -22,6 +22,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/digest"
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/fsck"
+	"github.com/osproxy/osproxy/daemon/intake"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
@@ -93,6 +94,8 @@ type world struct {
 	root   string // of a local store
 	stores map[string]*store.Store
 	minter *meta.Minter
+	// importing is what does imports, where there are any.
+	importing intake.Config
 	*upload.Service
 	place *placing.Placer
 	files *file.Service

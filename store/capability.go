@@ -83,6 +83,16 @@ func (b browser) Browse(ctx context.Context, prefix, after string) iter.Seq2[Fou
 		func(f Found) string { return f.Name })
 }
 
+func (b browser) Marked(ctx context.Context, dir string) (marked bool, err error) {
+	err = b.s.observed("marked", func() error {
+		return b.s.call(ctx, "marked", func() error {
+			marked, err = b.s.browser.Marked(ctx, dir)
+			return err
+		})
+	})
+	return marked, err
+}
+
 func (b browser) Describe(ctx context.Context, name string) (f Found, err error) {
 	err = b.s.do("describe", ForeignKey(name), func() error {
 		return b.s.call(ctx, "describe", func() error {

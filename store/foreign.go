@@ -59,4 +59,8 @@ type Browser interface {
 	// Describe is what Browse yields of one object, with all that is known of
 	// it, or ErrNotFound.
 	Describe(ctx context.Context, name string) (Found, error)
+	// Marked reports whether the mark of another store lies in dir, which is ""
+	// or ends with a slash: all whose name begins with dir is then that store's,
+	// and of no use to anybody else, though Browse yields it.
+	Marked(ctx context.Context, dir string) (bool, error)
 }

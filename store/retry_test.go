@@ -130,6 +130,10 @@ func operations() []operation {
 			_, err := browser(r).Describe(ctx, "x")
 			return err
 		}},
+		{"marked", storetest.OpMarked, func(ctx context.Context, r *retried) error {
+			_, err := browser(r).Marked(ctx, "x/")
+			return err
+		}},
 		{"", storetest.OpCheck, func(ctx context.Context, r *retried) error { return r.Check(ctx) }},
 		{"", storetest.OpMark, func(ctx context.Context, r *retried) error {
 			if err := r.inner.SetMark(ctx, "me"); err != nil {

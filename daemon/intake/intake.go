@@ -51,6 +51,9 @@ type Config struct {
 	Stores  map[string]*store.Store
 	// Folders are those of the local stores, by name.
 	Folders map[string]string
+	// Others says, by store, what begins the names of other stores' objects in its
+	// bucket.
+	Others map[string][]string
 	// Data is the daemon's own folder.
 	Data string
 	// Node is the node that holds the blobs of a local store, "" when alone.

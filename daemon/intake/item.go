@@ -34,13 +34,17 @@ type item struct {
 
 // items are the objects of a page. A console draws folders with empty objects
 // whose name ends in a slash: these are none.
-func (im *run) items(page []store.Found) (list []*item) {
+func (im *run) items(page []listed) (list []*item) {
 	for _, f := range page {
 		if f.Size == 0 && strings.HasSuffix(f.Name, "/") {
 			continue
 		}
+		if f.dir != nil {
+			list = append(list, im.theirs(f))
+			continue
+		}
 		rest := f.Name[im.src.cut:]
-		it := &item{Found: f, name: rest, from: im.src.from + f.Name,
+		it := &item{Found: f.Found, name: rest, from: im.src.from + f.Name,
 			entry: meta.ImportEntry{Path: printable(im.src.path + rest), Size: f.Size}}
 		if err := names.Check(rest); err != nil {
 			it.fail(reason(err))

@@ -12,7 +12,6 @@ import (
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
-	"github.com/osproxy/osproxy/store"
 )
 
 const (
@@ -46,6 +45,8 @@ type run struct {
 	Args
 	src *source
 	at  place
+	// path are the folders that the last object lies in.
+	path []folder
 	// moved: this attempt came further.
 	moved bool
 }
@@ -86,12 +87,19 @@ func (im *run) pages(ctx context.Context) error {
 	if im.InPlace {
 		length = pageInPlace
 	}
-	var page []store.Found
+	var page []listed
 	for f, err := range im.src.Browse(ctx, im.src.prefix, string(im.at.After)) {
 		if err != nil {
 			return fmt.Errorf("list the objects: %w", err)
 		}
-		if page = append(page, f); len(page) < length {
+		l, ok, err := im.look(ctx, f)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		if page = append(page, l); len(page) < length {
 			continue
 		}
 		if err := im.page(ctx, page); err != nil {
@@ -107,7 +115,7 @@ func (im *run) pages(ctx context.Context) error {
 }
 
 // page makes files of a page of objects, and records that.
-func (im *run) page(ctx context.Context, page []store.Found) error {
+func (im *run) page(ctx context.Context, page []listed) error {
 	if len(page) == 0 {
 		return ctx.Err()
 	}

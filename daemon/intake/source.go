@@ -18,6 +18,7 @@ import (
 type objects interface {
 	Browse(ctx context.Context, prefix, after string) iter.Seq2[store.Found, error]
 	Describe(ctx context.Context, name string) (store.Found, error)
+	Marked(ctx context.Context, dir string) (bool, error)
 	Read(ctx context.Context, name string, off, n int64) (io.ReadCloser, error)
 }
 
@@ -33,6 +34,8 @@ type source struct {
 	path   string
 	// from and a name are the object, all sources together.
 	from string
+	// others begin the names that are those of other stores of the configuration.
+	others []string
 	// close lets the source go.
 	close func() error
 }
@@ -82,7 +85,7 @@ func (w *Worker) openStore(name, prefix, path string) (*source, error) {
 		return nil, refused("store %q does not list objects that are not ospd's", "", name)
 	}
 	return &source{objects: stored{b, st}, store: st, prefix: prefix, cut: strings.LastIndexByte(prefix, '/') + 1,
-		path: path, from: "store:" + name + "/", close: func() error { return nil }}, nil
+		path: path, from: "store:" + name + "/", others: w.cfg.Others[name], close: func() error { return nil }}, nil
 }
 
 // openDir takes the files of a folder, as objects of the store in whose folder

@@ -111,6 +111,11 @@ func (b *Backend) Browse(ctx context.Context, prefix, after string) iter.Seq2[st
 
 func tag(etag string) string { return strings.Trim(etag, `"`) }
 
+// Marked is store.Browser's.
+func (b *Backend) Marked(ctx context.Context, dir string) (bool, error) {
+	return b.names.Marked(ctx, dir, b.Describe)
+}
+
 // Describe is store.Browser's.
 func (b *Backend) Describe(ctx context.Context, name string) (store.Found, error) {
 	if err := store.ForeignKey(name).CheckAny(); err != nil {

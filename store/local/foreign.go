@@ -34,6 +34,17 @@ func (b *Backend) Browse(ctx context.Context, prefix, after string) iter.Seq2[st
 	}
 }
 
+// Marked is store.Browser's.
+func (b *Backend) Marked(ctx context.Context, dir string) (bool, error) {
+	if dir == "" {
+		return false, ctx.Err() // the mark there is its own
+	}
+	if err := b.ready(ctx); err != nil {
+		return false, fmt.Errorf("marked: %w", err)
+	}
+	return b.foreign().marked(dir)
+}
+
 // Describe is store.Browser's.
 func (b *Backend) Describe(ctx context.Context, name string) (store.Found, error) {
 	if err := b.checkAny(ctx, "describe", store.ForeignKey(name)); err != nil {
@@ -66,6 +77,14 @@ func (f *Folder) tree() tree { return tree{fs: f.fs, leaveOut: func(string) bool
 // Browse is as store.Browser has it, for all regular files of the folder.
 func (f *Folder) Browse(ctx context.Context, prefix, after string) iter.Seq2[store.Found, error] {
 	return f.tree().browse(ctx, prefix, after)
+}
+
+// Marked is as store.Browser has it.
+func (f *Folder) Marked(ctx context.Context, dir string) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, fmt.Errorf("marked: %w", err)
+	}
+	return f.tree().marked(dir)
 }
 
 // Describe is as store.Browser has it.

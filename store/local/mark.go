@@ -44,16 +44,28 @@ func (b *Backend) Mark(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("read mark: %w", classify(err))
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.NewSectionReader(f, 0, 64<<10))
+	installation, n, err := parseMark(f)
 	if err != nil {
 		return "", fmt.Errorf("read mark: %w", err)
 	}
-	var m markFile
-	if err := json.Unmarshal(text, &m); err != nil || m.Installation == "" {
+	if installation == "" {
 		return "", fmt.Errorf("read mark: %s/%s is damaged (%d bytes, no installation in it); "+
-			"nothing was touched; restore it from a backup or from the id in the database", b.path, markName, len(text))
+			"nothing was touched; restore it from a backup or from the id in the database", b.path, markName, n)
 	}
-	return m.Installation, nil
+	return installation, nil
+}
+
+// parseMark gives whose store the n bytes of a mark name, "" where they are none.
+func parseMark(f io.ReaderAt) (installation string, n int, err error) {
+	text, err := io.ReadAll(io.NewSectionReader(f, 0, 64<<10))
+	if err != nil {
+		return "", 0, err
+	}
+	var m markFile
+	if json.Unmarshal(text, &m) != nil {
+		return "", len(text), nil
+	}
+	return m.Installation, len(text), nil
 }
 
 // SetMark is store.Backend's.

@@ -130,6 +130,23 @@ func (t tree) describe(name string) (store.Found, error) {
 	}, nil
 }
 
+// marked reports whether the mark of a store lies in dir: a file of that name,
+// that says whose store it is.
+func (t tree) marked(dir string) (bool, error) {
+	f, err := t.open(dir + markName)
+	if err == nil {
+		var installation string
+		installation, _, err = parseMark(f)
+		if err = errors.Join(err, f.Close()); err == nil {
+			return installation != "", nil
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return false, fmt.Errorf("marked: %w", classify(err))
+}
+
 // stat describes a regular file; all else is not there, and so is a name that
 // is not the one spelling of a path.
 func (t tree) stat(name string) (fs.FileInfo, error) {

@@ -66,6 +66,15 @@ func (b *Backend) foreign() []string {
 	return names
 }
 
+// Marked is store.Browser's: a mark of others is a foreign object called STORE.
+func (b *Backend) Marked(ctx context.Context, dir string) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	_, err := b.find("marked", store.ForeignKey(dir+"STORE"))
+	return err == nil, nil
+}
+
 // Describe is store.Browser's.
 func (b *Backend) Describe(ctx context.Context, name string) (store.Found, error) {
 	key := store.ForeignKey(name)

@@ -1,6 +1,8 @@
 package object
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -70,6 +72,19 @@ func (n Names) Key(object string) (store.Key, bool) {
 func (n Names) Ours(object string) bool {
 	_, ok := n.Key(object)
 	return ok || object == n.Mark()
+}
+
+// Marked is store.Browser's, for a backend that describes objects so.
+func (n Names) Marked(ctx context.Context, dir string, describe func(context.Context, string) (store.Found, error)) (bool, error) {
+	name := dir + markName
+	if name == n.Mark() || store.ForeignKey(name).CheckAny() != nil {
+		return false, ctx.Err()
+	}
+	_, err := describe(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Nest reports whether one of two prefixes lies in the other, so that stores in

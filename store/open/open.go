@@ -116,18 +116,40 @@ func (c Config) Place() string {
 	return c.Type
 }
 
-// Overlaps reports whether two stores would mix their objects: they are at one
-// place, or in one bucket with a prefix that lies in the other's.
+// Overlaps reports whether two stores would mix their objects: one's folder is
+// or lies in the other's, or so do their prefixes in one bucket.
 func (c Config) Overlaps(other Config) bool {
-	a, b := c.Place(), other.Place()
-	if a == b || c.Type == "local" || other.Type == "local" {
-		return a == b
+	if c.Type == "local" && other.Type == "local" {
+		return holds(c.Path, other.Path) || holds(other.Path, c.Path)
 	}
-	i, j := strings.LastIndexByte(a, ' '), strings.LastIndexByte(b, ' ')
+	prefix, ok := c.Shares(other)
+	if !ok {
+		return false
+	}
 	// Prefixes that are none were refused before.
-	first, _ := object.NewNames(a[i+1:])
-	second, _ := object.NewNames(b[j+1:])
-	return a[:i] == b[:j] && object.Nest(first, second)
+	mine, _ := object.NewNames(strings.Trim(c.Prefix, "/"))
+	its, _ := object.NewNames(prefix)
+	return object.Nest(mine, its)
+}
+
+// holds reports whether a folder is root, or lies in it.
+func holds(root, folder string) bool {
+	rel, err := filepath.Rel(root, folder)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// Shares gives what begins the names of another store's objects in the bucket of
+// c, if they are in it: "" or what ends with a slash.
+func (c Config) Shares(other Config) (prefix string, ok bool) {
+	a, b := c.Place(), other.Place()
+	i, j := strings.LastIndexByte(a, ' '), strings.LastIndexByte(b, ' ')
+	if c.Type == "local" || other.Type == "local" || i < 0 || j < 0 || a[:i] != b[:j] {
+		return "", false
+	}
+	if prefix = b[j+1:]; prefix != "" {
+		prefix += "/"
+	}
+	return prefix, true
 }
 
 // Backend makes the backend c describes. It changes nothing in the storage:

@@ -86,6 +86,9 @@ func TestOverlaps(t *testing.T) {
 		{"a folder", goodS3(), local, false},
 		{"the same folder", local, open.Config{Type: "local", Path: "/a b/"}, true},
 		{"another folder", local, open.Config{Type: "local", Path: "/a c"}, false},
+		{"a folder in another", local, open.Config{Type: "local", Path: "/a b/c/d"}, true},
+		{"a folder beside one that begins so", local, open.Config{Type: "local", Path: "/a bc"}, false},
+		{"all folders", local, open.Config{Type: "local", Path: "/"}, true},
 	} {
 		if c.a.Overlaps(c.b) != c.want || c.b.Overlaps(c.a) != c.want {
 			t.Errorf("%s: %q and %q, want %t", c.name, c.a.Place(), c.b.Place(), c.want)

@@ -95,6 +95,11 @@ func (b *Backend) Browse(ctx context.Context, prefix, after string) iter.Seq2[st
 	}
 }
 
+// Marked is store.Browser's.
+func (b *Backend) Marked(ctx context.Context, dir string) (bool, error) {
+	return b.names.Marked(ctx, dir, b.Describe)
+}
+
 // Describe is store.Browser's.
 func (b *Backend) Describe(ctx context.Context, name string) (store.Found, error) {
 	if err := store.ForeignKey(name).CheckAny(); err != nil {

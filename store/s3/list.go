@@ -82,10 +82,18 @@ func (b *Backend) Browse(ctx context.Context, prefix, after string) iter.Seq2[st
 	}
 }
 
+// Marked is store.Browser's.
+func (b *Backend) Marked(ctx context.Context, dir string) (bool, error) {
+	return b.names.Marked(ctx, dir, b.Describe)
+}
+
 // Describe is store.Browser's.
 func (b *Backend) Describe(ctx context.Context, name string) (store.Found, error) {
 	if err := store.ForeignKey(name).CheckAny(); err != nil {
 		return store.Found{}, fmt.Errorf("describe: %w", err)
+	}
+	if b.names.Ours(name) {
+		return store.Found{}, fmt.Errorf("describe %q: it is ospd's own: %w", name, store.ErrNotFound)
 	}
 	o, err := b.head(ctx, fmt.Sprintf("describe %q", name), name)
 	if err != nil {

@@ -47,6 +47,7 @@ func TestSuiteNoticesCapabilities(t *testing.T) {
 		{"foreign objects of odd names", browser(unescaped)},
 		{"foreign objects that are absent", func(b *mem.Backend) store.Backend { return hasFolders{b} }},
 		{"foreign objects that change", func(b *mem.Backend) store.Backend { return sizeTags{b} }},
+		{"marks of other stores", func(b *mem.Backend) store.Backend { return markless{b} }},
 		{"foreign objects are not written", func(b *mem.Backend) store.Backend { return writesForeign{b} }},
 		{"check", func(b *mem.Backend) store.Backend { return checkMarks{b} }},
 	} {
@@ -288,6 +289,11 @@ func (b hasFolders) Describe(ctx context.Context, name string) (store.Found, err
 	}
 	return b.Backend.Describe(ctx, name)
 }
+
+// markless sees no marks.
+type markless struct{ *mem.Backend }
+
+func (markless) Marked(context.Context, string) (bool, error) { return false, nil }
 
 // sizeTags tells objects by their size.
 type sizeTags struct{ *mem.Backend }

@@ -32,6 +32,7 @@ const (
 	OpUnfinished     Op = "unfinished"
 	OpBrowse         Op = "browse"
 	OpDescribe       Op = "describe"
+	OpMarked         Op = "marked"
 )
 
 // Fault is what one call does instead of what it should. Fields combine; the

@@ -99,3 +99,12 @@ func (f FaultyObjects) Describe(ctx context.Context, name string) (found store.F
 	})
 	return found, err
 }
+
+// Marked is store.Browser's, with faults.
+func (f FaultyObjects) Marked(ctx context.Context, dir string) (marked bool, err error) {
+	err = f.call(ctx, OpMarked, func() error {
+		marked, err = f.objects.Marked(ctx, dir)
+		return err
+	})
+	return marked, err
+}

@@ -31,6 +31,7 @@ func runBrowser(t T, open Open) {
 		{"foreign objects of odd names", foreignNames},
 		{"foreign objects that are absent", foreignMissing},
 		{"foreign objects that change", foreignChanges},
+		{"marks of other stores", foreignMarks},
 	} {
 		t.Run(c.name, func(t T) {
 			b := opened(t, open)

@@ -129,4 +129,25 @@ func foreignChanges(t T, b browsing) {
 	}
 }
 
+// foreignMarks: a store is found by its mark, whatever keeps it, and a store's
+// own is none of another's.
+func foreignMarks(t T, b browsing) {
+	if err := b.SetMark(t.Context(), "one"); err != nil {
+		t.Fatalf("set mark: %v", err)
+	}
+	for _, name := range []string{"/other/OSPD-STORE", "/other/STORE", "/none/OSPD-STORE.txt", "/none/x"} {
+		if !putForeign(t, b, b.prefix+name, []byte(`{"installation": "two"}`)) {
+			t.Fatalf("a storage that cannot have %q", name)
+		}
+	}
+	for dir, want := range map[string]bool{
+		"": false, b.prefix + "/": false, b.prefix + "/none/": false, b.prefix + "/other/": true, b.prefix + "/other/below/": false,
+		b.prefix + "/gone/": false, strings.Repeat("long/", 204): false,
+	} {
+		if got, err := b.Marked(t.Context(), dir); got != want || err != nil {
+			t.Errorf("a mark of another's in %q: %t, %v, want %t", dir, got, err, want)
+		}
+	}
+}
+
 func isUnsupported(err error) bool { return errors.Is(err, store.ErrUnsupported) }
