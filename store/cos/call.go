@@ -39,7 +39,7 @@ func (c *call) meaning(err error) error {
 	}
 	request := e.RequestID
 	if request == "" {
-		request = c.answer.Header.Get("X-Cos-Request-Id")
+		request = c.answer.Header.Get(requestHeader)
 	}
 	err = object.NewFailure(e.Response.StatusCode, e.Code, e.Message, request, c.answer.RetryAfter())
 	if errors.Is(err, store.ErrDenied) {

@@ -22,6 +22,9 @@ const mediaType = "application/octet-stream"
 // checksumHeader is the CRC-64 of an object, in the decimal system.
 const checksumHeader = "X-Cos-Hash-Crc64ecma"
 
+// requestHeader is the id of a request, which every answer has.
+const requestHeader = "X-Cos-Request-Id"
+
 // Config describes a bucket.
 type Config struct {
 	// URL is the bucket's: https://files-1250000000.cos.ap-nanjing.myqcloud.com.
@@ -81,7 +84,7 @@ func New(c Config) (*Backend, error) {
 		b.transport = object.NewTransport()
 	}
 	b.client = cos.NewClient(&cos.BaseURL{BucketURL: u}, &http.Client{Transport: &cos.AuthorizationTransport{
-		SecretID: c.SecretID, SecretKey: c.SecretKey.Reveal(), Transport: object.Watched{Base: b.transport},
+		SecretID: c.SecretID, SecretKey: c.SecretKey.Reveal(), Transport: object.Watched{Base: b.transport, RequestID: requestHeader},
 	}})
 	// Whoever calls tries again, and waits before; the checksum is compared here,
 	// where a wrong object can be deleted.
@@ -106,7 +109,7 @@ func (b *Backend) Check(ctx context.Context) error {
 	if err != nil {
 		return settings.Explain(c.failed(err))
 	}
-	if c.answer.Header.Get("X-Cos-Request-Id") == "" {
+	if c.answer.Header.Get(requestHeader) == "" {
 		return fmt.Errorf("check: what answers at url is not COS: %w", store.ErrUnsupported)
 	}
 	return settings.Explain(object.CheckClock(c.answer))

@@ -3,6 +3,7 @@ package object_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -143,5 +144,57 @@ func TestAnswersAreWatched(t *testing.T) {
 	}
 	if err := object.CheckClock(&object.Answer{Skew: time.Minute}); err != nil {
 		t.Errorf("a minute ahead: %v", err)
+	}
+}
+
+// TestWhoRefuses: a refusal is the storage's own if it has its document or, in
+// an answer to a HEAD, its id of the request.
+func TestWhoRefuses(t *testing.T) {
+	const document = "<?xml version=\"1.0\"?>\n<Error><Code>NoSuchKey</Code></Error>"
+	for _, c := range []struct {
+		method   string
+		status   int
+		id, text string
+		stranger bool
+	}{
+		{"GET", 404, "", document, false},
+		{"GET", 404, "17", document, false},
+		{"GET", 404, "17", "", true},
+		{"GET", 404, "17", "<html>", true},
+		{"GET", 404, "17", "<Error></Error>", true},
+		{"DELETE", 404, "", "<html></html>", true},
+		{"PUT", 501, "", "<html></html>", true},
+		{"HEAD", 404, "17", "", false},
+		{"HEAD", 403, "", "", true},
+		{"GET", 503, "", "<html></html>", false},
+		{"GET", 429, "", "", false},
+		{"GET", 502, "", "", false},
+		{"GET", 200, "", "", false},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if c.id != "" {
+				w.Header().Set("X-Id", c.id)
+			}
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, c.text)
+		}))
+		base := object.NewTransport()
+		req, err := http.NewRequestWithContext(t.Context(), c.method, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := object.Watched{Base: base, RequestID: "X-Id"}.RoundTrip(req)
+		var stranger *object.Stranger
+		if errors.As(err, &stranger) != c.stranger || c.stranger && stranger.Status != c.status {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if err == nil {
+			if text, err := io.ReadAll(resp.Body); err != nil || c.method != "HEAD" && string(text) != c.text {
+				t.Errorf("%+v: the body became %q, %v", c, text, err)
+			}
+			resp.Body.Close()
+		}
+		base.CloseIdleConnections()
+		server.Close()
 	}
 }

@@ -38,19 +38,27 @@ func Watch(ctx context.Context) (context.Context, *Answer) {
 	return context.WithValue(ctx, answerKey{}, a), a
 }
 
-// Watched is a transport that fills Answers.
-type Watched struct{ Base http.RoundTripper }
+// Watched is a transport that fills Answers, and gives no refusal for the
+// storage's that is another's: see Stranger.
+type Watched struct {
+	Base http.RoundTripper
+	// RequestID is the header in which the storage has its id of a request.
+	RequestID string
+}
 
 // RoundTrip is http.RoundTripper's.
 func (w Watched) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := w.Base.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
 	a, ok := r.Context().Value(answerKey{}).(*Answer)
-	if !ok || err != nil {
-		return resp, err
+	if !ok {
+		return w.own(r, resp)
 	}
 	*a = Answer{Status: resp.StatusCode, Header: resp.Header}
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		a.Skew = time.Since(date)
 	}
-	return resp, nil
+	return w.own(r, resp)
 }

@@ -64,7 +64,13 @@ func TestWhatErrorsMean(t *testing.T) {
 
 func TestAnswersWithoutADocument(t *testing.T) {
 	for status, want := range map[int]error{404: store.ErrNotFound, 403: store.ErrDenied, 500: nil, 400: nil, 204: nil} {
-		s := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodHead {
+				w.WriteHeader(status)
+				return
+			}
+			fmt.Fprint(w, "<ListBucketResult></ListBucketResult>")
+		})
 		_, err := s.Stat(t.Context(), key)
 		if err == nil || want != nil && !errors.Is(err, want) || want == nil && errors.Is(err, store.ErrNotFound) {
 			t.Errorf("stat with status %d: %v, want %v", status, err, want)

@@ -106,7 +106,7 @@ func (b *Backend) head(ctx context.Context, op, name string) (described, error) 
 	c := b.begin(ctx, op, name)
 	h, err := b.bucket.GetObjectDetailedMeta(name, c.options()...)
 	if err != nil {
-		return described{}, c.failed(ctx, err)
+		return described{}, b.absent(ctx, op, name, c.failed(ctx, err))
 	}
 	d := described{Object: object.Object{Tag: h.Get(oss.HTTPHeaderEtag)}, mediaType: h.Get(oss.HTTPHeaderContentType)}
 	if d.Size, err = length(h); err != nil {
@@ -122,6 +122,22 @@ func (b *Backend) head(ctx context.Context, op, name string) (described, error) 
 		d.HasCRC = true
 	}
 	return d, nil
+}
+
+// absent says what is absent where the answer to a HEAD did not, as it has no
+// room for it but in a header that only OSS itself sends: a listing tells.
+func (b *Backend) absent(ctx context.Context, op, name string, err error) error {
+	var said oss.ServiceError
+	if !errors.Is(err, store.ErrNotFound) || errors.As(err, &said) && said.Code != "" {
+		return err
+	}
+	c := b.begin(ctx, op, name)
+	if _, failed := b.bucket.ListObjectsV2(c.options(oss.Prefix(name), oss.MaxKeys(1))...); failed != nil {
+		if failed = c.failed(ctx, failed); !errors.Is(failed, store.ErrDenied) {
+			return failed
+		}
+	}
+	return err
 }
 
 // length is how many bytes follow. An answer that does not say so was compressed

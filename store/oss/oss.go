@@ -66,7 +66,7 @@ func New(c Config) (*Backend, error) {
 	}
 	client, err := oss.New(c.Endpoint, c.AccessKeyID, c.AccessKeySecret.Reveal(),
 		oss.AuthVersion(oss.AuthV4), oss.Region(c.Region), oss.EnableCRC(true), oss.EnableMD5(false),
-		oss.HTTPClient(&http.Client{Transport: strict{object.Watched{Base: b.transport}}}))
+		oss.HTTPClient(&http.Client{Transport: strict{object.Watched{Base: b.transport, RequestID: oss.HTTPHeaderOssRequestID}}}))
 	if err != nil {
 		return nil, fmt.Errorf("endpoint: %w", err)
 	}

@@ -49,6 +49,7 @@ func serve(t *testing.T, answer http.HandlerFunc) *service {
 		s.seen = append(s.seen, request{r, body})
 		s.mu.Unlock()
 		if err == nil {
+			w.Header().Set("X-Oss-Request-Id", "1")
 			answer(w, r)
 		}
 	}))

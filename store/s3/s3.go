@@ -94,7 +94,7 @@ func New(c Config) (*Backend, error) {
 	options := minio.Options{
 		Creds:  credentials.NewStaticV4(c.AccessKeyID, c.SecretAccessKey.Reveal(), ""),
 		Secure: u.Scheme == "https", Region: c.Region, BucketLookup: lookup,
-		Transport: object.Watched{Base: b.transport},
+		Transport: object.Watched{Base: b.transport, RequestID: "X-Amz-Request-Id"},
 		// One attempt: whether to try again is decided in one place, by the
 		// wrapper, which knows whether a body can be sent twice.
 		MaxRetries: 1,

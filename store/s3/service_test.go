@@ -42,6 +42,7 @@ func serve(t *testing.T, answer func(http.ResponseWriter, request)) (*s3.Backend
 		s.mu.Lock()
 		s.requests = append(s.requests, q)
 		s.mu.Unlock()
+		w.Header().Set("X-Amz-Request-Id", "17")
 		answer(w, q)
 	}))
 	t.Cleanup(server.Close)
@@ -81,7 +82,9 @@ func describes(w http.ResponseWriter, size int) {
 
 const key store.Key = "00000001/0123456789abcdef0123456789abcdef"
 
+func body(data string) io.Reader { return bytes.NewReader([]byte(data)) }
+
 func put(t *testing.T, b *s3.Backend, data string) error {
 	t.Helper()
-	return b.Put(t.Context(), key, bytes.NewReader([]byte(data)), int64(len(data)))
+	return b.Put(t.Context(), key, body(data), int64(len(data)))
 }
