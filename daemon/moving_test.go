@@ -28,7 +28,9 @@ type moving struct {
 	worker *migrate.Worker
 	// flipping runs before each flip.
 	flipping func()
-	target   *hookedStore
+	// listing is told after which blob each page of the source begins.
+	listing func(ctx context.Context, after meta.BlobID)
+	target  *hookedStore
 	// slept is how long migrations were made to wait, by a clock that stands
 	// still.
 	slept atomic.Int64
@@ -69,6 +71,16 @@ type hookedRecords struct {
 func (h hookedRecords) MoveExtents(ctx context.Context, mv meta.Move) error {
 	run(h.m.flipping)
 	return h.DB.MoveExtents(ctx, mv)
+}
+
+func (h hookedRecords) StoredBlobs(ctx context.Context, st string, after meta.BlobID, limit int) ([]meta.Stored, error) {
+	if h.m.listing != nil {
+		h.m.listing(ctx, after)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return h.DB.StoredBlobs(ctx, st, after, limit)
 }
 
 func newMoving(t *testing.T) *moving {

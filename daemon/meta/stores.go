@@ -105,54 +105,6 @@ func (db *DB) CountStore(ctx context.Context, store string) (c StoreCount, err e
 	return c, err
 }
 
-// Stored is a blob in a store that is in use, and the contents that lie in it.
-type Stored struct {
-	Blob     BlobID
-	Size     int64
-	Contents []StoredContent
-}
-
-// StoredContent is a content that lies in a blob, maybe with others.
-type StoredContent struct {
-	ID          ContentID
-	Size        int64
-	State       string
-	DigestKnown bool
-}
-
-// StoredBlobs lists up to limit blobs of a store by id, from the one after the
-// given on. One without a content is an open upload's, or waits for the sweep.
-func (db *DB) StoredBlobs(ctx context.Context, store string, after BlobID, limit int) (list []Stored, err error) {
-	err = db.view(ctx, "list the blobs of a store", func(q query) error {
-		list = nil
-		err := q.each(`SELECT id, size FROM blobs WHERE store = ? AND state = 'live' AND id > ? ORDER BY id LIMIT ?`,
-			[]any{store, after, limit}, func(scan scanFunc) error {
-				var s Stored
-				err := scan(&s.Blob, &s.Size)
-				list = append(list, s)
-				return err
-			})
-		for i := range list {
-			if err == nil {
-				list[i].Contents, err = q.contentsIn(list[i].Blob)
-			}
-		}
-		return err
-	})
-	return list, err
-}
-
-func (q query) contentsIn(id BlobID) (list []StoredContent, err error) {
-	err = q.each(`SELECT id, size, state, digest IS NOT NULL FROM contents
-		WHERE id IN (SELECT content_id FROM extents WHERE blob_id = ?) ORDER BY id`, []any{id}, func(scan scanFunc) error {
-		var c StoredContent
-		err := scan(&c.ID, &c.Size, &c.State, &c.DigestKnown)
-		list = append(list, c)
-		return err
-	})
-	return list, err
-}
-
 // OpenInStore counts the open uploads that have parts in the store, or write
 // there.
 func (db *DB) OpenInStore(ctx context.Context, store string) (n int64, err error) {

@@ -44,6 +44,7 @@ type Records interface {
 	ClosedStores(ctx context.Context) (map[string]string, error)
 	CountStore(ctx context.Context, store string) (meta.StoreCount, error)
 	StoredBlobs(ctx context.Context, store string, after meta.BlobID, limit int) ([]meta.Stored, error)
+	LeftInStore(ctx context.Context, store string, named int) (meta.Left, error)
 	OpenInStore(ctx context.Context, store string) (int64, error)
 	FilesOf(ctx context.Context, id meta.ContentID, limit int) ([]protocol.UID, error)
 	Extents(ctx context.Context, id meta.ContentID) ([]meta.Extent, int64, error)

@@ -52,10 +52,10 @@ type migration struct {
 	met met
 }
 
-// met is what a pass could not move.
+// met is what a pass moved, and what it could not. Of what is damaged the
+// database knows.
 type met struct {
 	moved, unknown, changed int64
-	damaged                 []meta.ContentID
 }
 
 func newMigration(w *Worker, r *job.Run, args Args) *migration {
@@ -77,11 +77,12 @@ func (m *migration) run(ctx context.Context) error {
 	}
 	for {
 		began := m.cfg.Now()
+		whole := m.at.After == 0
 		if err := m.pass(ctx); err != nil {
 			return err
 		}
-		if m.met.moved > 0 || m.met.changed > 0 {
-			continue
+		if !whole || m.met.moved > 0 || m.met.changed > 0 {
+			continue // what lies before the blob where it went on, nobody looked at
 		}
 		open, err := m.cfg.Meta.OpenInStore(ctx, m.args.From)
 		switch {
@@ -214,8 +215,7 @@ func (m *migration) content(ctx context.Context, c meta.StoredContent) error {
 		m.met.changed++ // the next pass looks at it
 	case kind == protocol.KindNotFound:
 		m.at.Skipped++
-	case kind == protocol.KindContentCorrupt:
-		m.met.damaged = append(m.met.damaged, c.ID)
+	case kind == protocol.KindContentCorrupt: // and recorded
 	case kind == protocol.KindDigestPending:
 		m.met.unknown++
 	default:

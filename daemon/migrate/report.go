@@ -65,30 +65,47 @@ func (m *migration) failed(ctx context.Context, err error) error {
 // named is how many damaged contents the summary names.
 const named = 5
 
-// end sums up.
+// end sums up, where the database knows of nothing that is left but what is
+// damaged.
 func (m *migration) end(ctx context.Context) error {
-	damaged := fmt.Sprintf("%d damaged", len(m.met.damaged))
+	left, err := m.cfg.Meta.LeftInStore(ctx, m.args.From, named)
+	if err != nil {
+		return err
+	}
+	if left.Contents > 0 {
+		return &waiting{fmt.Sprintf("waits for %d contents that are not moved yet", left.Contents)}
+	}
+	damaged, err := m.damaged(ctx, left)
+	if err != nil {
+		return err
+	}
+	seconds := (m.cfg.Now().UnixMilli() - m.at.Began) / 1000
+	m.at.Total = m.at.Bytes
+	m.tell(fmt.Sprintf("%d contents, %d skipped, %s, %d waiting, %d seconds", m.at.Contents, m.at.Skipped, damaged, left.Contents, seconds))
+	m.log.InfoContext(ctx, "a migration is done", "from", m.args.From, "to", m.args.To, "contents", m.at.Contents, "bytes", m.at.Bytes,
+		"skipped", m.at.Skipped, "damaged", left.Damaged, "seconds", seconds)
+	return nil
+}
+
+// damaged counts and names what is left.
+func (m *migration) damaged(ctx context.Context, left meta.Left) (string, error) {
+	damaged := fmt.Sprintf("%d damaged", left.Damaged)
 	var uids []string
-	for _, id := range m.met.damaged[:min(named, len(m.met.damaged))] {
+	for _, id := range left.Some {
 		of, err := m.cfg.Meta.FilesOf(ctx, id, 1)
 		if err != nil {
-			return err
+			return "", err
 		}
 		for _, uid := range of {
 			uids = append(uids, uid.String())
 		}
 	}
-	if len(uids) > 0 {
-		damaged += " (left in " + m.args.From + "; files " + strings.Join(uids, " ")
-		if len(m.met.damaged) > named {
-			damaged += " and others"
-		}
-		damaged += ")"
+	if len(uids) == 0 {
+		return damaged, nil
 	}
-	seconds := (m.cfg.Now().UnixMilli() - m.at.Began) / 1000
-	m.at.Total = m.at.Bytes
-	m.tell(fmt.Sprintf("%d contents, %d skipped, %s, 0 waiting, %d seconds", m.at.Contents, m.at.Skipped, damaged, seconds))
-	m.log.InfoContext(ctx, "a migration is done", "from", m.args.From, "to", m.args.To, "contents", m.at.Contents, "bytes", m.at.Bytes,
-		"skipped", m.at.Skipped, "damaged", m.met.damaged, "seconds", seconds)
-	return nil
+	damaged += " (left in " + m.args.From + "; files " + strings.Join(uids, " ")
+	if left.Damaged > named {
+		damaged += " and others"
+	}
+	return damaged + ")", nil
 }

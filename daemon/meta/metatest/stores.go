@@ -64,18 +64,35 @@ var storesTests = map[string]func(*env){
 		e.record(open.UID, meta.NewPart{Number: 1, Length: 1, Blob: open.Blob, Blocks: []protocol.Block{{}}})
 		_, u := e.contentOf(unknown.UID)
 		all := e.stored(0, 10)
-		e.same("blobs", len(all), 4)
-		e.same("contents", [][]meta.StoredContent{all[0].Contents, all[1].Contents, all[2].Contents, all[3].Contents}, [][]meta.StoredContent{
+		e.same("blobs", len(all), 3)
+		e.same("contents", [][]meta.StoredContent{all[0].Contents, all[1].Contents, all[2].Contents}, [][]meta.StoredContent{
 			{{ID: a.ID, Size: 5, State: meta.ContentLive, DigestKnown: true}}, {{ID: u.ID, Size: 7, State: meta.ContentLive}},
-			{{ID: d.ID, Size: 9, State: meta.ContentDamaged, DigestKnown: true}}, nil,
+			{{ID: d.ID, Size: 9, State: meta.ContentDamaged, DigestKnown: true}},
 		})
 		e.same("sizes", []int64{all[0].Size, all[1].Size, all[2].Size}, []int64{5, 7, 9})
 		e.same("the first", e.stored(0, 1), all[:1])
 		e.same("those after it", e.stored(all[0].Blob, 10), all[1:])
-		e.same("behind the last", len(e.stored(all[3].Blob, 10)), 0)
+		e.same("behind the last", len(e.stored(all[2].Blob, 10)), 0)
 		uids, err := e.db.FilesOf(e.ctx, d.ID, 5)
 		e.ok(err)
 		e.same("files", uids, []protocol.UID{damaged.UID})
+	},
+	"what is left in a store": func(e *env) {
+		e.leftIs("disk", meta.Left{})
+		e.putShot("a", 1, 5)
+		e.commitUnknown("b", 7)
+		var damaged []meta.ContentID
+		for i := range byte(3) {
+			_, c := e.contentOf(e.putShot("damaged", 3+i, 9).UID)
+			e.ok(e.db.MarkDamaged(e.ctx, c.ID, c.Gen))
+			damaged = append(damaged, c.ID)
+		}
+		gone := e.putShot("gone", 9, 3)
+		e.ok(e.db.DeleteFile(e.ctx, alice, gone.UID))
+		open := e.begin(e.newUpload("open"))
+		e.record(open.UID, meta.NewPart{Number: 1, Length: 1, Blob: open.Blob, Blocks: []protocol.Block{{}}})
+		e.leftIs("disk", meta.Left{Contents: 2, Damaged: 3, Some: damaged[:2]})
+		e.leftIs("other", meta.Left{})
 	},
 	"whether a store is needed": func(e *env) {
 		e.usedIs("disk", false)
@@ -114,6 +131,13 @@ func (e *env) countIs(store string, blobs, bytes int64) {
 	c, err := e.db.CountStore(e.ctx, store)
 	e.ok(err)
 	e.same("what lies in "+store, c, meta.StoreCount{Blobs: blobs, Bytes: bytes})
+}
+
+func (e *env) leftIs(store string, want meta.Left) {
+	e.Helper()
+	l, err := e.db.LeftInStore(e.ctx, store, 2)
+	e.ok(err)
+	e.same("what is left in "+store, l, want)
 }
 
 func (e *env) usedIs(store string, want bool) {
