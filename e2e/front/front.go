@@ -48,6 +48,8 @@ type Limits struct {
 	MinPart  int64 // of every part but the last
 	MaxPart  int64
 	MaxParts int
+	// MinRange is the least of an object that is copied to a part.
+	MinRange int64
 	// LateErrors says that a copy and a completion that fail while they run are
 	// answered with 200 and the error as the body.
 	LateErrors bool

@@ -108,6 +108,9 @@ func (f *Front) copied(c *call) (part, error) {
 			return part{}, f.Vendor.Translate(&Error{http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "the source ends before " + r})
 		}
 		p.offset, p.size = from, to-from+1
+		if p.size < f.Vendor.Limits().MinRange {
+			return part{}, Refuse(http.StatusBadRequest, "InvalidArgument", "the range %s is too short to be copied", r)
+		}
 	}
 	if p.size > f.Vendor.Limits().MaxPart {
 		return part{}, Refuse(http.StatusBadRequest, "EntityTooLarge", "the part has %d bytes", p.size)

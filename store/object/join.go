@@ -149,7 +149,7 @@ func (j *join) makeParts(ctx context.Context, have []Part) error {
 			j.parts[i] = p
 			return nil
 		}
-		if s.Copied() {
+		if s.Copied {
 			from := s.Ranges[0]
 			j.parts[i], err = j.CopyPart(ctx, j.key, j.id, s.Number, from, j.sources[from.Key])
 		} else {

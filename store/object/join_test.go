@@ -46,12 +46,12 @@ func TestJoin(t *testing.T) {
 		sent     int
 	}{
 		{"long ones", []int{20, 40, 12}, nil, true, 0},
-		{"a short one among long ones", []int{20, 3, 12, 4}, nil, true, 1},
+		{"a short one among long ones, and at the end", []int{20, 3, 12, 4}, nil, true, 2},
 		{"nothing", nil, nil, true, 1},
 		{"empty ones", []int{0, 0}, nil, true, 1},
-		{"one that is copied in parts", []int{100, 9}, nil, true, 0},
+		{"one that is copied in parts", []int{100, 9}, nil, true, 1},
 		{"without CRCs", []int{20, 3, 8, 12}, func(v *vendor, p []store.Piece) []store.Piece { v.crc = false; return p }, true, 1},
-		{"without CRCs and in parts", []int{100, 9}, func(v *vendor, p []store.Piece) []store.Piece { v.crc = false; return p }, false, 0},
+		{"without CRCs and in parts", []int{100, 9}, func(v *vendor, p []store.Piece) []store.Piece { v.crc = false; return p }, false, 1},
 		{"without CRCs, taken from a neighbour", []int{20, 3, 30}, func(v *vendor, p []store.Piece) []store.Piece { v.crc = false; return p }, false, 1},
 		{"without any sum", []int{20, 12}, func(v *vendor, p []store.Piece) []store.Piece { v.crc, v.md5 = false, false; return p }, false, 0},
 		{"of a part of an object", []int{20, 12}, part, false, 0},

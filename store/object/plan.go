@@ -12,6 +12,9 @@ type Limits struct {
 	// MaxPart the most; at least twice as many.
 	MinPart, MaxPart int64
 	MaxParts         int
+	// MinCopy is the least number of bytes that are copied, also as the last
+	// part; 0 is MinPart.
+	MinCopy int64
 	// Part is how much is copied at once where the number of parts allows it,
 	// so that no copy takes long; 0 is MaxPart.
 	Part int64
@@ -20,13 +23,12 @@ type Limits struct {
 // Step makes one part of a composed object.
 type Step struct {
 	Number int // from 1
-	// Ranges are joined to the part: a single one is copied on the storage's
-	// own side, several are read and sent.
+	// Ranges are joined to the part.
 	Ranges []store.Piece
+	// Copied says that the part is a single range, which is copied on the
+	// storage's own side. All else is read and sent.
+	Copied bool
 }
-
-// Copied reports whether the bytes stay on the storage's own side.
-func (s Step) Copied() bool { return len(s.Ranges) == 1 }
 
 // Size is the number of bytes of the part.
 func (s Step) Size() int64 { return total(s.Ranges) }
@@ -114,7 +116,8 @@ func (p *planning) take(n int64) store.Piece {
 }
 
 func (p *planning) add(ranges []store.Piece) {
-	p.steps = append(p.steps, Step{Number: len(p.steps) + 1, Ranges: ranges})
+	copied := len(ranges) == 1 && ranges[0].Length >= max(p.limits.MinPart, p.limits.MinCopy)
+	p.steps = append(p.steps, Step{Number: len(p.steps) + 1, Ranges: ranges, Copied: copied})
 }
 
 // copy makes parts of the whole rest of the current piece, all of about the

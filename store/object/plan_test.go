@@ -73,6 +73,33 @@ func TestPlansCopyInModeration(t *testing.T) {
 	}
 }
 
+// TestPlansCopyNothingShort: vendors let the last part be short, and no copy.
+func TestPlansCopyNothingShort(t *testing.T) {
+	for _, c := range []struct {
+		pieces  []store.Piece
+		minCopy int64
+		copied  string
+	}{
+		{pieces(10), 0, "1"},
+		{pieces(9), 0, "0"},
+		{pieces(12, 9), 0, "10"},
+		{pieces(12, 10), 0, "11"},
+		{pieces(12, 10), 11, "10"},
+		{pieces(10, 12), 11, "01"},
+		{pieces(10, 11, 10), 11, "010"},
+		{pieces(), 0, "0"},
+	} {
+		steps, err := object.Plan(c.pieces, object.Limits{MinPart: 10, MaxPart: 40, MaxParts: 5, MinCopy: c.minCopy})
+		got := ""
+		for _, s := range steps {
+			got += map[bool]string{false: "0", true: "1"}[s.Copied]
+		}
+		if err != nil || got != c.copied {
+			t.Errorf("%v, least %d: copied %q, %v, want %q", c.pieces, c.minCopy, got, err, c.copied)
+		}
+	}
+}
+
 func written(steps []object.Step) string {
 	var all []string
 	for _, s := range steps {
@@ -92,6 +119,7 @@ func TestPlansKeepAllLimits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := object.Limits{MinPart: rapid.Int64Range(1, 20).Draw(t, "least"), MaxParts: rapid.IntRange(1, 40).Draw(t, "parts")}
 		l.MaxPart = rapid.Int64Range(2*l.MinPart, 6*l.MinPart).Draw(t, "most")
+		l.MinCopy = rapid.SampledFrom([]int64{0, l.MinPart + 1}).Draw(t, "least copy")
 		l.Part = rapid.SampledFrom([]int64{0, 2 * l.MinPart, l.MaxPart}).Draw(t, "usual")
 		given := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) store.Piece {
 			return store.Piece{
@@ -112,12 +140,15 @@ func TestPlansKeepAllLimits(t *testing.T) {
 		}
 		var got []store.Piece
 		for i, s := range steps {
+			if s.Copied && (len(s.Ranges) != 1 || s.Size() < max(l.MinPart, l.MinCopy)) {
+				t.Fatalf("step %d copies %d bytes", i, s.Size())
+			}
 			if s.Number != i+1 || s.Size() > l.MaxPart || (s.Size() < l.MinPart && i < len(steps)-1) {
 				t.Fatalf("step %d of %d: number %d, %d bytes", i, len(steps), s.Number, s.Size())
 			}
 			got = append(got, s.Ranges...)
 			for _, r := range s.Ranges {
-				if !s.Copied() && r.Length >= 2*l.MinPart {
+				if !s.Copied && r.Length >= max(2*l.MinPart, l.MinCopy) {
 					t.Fatalf("step %d sends %d bytes of one object", i, r.Length)
 				}
 			}

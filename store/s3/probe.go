@@ -48,17 +48,22 @@ func (j *joinSums) ask(ctx context.Context, b *Backend) (bool, error) {
 }
 
 // copiesWithSums begins an upload with a checksum, copies a part of the mark's
-// text into it, and abandons it.
+// text into it, and abandons it. AWS copies ranges of large objects only, and
+// says so: then all of it is copied.
 func (b *Backend) copiesWithSums(ctx context.Context, text []byte, source object.Object) (yes bool, err error) {
 	key := store.NewKey(store.DirOf(0))
 	id, err := b.beginUpload(ctx, b.names.Object(key), true)
 	if err != nil {
 		return false, refusal(err)
 	}
-	text = text[1 : len(text)-1]
-	part, err := b.copyPart(ctx, b.names.Object(key), id, 1, b.names.Mark(), 1, int64(len(text)), source)
+	off, n := int64(1), int64(len(text)-2)
+	part, err := b.copyPart(ctx, b.names.Object(key), id, 1, b.names.Mark(), off, n, source)
+	if isCode(err, "InvalidRequest") || isCode(err, "InvalidRange") {
+		off, n = 0, int64(len(text))
+		part, err = b.copyPart(ctx, b.names.Object(key), id, 1, b.names.Mark(), 0, -1, source)
+	}
 	sum := object.NVME.New()
-	sum.Write(text)
+	sum.Write(text[off : off+n])
 	yes = err == nil && part.Extra == checksum(sum.Sum64())
 	return yes, errors.Join(refusal(err), b.AbandonCompose(ctx, key, id))
 }

@@ -2,6 +2,7 @@ package s3_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/object"
 )
 
 // TestPutIsOneRequest: of a known length, from where the reader is, without
@@ -301,6 +303,68 @@ func TestComposeTraps(t *testing.T) {
 		if len(s.asked("PUT")) != 1 || len(posts) > 1 || len(posts) == 1 && posts[0].header.Get("If-None-Match") != "*" {
 			t.Errorf("%s: %+v", c.name, posts)
 		}
+	}
+}
+
+// TestNoShortCopies: AWS copies ranges of objects of more than 5 MiB only.
+func TestNoShortCopies(t *testing.T) {
+	const size = 5 << 20
+	data := strings.Repeat("x", size)
+	b, s := serve(t, func(w http.ResponseWriter, q request) {
+		switch {
+		case strings.HasPrefix(q.line, "PUT") && q.header.Get("X-Amz-Copy-Source") != "":
+			fails(w, 400, "InvalidRequest")
+		case strings.HasPrefix(q.line, "PUT"):
+			w.Header().Set("ETag", `"part"`)
+		case strings.HasPrefix(q.line, "POST"):
+			io.WriteString(w, `<CompleteMultipartUploadResult><Bucket>files</Bucket><ETag>"done-1"</ETag></CompleteMultipartUploadResult>`)
+		case strings.Contains(q.line, "uploadId"):
+			io.WriteString(w, `<ListPartsResult></ListPartsResult>`)
+		default:
+			describes(w, size)
+			if strings.HasPrefix(q.line, "GET") {
+				w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-%d/%d", size-1, size))
+				w.WriteHeader(http.StatusPartialContent)
+				io.WriteString(w, data)
+			}
+		}
+	})
+	if _, err := b.Compose(t.Context(), key, "id", []store.Piece{{Key: "00000002/0123456789abcdef0123456789abcdef", Length: size}}); err != nil {
+		t.Error(err)
+	}
+	if puts := s.asked("PUT"); len(puts) != 1 || !strings.Contains(puts[0].body, data) {
+		t.Errorf("%d requests", len(puts))
+	}
+}
+
+// TestSumsOfCopiesAreAskedForAsAWSAllows: the mark is too short for a range of
+// it to be copied.
+func TestSumsOfCopiesAreAskedForAsAWSAllows(t *testing.T) {
+	const text = `{"installation":"one"}`
+	sum := object.NVME.New()
+	io.WriteString(sum, text)
+	whole := base64.StdEncoding.EncodeToString(sum.Sum(nil))
+	b, s := serve(t, func(w http.ResponseWriter, q request) {
+		switch {
+		case strings.HasPrefix(q.line, "POST"):
+			io.WriteString(w, `<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>`)
+		case strings.HasPrefix(q.line, "DELETE"):
+			w.WriteHeader(http.StatusNoContent)
+		case strings.HasPrefix(q.line, "PUT") && q.header.Get("X-Amz-Copy-Source-Range") != "":
+			fails(w, 400, "InvalidRequest")
+		case strings.HasPrefix(q.line, "PUT"):
+			fmt.Fprintf(w, `<CopyPartResult><ETag>"part"</ETag><ChecksumCRC64NVME>%s</ChecksumCRC64NVME></CopyPartResult>`, whole)
+		default:
+			describes(w, len(text))
+			io.WriteString(w, text)
+		}
+	})
+	if _, err := b.BeginCompose(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	begun := s.asked("POST /files/" + string(key))
+	if len(begun) != 1 || begun[0].header.Get("X-Amz-Checksum-Algorithm") != "CRC64NVME" {
+		t.Errorf("%+v", begun)
 	}
 }
 

@@ -24,10 +24,10 @@ type vendor struct {
 	sums bool
 }
 
-// Limits are S3's. What is copied at once is less than it may be, so that a
+// Limits are S3's. A range is copied of an object of more than 5 MiB only. What is copied at once is less than it may be, so that a
 // copy is done before the patience with the answer is at its end.
 func (*vendor) Limits() object.Limits {
-	return object.Limits{MinPart: 5 << 20, MaxPart: 5 << 30, MaxParts: 10_000, Part: 512 << 20}
+	return object.Limits{MinPart: 5 << 20, MaxPart: 5 << 30, MaxParts: 10_000, MinCopy: 5<<20 + 1, Part: 512 << 20}
 }
 
 func (*vendor) Polynomial() object.Polynomial { return object.NVME }
@@ -88,7 +88,7 @@ func (v *vendor) CopyPart(ctx context.Context, key store.Key, id store.ComposeID
 	return v.copyPart(ctx, v.names.Object(key), id, number, v.names.Object(from.Key), from.Offset, from.Length, source)
 }
 
-// copyPart copies a range of an object, provided that it still is the one
+// copyPart copies a range of an object, or all of it where n is -1, provided that it still is the one
 // described. A service may have begun to answer with 200 before it failed, and
 // the SDK takes that for success: without an ETag it is none.
 func (b *Backend) copyPart(ctx context.Context, name string, id store.ComposeID, number int, from string, off, n int64, source object.Object) (object.Part, error) {

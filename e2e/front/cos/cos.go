@@ -30,7 +30,7 @@ func (v Vendor) Prefix() string { return "x-cos-" }
 
 // Limits is front.Vendor's.
 func (v Vendor) Limits() front.Limits {
-	return front.Limits{Key: 850, Put: 5 << 30, MinPart: 1 << 20, MaxPart: 5 << 30, MaxParts: 10_000, LateErrors: true}
+	return front.Limits{Key: 850, Put: 5 << 30, MinPart: 1 << 20, MaxPart: 5 << 30, MaxParts: 10_000, MinRange: 1 << 20, LateErrors: true}
 }
 
 // Key is front.Vendor's. The bucket is known by its name, or by an address of

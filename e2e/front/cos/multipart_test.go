@@ -33,7 +33,7 @@ func multipart(t *testing.T, s *served) {
 	}
 	for _, c := range []struct {
 		what   string
-		copied [][2]int // of the source
+		copied [][2]int // of the source, or sent where that is too little to copy
 		sent   int      // the last part
 		code   string
 	}{
@@ -48,14 +48,25 @@ func multipart(t *testing.T, s *served) {
 		var want []byte
 		var parts []sdk.Object
 		for i, r := range c.copied {
+			want = append(want, source[r[0]:r[1]]...)
+			if r[1]-r[0] < mib {
+				sent, err := s.client.Object.UploadPart(ctx, c.what, begun.UploadID, i+1, bytes.NewReader(source[r[0]:r[1]]), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				parts = append(parts, sdk.Object{PartNumber: i + 1, ETag: sent.Header.Get("Etag")})
+				continue
+			}
 			done, _, err := s.client.Object.CopyPart(ctx, c.what, begun.UploadID, i+1, vendor.Host()+"/source",
 				&sdk.ObjectCopyPartOptions{XCosCopySourceRange: fmt.Sprintf("bytes=%d-%d", r[0], r[1]-1)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			parts = append(parts, sdk.Object{PartNumber: i + 1, ETag: done.ETag})
-			want = append(want, source[r[0]:r[1]]...)
 		}
+		_, _, err = s.client.Object.CopyPart(ctx, c.what, begun.UploadID, 9, vendor.Host()+"/source",
+			&sdk.ObjectCopyPartOptions{XCosCopySourceRange: fmt.Sprintf("bytes=0-%d", mib-2)})
+		wantCode(t, "a copy of too little", err, 400, "InvalidArgument")
 		last := source[:c.sent]
 		resp, err := s.client.Object.UploadPart(ctx, c.what, begun.UploadID, len(parts)+1, bytes.NewReader(last), nil)
 		if err != nil {
