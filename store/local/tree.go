@@ -148,9 +148,10 @@ func (t tree) marked(dir string) (bool, error) {
 }
 
 // stat describes a regular file; all else is not there, and so is a name that
-// is not the one spelling of a path.
+// is not the one spelling of a path. Its bytes need not be UTF-8, as Localize
+// has it: a file that can be listed can be told of.
 func (t tree) stat(name string) (fs.FileInfo, error) {
-	if _, err := filepath.Localize(name); err != nil || t.leaveOut(name) {
+	if _, err := filepath.Localize(strings.ToValidUTF8(name, "_")); err != nil || t.leaveOut(name) {
 		return nil, fs.ErrNotExist
 	}
 	info, err := t.fs.Stat(name)
