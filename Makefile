@@ -34,13 +34,13 @@ test: ## vet and test; needs Go and git, nothing else
 test-race: ## the same under the race detector, but for those of whole processes (needs a C compiler)
 	@command -v "$$($(GO) env CC)" >/dev/null 2>&1 || { \
 		echo "test-race needs a C compiler: apt-get install gcc libc6-dev" >&2; exit 1; }
-	CGO_ENABLED=1 $(GO) test -race -timeout 25m $$($(GO) list ./... | grep -v /e2e/process)
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m $$($(GO) list ./... | grep -v /e2e/process)
 
 test-servers: ## all tests of whole processes and on real S3 servers, with crash points, full disk, large files (needs Linux, root, MinIO, versitygw)
 	@sh scripts/need-servers.sh
 	$(GO) vet -tags servers ./e2e/... ./store/...
 	$(GO) vet -tags crashpoints ./daemon/... ./cmd/...
-	$(GO) test -tags servers -count=1 -timeout 20m ./e2e/... ./store/...
+	$(GO) test -tags servers -count=1 -timeout 40m ./e2e/... ./store/...
 
 test-postgres: ## the tests of the daemon with its metadata on Postgres (needs Postgres and PgBouncer, starts its own servers)
 	@sh scripts/need-postgres.sh

@@ -24,6 +24,7 @@ import (
 func TestObjectsChangedBehindOurBack(t *testing.T) {
 	for _, s := range storages(t) {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			for _, c := range []struct {
 				name     string
 				change   func(*testing.T, store.Backend, store.Info)

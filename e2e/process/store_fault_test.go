@@ -75,6 +75,7 @@ const (
 func TestStoreFaults(t *testing.T) {
 	for _, s := range storages(t) {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			b := newBehind(t, s)
 			seed := uint64(1000)
 			for _, f := range []faultproxy.Fault{
@@ -144,6 +145,7 @@ func (b *behind) restart() {
 func TestComposeFaults(t *testing.T) {
 	for _, s := range storages(t) {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			b := newBehind(t, s)
 			seed := uint64(2000)
 			for step, match := range map[string]faultproxy.Match{"begin": faultproxy.Begin, "piece": faultproxy.Piece, "complete": faultproxy.Complete} {
@@ -189,6 +191,7 @@ func (b *behind) composed() {
 func TestStoreAway(t *testing.T) {
 	for _, s := range storages(t) {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			b := newBehind(t, s)
 			path, data := b.file(3000, threeParts)
 			uid := b.osp.Put(path).UID

@@ -28,6 +28,7 @@ func TestStoresThatAreRefused(t *testing.T) {
 	}
 	for _, s := range storages(t) {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			good := s.config(s.url)
 			for _, c := range []struct{ name, config, says string }{
 				{"a wrong secret", strings.ReplaceAll(good, s.secret, "not-"+s.secret), s.secretKey},
@@ -75,6 +76,7 @@ func TestClocksThatDiffer(t *testing.T) {
 	minio := s3server.Start(t, s3server.MinIO())
 	for _, s := range []storage{onOSS(t, minio, time.Hour), onCOS(t, minio, time.Hour)} {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			exit, said := refusedStore(t, s.config(s.url))
 			if exit != exitStore || !strings.Contains(said, "remote") || !strings.Contains(said, "clock") {
 				t.Errorf("exit %d: %s", exit, said)

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ type Server struct {
 	dir     string
 	as      *syscall.Credential
 	process *process
-	buckets int
+	buckets atomic.Int32
 }
 
 // Start runs a server for as long as the test, which fails where there is no
@@ -154,11 +155,9 @@ func (s *Server) Bucket(t testing.TB) string {
 	return name
 }
 
-// NewBucket makes a bucket, which is empty. It is not to be called twice at the
-// same time.
+// NewBucket makes a bucket, which is empty.
 func (s *Server) NewBucket(ctx context.Context) (string, error) {
-	s.buckets++
-	name := fmt.Sprintf("bucket-%d", s.buckets)
+	name := fmt.Sprintf("bucket-%d", s.buckets.Add(1))
 	err := s.with(func(c *minio.Client) error { return c.MakeBucket(ctx, name, minio.MakeBucketOptions{Region: s.Region}) })
 	if err != nil {
 		return "", fmt.Errorf("make a bucket on %s: %w: %s", s.Kind.Name, err, s.Log())
