@@ -30,7 +30,18 @@ type asBackend struct {
 	marks store.Backend
 }
 
-func (a asBackend) Mark(ctx context.Context) (string, error)     { return a.marks.Mark(ctx) }
+func (a asBackend) Mark(ctx context.Context) (string, error) { return a.marks.Mark(ctx) }
+
+// Delete tries foreign objects again, as the caller has to who knows that nobody
+// replaces them meanwhile.
+func (a asBackend) Delete(ctx context.Context, key store.Key) error {
+	err := a.Store.Delete(ctx, key)
+	if _, foreign := key.Foreign(); foreign && errors.Is(err, errBroken) {
+		return a.Store.Delete(ctx, key)
+	}
+	return err
+}
+
 func (a asBackend) SetMark(ctx context.Context, id string) error { return a.marks.SetMark(ctx, id) }
 
 // through is a Store over b, which is over inner.

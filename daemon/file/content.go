@@ -258,7 +258,7 @@ func (c *Content) again(ctx context.Context, d *damage) error {
 	}
 	p, start := c.extentAt(d.off)
 	if p.Blob.XXH3 == nil {
-		return nil
+		return c.unchanged(ctx, p, start)
 	}
 	return c.passExtent(ctx, p, start, func([]byte) error { return nil })
 }
@@ -308,6 +308,14 @@ func (c *Content) name() slog.Attr {
 }
 
 func corruptError(cause error) error {
+	if errors.Is(cause, errReplaced) {
+		return &protocol.Error{
+			Kind:    protocol.KindContentCorrupt,
+			Message: "the object that this File was made of was changed by others, before its digest was known; the answer was refused or cut off, and the File cannot be read any more",
+			Hint:    "Delete the File; to have one of the object as it is now, import it again.",
+			Err:     cause,
+		}
+	}
 	return &protocol.Error{
 		Kind:    protocol.KindContentCorrupt,
 		Message: "the bytes on disk are not those that were stored; the answer was refused or cut off, and the File cannot be read as it is",

@@ -12,8 +12,8 @@ import (
 
 // While the digest of a content is not known nothing is recorded of its blocks.
 // What was received has the XXH3 of each extent instead, and is compared as a
-// whole extent; what was imported where it lay has nothing, and is served as it
-// is, but never shorter than it was.
+// whole extent; what was imported where it lay has the tag of the object, which
+// is compared before the first byte leaves and before the last ones do.
 
 // extentAt is the whole extent in which the byte at off lies, and where in the
 // content it begins.
@@ -33,7 +33,10 @@ func (c *Content) uncheckable(p layout.Piece) bool {
 // is compared, of an object it is made sure that the byte is there.
 func (c *Content) checkPending(ctx context.Context, off int64) error {
 	p, start := c.extentAt(off)
-	if !c.isFile(p) || c.uncheckable(p) {
+	if err := c.unchanged(ctx, p, start); err != nil {
+		return err
+	}
+	if p.Blob.Tag != "" || !c.isFile(p) || c.uncheckable(p) {
 		return c.probe(ctx, off)
 	}
 	return c.passExtent(ctx, p, start, func([]byte) error { return nil })
@@ -84,10 +87,13 @@ func (c *Content) passExtent(ctx context.Context, p layout.Piece, start int64, f
 func (c *Content) writePending(ctx context.Context, w io.Writer, off, end int64) (int64, error) {
 	p, start := c.extentAt(off)
 	stop := min(end, start+p.Length)
-	if c.isFile(p) {
+	if c.isFile(p) && p.Blob.Tag == "" {
 		return c.sendExtent(ctx, w, p, start, off, stop)
 	}
 	out := &heldWriter{w: w}
+	if p.Blob.Tag != "" {
+		return c.sendForeign(ctx, out, start, off, stop)
+	}
 	if c.uncheckable(p) {
 		err := c.read(ctx, off/protocol.BlockSize, c.where.Pieces(off, stop-off)[0], out.pass)
 		return out.sent, err

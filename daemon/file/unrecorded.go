@@ -51,11 +51,17 @@ func (c *Content) extents(ctx context.Context, take func([]byte) error) error {
 }
 
 func (c *Content) extent(ctx context.Context, block int64, p layout.Piece, take func([]byte) error) error {
+	if err := c.unchanged(ctx, p, block*protocol.BlockSize); err != nil {
+		return err
+	}
 	var h protocol.XXH3Hasher
 	if err := c.read(ctx, block, p, func(b []byte) error {
 		_, _ = h.Write(b) // hashes do not fail
 		return take(b)
 	}); err != nil {
+		return err
+	}
+	if err := c.unchanged(ctx, p, block*protocol.BlockSize); err != nil {
 		return err
 	}
 	if want := p.Blob.XXH3; want != nil && h.Sum() != *want {

@@ -17,6 +17,8 @@ type InPlace struct {
 	// Store and Key are where it lies, Node on which node.
 	Store, Key, Node string
 	Size             int64
+	// Tag is what its store says of the state that it is in.
+	Tag string
 	// Adopted has it be ospd's own from now on.
 	Adopted bool
 }

@@ -50,7 +50,8 @@ func (t *tx) foreignBlob(o InPlace) (id BlobID, why string, err error) {
 	var state BlobState
 	var origin BlobOrigin
 	var size int64
-	found, err := t.one(`SELECT id, state, origin, size FROM blobs WHERE store = ? AND key = ? FOR UPDATE`, []any{o.Store, o.Key}, &id, &state, &origin, &size)
+	var tag string
+	found, err := t.one(`SELECT id, state, origin, size, COALESCE(tag, '') FROM blobs WHERE store = ? AND key = ? FOR UPDATE`, []any{o.Store, o.Key}, &id, &state, &origin, &size, &tag)
 	if err != nil {
 		return 0, "", err
 	}
@@ -62,8 +63,8 @@ func (t *tx) foreignBlob(o InPlace) (id BlobID, why string, err error) {
 		}
 	case found && state == BlobDoomed:
 		return 0, "it was adopted before and is being deleted; nothing was made of it; run the import again when it is gone, or under another name", nil
-	case found && size != o.Size:
-		return 0, "its size has changed since another file was made of it; nothing was made of it; import it as a copy", nil
+	case found && (size != o.Size || tag != o.Tag):
+		return 0, "it has changed since another file was made of it; nothing was made of it; import it as a copy", nil
 	case found:
 		if o.Adopted && origin == OriginForeign {
 			_, err = t.exec(`UPDATE blobs SET origin = 'adopted' WHERE id = ?`, id)
@@ -74,7 +75,7 @@ func (t *tx) foreignBlob(o InPlace) (id BlobID, why string, err error) {
 	if o.Adopted {
 		origin = OriginAdopted
 	}
-	_, err = t.one(`INSERT INTO blobs (store, key, size, node, state, origin, created_at) VALUES (?, ?, ?, ?, 'live', ?, ?) RETURNING id`,
-		[]any{o.Store, o.Key, o.Size, o.Node, string(origin), t.now}, &id)
+	_, err = t.one(`INSERT INTO blobs (store, key, size, node, state, origin, tag, created_at) VALUES (?, ?, ?, ?, 'live', ?, ?, ?) RETURNING id`,
+		[]any{o.Store, o.Key, o.Size, o.Node, string(origin), nilIfNone(o.Tag), t.now}, &id)
 	return id, "", err
 }

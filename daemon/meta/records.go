@@ -37,8 +37,10 @@ type NewBlob struct {
 type Blob struct {
 	ID BlobID
 	NewBlob
-	State    BlobState
-	Origin   BlobOrigin
+	State  BlobState
+	Origin BlobOrigin
+	// Tag is that of the object, if it is not ospd's, when a file was made of it.
+	Tag      string
 	DoomedAt *time.Time
 	GoneAt   *time.Time
 	// ComposeID is what the storage calls the composition that makes it, or was
@@ -69,6 +71,8 @@ type Extent struct {
 	// XXH3 is of the extent's bytes where the content's digest is not known, and
 	// so nothing of its blocks; nil where that is not known either.
 	XXH3 *protocol.XXH3
+	// Tag is the blob's: "" for an object of ours.
+	Tag string
 }
 
 // FileFields are what a caller says of a file when it begins.

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,6 +28,7 @@ type fate int
 const (
 	stays fate = iota // in its store, and doomed, for the next round
 	gone
+	left  // it is somebody else's now
 	among // those that its store is to delete with one request
 )
 
@@ -58,7 +60,11 @@ func (r *round) objects(ctx context.Context, blobs []meta.Blob) (deleted []meta.
 	}
 	_ = g.Wait() // likewise
 	for i, b := range blobs {
-		if fates[i] == gone {
+		switch fates[i] {
+		case left:
+			b.Origin = meta.OriginForeign
+			deleted = append(deleted, b)
+		case gone:
 			deleted = append(deleted, b)
 		}
 	}
@@ -67,8 +73,10 @@ func (r *round) objects(ctx context.Context, blobs []meta.Blob) (deleted []meta.
 }
 
 // object deletes the object of a blob, unless it was there before ospd was, or
-// leaves it to its store's batch. One that was adopted is deleted once: its key
-// is not random, and what lies under it later is somebody's new object.
+// leaves it to its store's batch. One that was adopted is deleted once, and only
+// as it was then: its key is not random, and what lies under it later is
+// somebody's new object. Between the look and the delete there is a moment: no
+// store deletes on condition everywhere.
 func (r *round) object(ctx context.Context, b meta.Blob) fate {
 	if ctx.Err() != nil {
 		return stays
@@ -92,7 +100,13 @@ func (r *round) object(ctx context.Context, b meta.Blob) fate {
 			if _, many := st.BatchDeleter(); many && store.Key(b.Key).Valid() {
 				return among
 			}
-			err = st.Delete(deadline, store.Key(b.Key))
+			var theirs bool
+			if theirs, err = r.replaced(deadline, st, b); theirs {
+				return left
+			}
+			if err == nil {
+				err = st.Delete(deadline, store.Key(b.Key))
+			}
 		}
 	}
 	r.count(ctx, b.Store, outcome{b, err})
@@ -100,6 +114,29 @@ func (r *round) object(ctx context.Context, b meta.Blob) fate {
 		return stays
 	}
 	return gone
+}
+
+// replaced reports whether an adopted object is not the one any more that was
+// adopted, or is gone.
+func (r *round) replaced(ctx context.Context, st *store.Store, b meta.Blob) (bool, error) {
+	name, ok := store.Key(b.Key).Foreign()
+	browser, browses := st.Browser()
+	if !ok || !browses {
+		return false, nil
+	}
+	f, err := browser.Describe(ctx, name)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		r.log.Info("an adopted object was gone before it was to be deleted", "store", b.Store, "object", name)
+		return true, nil
+	case err != nil:
+		return false, err
+	case b.Tag == "" || f.Tag != b.Tag || f.Size != b.Size:
+		r.log.Warn("an adopted object was changed by others since it was imported, and is left to them: nothing of it was deleted",
+			"store", b.Store, "object", name)
+		return true, nil
+	}
+	return false, nil
 }
 
 // batch deletes the objects of those blobs of a store whose indices are given

@@ -87,6 +87,11 @@ func (b *bin) add(t *testing.T, origin meta.BlobOrigin) *meta.Blob {
 		name := fmt.Sprint("theirs/", id)
 		blob.Key = string(store.ForeignKey(name))
 		err = b.inner.PutForeign(t.Context(), name, "", []byte("x"))
+		if err == nil {
+			var f store.Found
+			f, err = b.inner.Describe(t.Context(), name)
+			blob.Tag = f.Tag
+		}
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -196,6 +201,43 @@ func TestBatchesByOrigin(t *testing.T) {
 	}
 	if n := b.faults.Calls(storetest.OpDeleteAll); n != 1 {
 		t.Errorf("%d requests for many", n)
+	}
+}
+
+// TestAdoptedObjectsThatOthersReplaced: an adopted object that is not the one any
+// more that was adopted stays, and its blob goes on; so does that of one that is
+// gone. A delete whose answer was lost is not tried again blindly.
+func TestAdoptedObjectsThatOthersReplaced(t *testing.T) {
+	b := newBin(t, 0, 3)
+	replace := func(key string, data string) {
+		name, _ := store.Key(key).Foreign()
+		if err := b.inner.PutForeign(t.Context(), name, "", []byte(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same, other, longer, gone := b.add(t, meta.OriginAdopted).Key, b.add(t, meta.OriginAdopted).Key, b.add(t, meta.OriginAdopted).Key, b.add(t, meta.OriginAdopted).Key
+	replace(other, "y")
+	replace(longer, "xx")
+	if err := b.inner.Delete(t.Context(), store.Key(gone)); err != nil {
+		t.Fatal(err)
+	}
+	if r := b.round(t); r.Deleted != 1 || r.Failed != 0 || b.lies(t, same) || !b.lies(t, other) || !b.lies(t, longer) || len(b.blobs) != 0 {
+		t.Errorf("%+v, left %v", r, b.blobs)
+	}
+	lost := b.add(t, meta.OriginAdopted).Key
+	b.faults.Queue(storetest.OpDelete, storetest.Fault{After: errBroken})
+	before := b.faults.Calls(storetest.OpDelete)
+	if r := b.round(t); r.Failed != 1 || b.lies(t, lost) || b.faults.Calls(storetest.OpDelete) != before+1 || len(b.blobs) != 1 {
+		t.Errorf("a lost answer: %+v, %d deletes", r, b.faults.Calls(storetest.OpDelete)-before)
+	}
+	replace(lost, "z")
+	if r := b.round(t); r.Failed != 0 || !b.lies(t, lost) || b.faults.Calls(storetest.OpDelete) != before+1 || len(b.blobs) != 0 {
+		t.Errorf("the next round: %+v, %d deletes", r, b.faults.Calls(storetest.OpDelete)-before)
+	}
+	b.faults.Queue(storetest.OpDescribe, storetest.Fault{Before: store.ErrDenied})
+	b.add(t, meta.OriginAdopted)
+	if r := b.round(t); r.Failed != 1 || len(b.blobs) != 1 {
+		t.Errorf("one that cannot be looked at: %+v", r)
 	}
 }
 

@@ -88,6 +88,21 @@ var importTests = map[string]func(*env){
 		e.same("its new blob", []any{renewed.Extents[0].Blob == c.Extents[0].Blob, e.blob(renewed.Extents[0].Blob).Size}, []any{false, 9})
 		e.blobState(renewed.Extents[0].Blob, meta.BlobLive)
 	},
+	"the state of the object": func(e *env) {
+		j := e.importJob()
+		o := e.object("a", 7)
+		e.recordImport(j, 0, o)
+		_, c := e.contentOf(o.UID)
+		e.same("its tag", []any{c.Extents[0].Tag, e.blob(c.Extents[0].Blob).Tag}, []any{o.Tag, o.Tag})
+		changed := e.object("a", 7)
+		changed.Owner, changed.Tag = bob, "another"
+		done := e.recordImport(j, 1, changed)
+		e.same("another state, for another owner", []any{done[0].UID, done[0].Outcome}, []any{0, protocol.ImportFailed})
+		e.ok(e.db.DeleteFile(e.ctx, alice, o.UID))
+		doomed, err := e.db.Doomed(e.ctx, e.clock.Now(), nil, 10)
+		e.ok(err)
+		e.same("the sweep is told", []any{len(doomed), doomed[0].Tag}, []any{1, o.Tag})
+	},
 	"an adopted one": func(e *env) {
 		j := e.importJob()
 		a, b := e.object("a", 7), e.object("b", 7)
@@ -224,7 +239,7 @@ func (e *env) object(name string, size int64) meta.InPlace {
 	return meta.InPlace{
 		FileFields: meta.FileFields{Owner: alice, Name: name,
 			Imported: meta.Imported{From: "disk/" + name, ModifiedAt: time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)}},
-		UID: uid, ETag: fmt.Sprintf(`"u%d"`, uid), Store: "disk", Key: "@" + name, Size: size,
+		UID: uid, ETag: fmt.Sprintf(`"u%d"`, uid), Store: "disk", Key: "@" + name, Size: size, Tag: "as of " + name,
 	}
 }
 

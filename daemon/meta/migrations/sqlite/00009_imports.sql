@@ -7,6 +7,10 @@
 -- is deleted as one's own.
 ALTER TABLE blobs ADD COLUMN origin TEXT NOT NULL DEFAULT 'own' CHECK (origin IN ('own', 'foreign', 'adopted'));
 
+-- tag told the state of a foreign or adopted object when a file was made of it:
+-- one that has another now is somebody's new object.
+ALTER TABLE blobs ADD COLUMN tag TEXT;
+
 -- imported_from is the object that a file was made of by an import: of an owner
 -- and an object there is one committed file at most.
 ALTER TABLE files ADD COLUMN imported_from TEXT;
