@@ -19,7 +19,7 @@ func (c composer) BeginCompose(ctx context.Context, key Key) (id ComposeID, err 
 }
 
 func (c composer) Compose(ctx context.Context, key Key, id ComposeID, pieces []Piece) (verified bool, err error) {
-	err = c.do(ctx, "compose", key, c.s.writes, func() error {
+	err = c.do(ctx, "compose", key, c.s.joins, func() error {
 		verified, err = c.s.composer.Compose(ctx, key, id, pieces)
 		return err
 	})

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/mem"
@@ -63,6 +64,41 @@ func TestCallsInFlight(t *testing.T) {
 			if err := <-results; err != nil {
 				t.Error(err)
 			}
+		}
+	})
+}
+
+// TestNoPlaceIsBusy: slow clients that hold all places do not keep the others
+// waiting without an answer.
+func TestNoPlaceIsBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.New("far", mem.New(), store.Options{MaxInFlight: 1})
+		slow, client := io.Pipe()
+		ended := make(chan error)
+		go func() { ended <- s.Put(t.Context(), store.NewKey("00000001"), slow, 3) }()
+		synctest.Wait()
+		start := time.Now()
+		err := s.Put(t.Context(), store.NewKey("00000001"), strings.NewReader("abc"), 3)
+		var busy *store.BusyError
+		if !errors.As(err, &busy) || busy.After <= 0 || time.Since(start) != 10*time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		// What composes needs no place of those, and is refused for its pieces.
+		c, _ := s.Composer()
+		key := store.NewKey("00000001")
+		id, err := c.BeginCompose(t.Context(), key)
+		if err != nil {
+			t.Error(err)
+		}
+		if _, err := c.Compose(t.Context(), key, id, nil); !errors.Is(err, store.ErrPieces) {
+			t.Errorf("compose: %v", err)
+		}
+		_, err = client.Write([]byte("abc"))
+		if err = errors.Join(err, client.Close(), <-ended); err != nil {
+			t.Error(err)
+		}
+		if err := s.Put(t.Context(), store.NewKey("00000001"), strings.NewReader("abc"), 3); err != nil {
+			t.Errorf("a place is free: %v", err)
 		}
 	})
 }

@@ -27,8 +27,9 @@ type Options struct {
 
 	// Attempts is how often an operation is tried at most; 0 means 4.
 	Attempts int
-	// MaxInFlight is how many calls run at once at most, of those that write
-	// or compose and of the others each; 0 means 256. More wait.
+	// MaxInFlight is how many calls run at once at most, of those that write,
+	// of those that compose and of the others each; 0 means 256. More wait for
+	// some seconds, and are a *BusyError then.
 	MaxInFlight int
 	// Sleep waits for d or the end of ctx, whose error it gives. Nil is the
 	// clock's.

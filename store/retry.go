@@ -88,7 +88,7 @@ func (p *patience) again(ctx context.Context, op string, n int, err error) error
 	case !MayPass(err):
 		p.answered(n)
 		return err
-	case n >= p.attempts:
+	case n >= p.attempts, errors.Is(err, errNoPlace):
 		return err
 	}
 	d := p.pause(n, err)

@@ -19,7 +19,8 @@ type Store struct {
 	observe  func(op string, err error, d time.Duration)
 	patience *patience
 	calls    limit // the short ones
-	writes   limit // puts and compositions, which last
+	writes   limit // puts, which last as long as their clients take
+	joins    limit // compositions, which last, too
 
 	assembler Assembler
 	opener    FileOpener
@@ -47,7 +48,7 @@ func New(name string, b Backend, o Options) *Store {
 	s.deleter, _ = b.(BatchDeleter)
 	if s.opener == nil {
 		s.patience = newPatience(o)
-		s.calls, s.writes = make(limit, o.MaxInFlight), make(limit, o.MaxInFlight)
+		s.calls, s.writes, s.joins = make(limit, o.MaxInFlight), make(limit, o.MaxInFlight), make(limit, o.MaxInFlight)
 	}
 	return s
 }
