@@ -16,35 +16,63 @@ import (
 // of it is, and so has a wrong one of the result. It is asked once by every
 // process, since services are replaced.
 type joinSums struct {
-	mu    sync.Mutex
-	asked bool
-	yes   bool
+	mu     sync.Mutex
+	asking chan struct{} // closed when the caller that asks is done
+	asked  bool
+	yes    bool
 }
 
 // ask tries it with the mark, which every store in use has. Without one it is
-// asked again the next time.
+// asked again the next time. One caller asks at a time; the others wait for its
+// answer, each as long as it wants to.
 func (j *joinSums) ask(ctx context.Context, b *Backend) (bool, error) {
+	for {
+		j.mu.Lock()
+		if j.asked {
+			defer j.mu.Unlock()
+			return j.yes, nil
+		}
+		asking := j.asking
+		if asking == nil {
+			j.asking = make(chan struct{})
+			j.mu.Unlock()
+			return j.answer(b.sumsJoins(ctx))
+		}
+		j.mu.Unlock()
+		select {
+		case <-asking:
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+}
+
+// answer keeps what was found out, if it was.
+func (j *joinSums) answer(yes, known bool, err error) (bool, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.asked {
-		return j.yes, nil
-	}
-	text, err := b.readMark(ctx)
-	if errors.Is(err, store.ErrNotFound) || err == nil && len(text) < 3 {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	source, err := b.head(ctx, "read mark", b.names.Mark())
-	if err != nil {
-		return false, err
-	}
-	yes, err := b.copiesWithSums(ctx, text, described(source))
-	if err == nil {
+	close(j.asking)
+	j.asking = nil
+	if known && err == nil {
 		j.asked, j.yes = true, yes
 	}
 	return yes, err
+}
+
+func (b *Backend) sumsJoins(ctx context.Context) (yes, known bool, err error) {
+	text, err := b.readMark(ctx)
+	if errors.Is(err, store.ErrNotFound) || err == nil && len(text) < 3 {
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, err
+	}
+	source, err := b.head(ctx, "read mark", b.names.Mark())
+	if err != nil {
+		return false, false, err
+	}
+	yes, err = b.copiesWithSums(ctx, text, described(source))
+	return yes, true, err
 }
 
 // copiesWithSums begins an upload with a checksum, copies a part of the mark's
@@ -65,13 +93,15 @@ func (b *Backend) copiesWithSums(ctx context.Context, text []byte, source object
 	sum := object.NVME.New()
 	sum.Write(text[off : off+n])
 	yes = err == nil && part.Extra == checksum(sum.Sum64())
-	return yes, errors.Join(refusal(err), b.AbandonCompose(ctx, key, id))
+	return yes, errors.Join(refusal(err), refusal(b.AbandonCompose(ctx, key, id)))
 }
 
-// refusal is nil for an error that says that the service will not do this.
+// refusal is nil for an error that says that the service will not do this, for
+// whatever reason: composing goes without.
 func refusal(err error) error {
 	var f *object.Failure
-	if errors.As(err, &f) && (f.Status == http.StatusBadRequest || f.Status == http.StatusNotImplemented) {
+	var busy *store.BusyError
+	if errors.As(err, &f) && !errors.As(err, &busy) && f.Status >= 400 && (f.Status < 500 || f.Status == http.StatusNotImplemented) {
 		return nil
 	}
 	return err

@@ -368,6 +368,64 @@ func TestSumsOfCopiesAreAskedForAsAWSAllows(t *testing.T) {
 	}
 }
 
+// TestComposingGoesWithoutSumsThatAreRefused: and who waits for the answer
+// leaves when he wants to.
+func TestComposingGoesWithoutSumsThatAreRefused(t *testing.T) {
+	const text = `{"installation":"one"}`
+	asked, let := make(chan bool, 1), make(chan bool)
+	b, s := serve(t, func(w http.ResponseWriter, q request) {
+		switch {
+		case strings.HasPrefix(q.line, "POST") && q.header.Get("X-Amz-Checksum-Algorithm") != "":
+			asked <- true
+			<-let
+			fails(w, 403, "AccessDenied")
+		case strings.HasPrefix(q.line, "POST"):
+			io.WriteString(w, `<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>`)
+		default:
+			describes(w, len(text))
+			io.WriteString(w, text)
+		}
+	})
+	first := make(chan error)
+	go func() { first <- errOf(b.BeginCompose(t.Context(), key)) }()
+	<-asked
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.BeginCompose(ctx, key); !errors.Is(err, context.Canceled) {
+		t.Errorf("one who left: %v", err)
+	}
+	close(let)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	if _, err := b.BeginCompose(t.Context(), key); err != nil || len(s.asked("POST")) != 3 {
+		t.Errorf("%v, asked %d times", err, len(s.asked("POST")))
+	}
+}
+
+// TestStrangersTurnNoChecksumsOff: what stands before the storage does not know
+// what that takes.
+func TestStrangersTurnNoChecksumsOff(t *testing.T) {
+	for _, status := range []int{400, 411, 501} {
+		strange := true
+		b, s := serve(t, func(w http.ResponseWriter, _ request) {
+			if strange {
+				w.WriteHeader(status)
+				io.WriteString(w, "<html></html>")
+				return
+			}
+			w.Header().Set("ETag", `"x"`)
+		})
+		if err := put(t, b, "hello"); !store.MayPass(err) {
+			t.Errorf("%d: %v", status, err)
+		}
+		strange = false
+		if err := put(t, b, "hello"); err != nil || s.asked("PUT")[1].header.Get("X-Amz-Trailer") == "" {
+			t.Errorf("%d: %v, without its checksum: %v", status, err, s.asked("PUT")[1].header)
+		}
+	}
+}
+
 // TestDeletingManyTellsOfEach: also of what the SDK passes over, and of what the
 // answer says nothing about.
 func TestDeletingManyTellsOfEach(t *testing.T) {
