@@ -137,12 +137,15 @@ func (t *tx) publish(id BlobID, end int64) error {
 }
 
 // offer marks blobs that the transaction stopped using, for the sweep to doom
-// those that nothing else refers to.
+// those that nothing else refers to. One that is marked already gets another
+// time, which is later whatever the clock says: a sweep that does not see yet
+// that the blob is used no more is to leave this mark (see DoomOffered).
 func (t *tx) offer(blobs []BlobID) error {
 	for _, id := range inOrder(blobs) {
 		if _, err := t.exec(`INSERT INTO sweep_candidates (blob_id, offered_at)
 			SELECT id, CAST(? AS BIGINT) FROM blobs WHERE id = ? AND state IN ('writing', 'live')
-			ON CONFLICT (blob_id) DO NOTHING`, t.now, id); err != nil {
+			ON CONFLICT (blob_id) DO UPDATE SET offered_at = CASE WHEN excluded.offered_at > sweep_candidates.offered_at
+				THEN excluded.offered_at ELSE sweep_candidates.offered_at + 1 END`, t.now, id); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -14,23 +15,31 @@ const requestLife = time.Hour
 
 // DoomOffered looks at up to limit of the blobs that transactions stopped
 // using, oldest first, and dooms those to which nothing refers. Each leaves the
-// list either way: whoever drops the last reference offers the blob again.
+// list either way, as it was seen on it: whoever drops the last reference offers
+// the blob again, and may do so while this sees the reference still.
 // n is how many were looked at.
 func (db *DB) DoomOffered(ctx context.Context, limit int) (n int, err error) {
 	err = db.update(ctx, full, "doom what was offered", func(t *tx) error {
-		blobs, err := ids[BlobID](t.query, `SELECT blob_id FROM sweep_candidates WHERE offered_at <= ? ORDER BY offered_at LIMIT ?`,
-			int64(math.MaxInt64), limit)
-		if err != nil {
+		seen := map[BlobID]int64{}
+		if err := t.each(`SELECT blob_id, offered_at FROM sweep_candidates WHERE offered_at <= ? ORDER BY offered_at LIMIT ?`,
+			[]any{int64(math.MaxInt64), limit}, func(scan scanFunc) error {
+				var id BlobID
+				var at int64
+				err := scan(&id, &at)
+				seen[id] = at
+				return err
+			}); err != nil {
 			return err
 		}
-		if n = len(blobs); n == 0 {
+		if n = len(seen); n == 0 {
 			return nil
 		}
+		blobs := slices.Sorted(maps.Keys(seen))
 		if _, err := t.doomIf(blobs, t.writerGone); err != nil {
 			return err
 		}
-		for _, id := range inOrder(blobs) {
-			if _, err := t.exec(`DELETE FROM sweep_candidates WHERE blob_id = ?`, id); err != nil {
+		for _, id := range blobs {
+			if _, err := t.exec(`DELETE FROM sweep_candidates WHERE blob_id = ? AND offered_at = ?`, id, seen[id]); err != nil {
 				return err
 			}
 		}

@@ -51,6 +51,19 @@ func Interleave(t *testing.T, open OpenWatched) {
 			pair{p.second, p.first}.check(s)
 		})
 	}
+	// Whoever lets go of a blob that the sweep is to look at anyway has it look
+	// again, however much of that it saw. (A commit lets go of several, of which
+	// one may be doomed before the others, in no order.)
+	for _, lets := range []action{moves, puts, deletes} {
+		t.Run(lets.name+" and sweep of a blob that was shared", func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, t, open)
+			s.shared = true
+			defer s.end()
+			pair{lets, sweeps}.check(s)
+			pair{sweeps, lets}.check(s)
+		})
+	}
 	for _, l := range []look{
 		{seesUpload, []action{commits, claims, abandons}},
 		{seesParts, []action{commits, records, abandons}},

@@ -41,6 +41,9 @@ type stage struct {
 	target meta.BlobID
 	jobs   stagedJobs
 	kept   *kept
+	// shared has the blob of the file be what is offered to the sweep, and not
+	// the upload's: it is in use, and another content shared it.
+	shared bool
 }
 
 // kept is how a stage was when it had been set, where the database can be
@@ -147,9 +150,13 @@ func (s *stage) set() {
 	n.Size, n.Fingerprint, n.Maybe, n.ExpiresAt = &size, &fp, true, &expires
 	s.upload = s.begin(n)
 	s.own, s.spare = s.newBlobOf(s.upload), s.newBlobOf(s.upload)
-	gen := s.record(s.upload.UID, part(1, s.own, 0, claimSize))
-	s.ok(s.db.DropPart(s.ctx, s.upload.UID, 1, gen))
 	s.gen = s.record(s.upload.UID, part(1, s.own, 0, claimSize))
+	if s.shared {
+		s.offerUsed(s.content.Extents[0].Blob)
+	} else {
+		s.ok(s.db.DropPart(s.ctx, s.upload.UID, 1, s.gen))
+		s.gen = s.record(s.upload.UID, part(1, s.own, 0, claimSize))
+	}
 	s.shot = s.oneShot("shot", 1, claimSize)
 	s.looked, s.unknown = s.dueOf(s.file.UID), s.dueOf(s.commitUnknown("unknown", claimSize).UID)
 	var job context.Context
@@ -158,6 +165,22 @@ func (s *stage) set() {
 	s.setJobs()
 	s.since = s.lastEvent()
 	s.clock.Add(time.Second)
+}
+
+// offerUsed has the sweep know a blob that is in use, and none but that: a
+// content that shared it lies elsewhere since.
+func (s *stage) offerUsed(blob meta.BlobID) {
+	u := s.begin(s.newUpload("sharer"))
+	gen := s.record(u.UID, part(1, blob, 0, claimSize))
+	_, err := s.db.Commit(s.ctx, s.commitOf(u, gen, 3, claimSize, meta.Extent{Blob: blob, Length: claimSize}))
+	s.ok(err)
+	_, err = s.db.DoomOffered(s.ctx, 10)
+	s.ok(err)
+	f, err := s.db.PutFile(s.ctx, s.oneShot("wins over the sharer", 3, claimSize), nil)
+	s.ok(err)
+	for _, uid := range []protocol.UID{u.UID, f.UID} {
+		s.ok(s.db.DeleteFile(s.ctx, alice, uid))
+	}
 }
 
 func (s *stage) newBlobOf(u meta.Upload) meta.BlobID {
