@@ -4,14 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/osproxy/osproxy/client"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -40,7 +37,8 @@ func newImport(s *session) *cobra.Command {
 			"Of an object that an import has made a file of before, that file is told. The import is a\n" +
 			"job of the daemon and goes on without osp: osp admin jobs manifest JOB prints all again.\n" +
 			"The scope admin is needed.\n\n" +
-			"Exit: 0 there is a file of each object, 3 not of all, 1 it is dead, 9 it was cancelled.",
+			"Exit: 0 there is a file of each object, 3 not of all, 4 there are no objects, 1 it is dead,\n" +
+			"9 it was cancelled.",
 		Example: "  osp admin import s3:minio/photos/ > manifest.ndjson\n" +
 			"  osp admin import dir:/srv/files --in-place --owner team",
 		Args:        exactlyOne("SOURCE"),
@@ -100,7 +98,8 @@ func newJobsManifest(s *session) *cobra.Command {
 			"and its file's uid; with -q the uids alone. While the import runs, what comes is waited for.\n" +
 			"A manifest is kept as long as its job, a day after its end; to import the same again prints\n" +
 			"the same files.\n\n" +
-			"Exit: 0 there is a file of each object, 3 not of all, 1 it is dead, 9 it was cancelled.",
+			"Exit: 0 there is a file of each object, 3 not of all, 4 there are no objects, 1 it is dead,\n" +
+			"9 it was cancelled.",
 		Example:     "  osp admin jobs manifest 42 > manifest.ndjson",
 		Args:        exactlyOne("JOB"),
 		Annotations: map[string]string{printsObjects: "yes"},
@@ -116,77 +115,4 @@ func newJobsManifest(s *session) *cobra.Command {
 			return s.manifest(cmd.Context(), c, id)
 		},
 	}
-}
-
-// manifest prints the manifest of an import until that has ended.
-func (s *session) manifest(ctx context.Context, c *client.Client, id protocol.JobID) error {
-	tick := time.NewTicker(followEvery)
-	defer tick.Stop()
-	cursor, failed, reached, told := "", 0, s.now(), ""
-	for {
-		page, err := c.Manifest(ctx, id, 0, cursor)
-		if err == nil {
-			reached = s.now()
-			failed += s.entries(page.Entries)
-			if page.Next == nil {
-				return s.imported(ctx, c, id, failed)
-			}
-			if cursor = *page.Next; len(page.Entries) > 0 {
-				continue
-			}
-			told = s.tellImport(ctx, c, id, told)
-		} else if !protocol.KindOf(err).Row().Retryable || s.opts.retries == 0 || s.now().Sub(reached) > s.opts.retryFor {
-			return stopped(ctx, err)
-		}
-		select {
-		case <-ctx.Done():
-			return stopped(ctx, context.Cause(ctx))
-		case <-tick.C:
-		}
-	}
-}
-
-// entries prints a page, and counts the objects of which there is no file.
-func (s *session) entries(list []protocol.ManifestEntry) (failed int) {
-	for _, e := range list {
-		if e.UID == nil {
-			failed++
-		}
-		switch {
-		case !s.opts.quiet || s.opts.json:
-			s.con.result(marshal(e))
-		case e.UID != nil:
-			s.con.result([]byte(e.UID.String()))
-		}
-	}
-	return failed
-}
-
-// tellImport says how far the job is, where that is not what was told last.
-func (s *session) tellImport(ctx context.Context, c *client.Client, id protocol.JobID, told string) string {
-	j, err := c.Job(ctx, id)
-	if err != nil || j.Progress == nil || s.progressMode(false) == progressNone {
-		return told // the next page tells what is wrong
-	}
-	text := "osp: job " + id.String() + " " + stateText(j) + " " + progressText(j.Progress)
-	if text != told {
-		s.con.note(text)
-	}
-	return text
-}
-
-// imported is how the verb ends with the job.
-func (s *session) imported(ctx context.Context, c *client.Client, id protocol.JobID, failed int) error {
-	j, err := c.Job(ctx, id)
-	if err != nil {
-		return stopped(ctx, err)
-	}
-	if err := s.ended(j); err != nil {
-		return err
-	}
-	if failed > 0 {
-		s.con.note(fmt.Sprintf("osp: of %d of the objects there is no file; the manifest says why", failed))
-		s.code = exitPartial
-	}
-	return nil
 }
