@@ -26,10 +26,11 @@ type Failure struct {
 // is a *store.BusyError where the storage asks for patience, for as long as
 // after.
 func NewFailure(status int, code, message, request string, after time.Duration) error {
-	f := &Failure{Status: status, Code: code, Message: message, Request: request, meaning: Meaning(status, code)}
+	f := &Failure{Status: status, Code: code, Message: message, Request: request}
 	if busy(status, code) {
 		return &store.BusyError{After: after, Err: f}
 	}
+	f.meaning = Meaning(status, code)
 	return f
 }
 

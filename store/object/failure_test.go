@@ -64,9 +64,9 @@ func TestWhatAnswersMean(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		code   string
-	}{{503, "SlowDown"}, {503, ""}, {429, ""}, {200, "SlowDown"}, {400, "ThrottlingException"}, {400, "QpsLimitExceeded"}} {
+	}{{503, "SlowDown"}, {503, ""}, {429, ""}, {200, "SlowDown"}, {400, "ThrottlingException"}, {400, "QpsLimitExceeded"}, {403, "ThrottlingException"}} {
 		var busy *store.BusyError
-		if err := object.NewFailure(c.status, c.code, "", "", 7*time.Second); !errors.As(err, &busy) || busy.After != 7*time.Second {
+		if err := object.NewFailure(c.status, c.code, "", "", 7*time.Second); !errors.As(err, &busy) || busy.After != 7*time.Second || !store.MayPass(err) {
 			t.Errorf("%d %s: %v", c.status, c.code, err)
 		}
 	}
