@@ -188,7 +188,8 @@ func TestMigrateMeetsOthers(t *testing.T) {
 		"it is deleted":         {func(m *moving, uid protocol.UID) { m.delete(ann, uid) }, "0 contents, 1 skipped, 0 damaged", 0},
 		"the same is put again": {func(m *moving, _ protocol.UID) { m.putSmall(ann, "again", data) }, "0 contents, 0 skipped, 0 damaged", 1},
 		"it is moved within the source": {func(m *moving, uid protocol.UID) {
-			m.place.Close(nil)
+			must(m.t, m.db.CloseStore(m.t.Context(), "mem", "disk"))
+			must(m.t, m.place.Load(m.t.Context()))
 			m.putSmall(ann, "again", data)
 		}, "1 contents, 0 skipped, 0 damaged", 1},
 		"it is found damaged": {func(m *moving, uid protocol.UID) {

@@ -107,13 +107,16 @@ func advise(err error) error {
 
 // placer makes who chooses where new blobs go, with the stores that are closed.
 func (c *Config) placer(ctx context.Context, in *Installation, log *slog.Logger) (*placing.Placer, error) {
-	closed, err := in.DB.ClosedStores(ctx)
-	if err != nil {
+	p := placing.New(in.DB, in.Stores, c.DefaultStore)
+	if err := p.Load(ctx); err != nil {
 		return nil, err
 	}
-	p := placing.New(in.DB, in.Stores, c.DefaultStore)
-	p.Close(closed)
-	if into := p.Store().Name(); into != c.DefaultStore {
+	takes := p.Store()
+	if takes == nil {
+		return nil, fmt.Errorf("default_store %s was migrated to another store, which is not in the configuration; nothing was changed; "+
+			"configure that one again, or have default_store name one that takes new blobs", c.DefaultStore)
+	}
+	if into := takes.Name(); into != c.DefaultStore {
 		log.Warn("new blobs go to another store than default_store, since that was migrated to it; osp admin migrate the other way round brings all back",
 			"default_store", c.DefaultStore, "store", into)
 	}

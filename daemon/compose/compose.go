@@ -14,6 +14,7 @@ package compose
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/osproxy/osproxy/daemon/job"
@@ -101,7 +102,10 @@ func (w *Worker) once(ctx context.Context, r *job.Run, id meta.ContentID) (again
 		return false, w.leave(ctx, r, why)
 	}
 	t := &target{Worker: w, run: r, content: c, st: st}
-	if err := t.open(ctx); err != nil {
+	switch err := t.open(ctx); {
+	case errors.Is(err, meta.ErrStoreClosed):
+		return false, w.leave(ctx, r, emptied)
+	case err != nil:
 		return false, err
 	}
 	return t.join(ctx)
@@ -129,13 +133,16 @@ func (w *Worker) joins(c meta.Content) (st *store.Store, why string) {
 		return nil, "its store is not configured"
 	}
 	if !w.cfg.Place.Takes(st.Name()) {
-		return nil, "its store is being emptied"
+		return nil, emptied
 	}
 	if _, ok := st.Composer(); !ok {
 		return nil, "its store cannot join objects"
 	}
 	return st, ""
 }
+
+// emptied is why nothing is made in a store that is closed.
+const emptied = "its store is being emptied"
 
 // leave ends a job that has nothing to do, or nothing more: what earlier
 // attempts began is given up.

@@ -57,9 +57,10 @@ func prefixEnd(p string) (string, bool) {
 // AddBlob makes the row of a blob that is about to be written for an open
 // upload, or, with uid 0, for a request that ends in PutFile. The row is on the
 // disk when AddBlob returns, so that the object may be made. An upload that is
-// committed is KindCommitted, any other that is not open KindNotFound.
+// committed is KindCommitted, any other that is not open KindNotFound. A store
+// that is closed is ErrStoreClosed.
 func (db *DB) AddBlob(ctx context.Context, b NewBlob, upload protocol.UID) (id BlobID, err error) {
-	err = db.update(ctx, full, "add a blob", func(t *tx) error {
+	err = db.named(ctx, "add a blob", func(t *tx) error {
 		kind := ownerRequest
 		if upload != 0 {
 			kind = ownerUpload
@@ -67,13 +68,17 @@ func (db *DB) AddBlob(ctx context.Context, b NewBlob, upload protocol.UID) (id B
 				return err
 			}
 		}
-		id, err = t.insertBlob(b, kind, int64(upload))
+		id, err = t.nameBlob(b, kind, int64(upload))
 		return err
 	})
 	return id, err
 }
 
-func (t *tx) insertBlob(b NewBlob, ownerKind string, owner int64) (id BlobID, err error) {
+// nameBlob makes the row of a blob that is to be written. The caller is db.named.
+func (t *tx) nameBlob(b NewBlob, ownerKind string, owner int64) (id BlobID, err error) {
+	if err := t.takes(b.Store); err != nil {
+		return 0, err
+	}
 	_, err = t.one(`INSERT INTO blobs (store, key, size, node, state, owner_kind, owner_id, created_at)
 		VALUES (?, ?, ?, ?, 'writing', ?, ?, ?) RETURNING id`,
 		[]any{b.Store, b.Key, b.Size, b.Node, ownerKind, owner, t.now}, &id)

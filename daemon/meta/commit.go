@@ -1,7 +1,9 @@
 package meta
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -110,9 +112,10 @@ func unused(blobs []BlobID, extents []Extent) []BlobID {
 // PutFile makes a committed file whose bytes lie durably in n.Blob already,
 // its content (place says which), and the kept answer, in one durable
 // transaction. The blob may have a row that AddBlob made for a request. Errors
-// about the key and the quota are those of BeginUpload; nothing is changed on any.
+// about the key and the quota are those of BeginUpload; ErrStoreClosed
+// is for a blob without a row. Nothing is changed on any.
 func (db *DB) PutFile(ctx context.Context, n NewFile, idem *Idempotency) (f protocol.File, err error) {
-	err = db.update(ctx, full, "put a file", func(t *tx) error {
+	err = db.named(ctx, "put a file", func(t *tx) error {
 		if err := t.saveAnswer(n.Owner, idem); err != nil {
 			return err
 		}
@@ -154,6 +157,15 @@ func (db *DB) PutFile(ctx context.Context, n NewFile, idem *Idempotency) (f prot
 // wholeBlob gives the row of a blob whose bytes are there: a new one, or the
 // one a request made.
 func (t *tx) wholeBlob(b NewBlob) (id BlobID, err error) {
+	if err := t.takes(b.Store); errors.Is(err, ErrStoreClosed) {
+		// What was named before goes on where it is.
+		named, err := t.one(`SELECT 1 FROM blobs WHERE store = ? AND key = ?`, []any{b.Store, b.Key}, new(int))
+		if err != nil || !named {
+			return 0, cmp.Or(err, storeClosed())
+		}
+	} else if err != nil {
+		return 0, err
+	}
 	found, err := t.one(`INSERT INTO blobs (store, key, size, node, state, created_at) VALUES (?, ?, ?, ?, 'live', ?)
 		ON CONFLICT (store, key) DO UPDATE SET state = 'live', size = excluded.size
 			WHERE blobs.state = 'writing' AND blobs.owner_kind = 'request'

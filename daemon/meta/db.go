@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -53,6 +54,8 @@ type DB struct {
 	emitted word
 	doubted word
 	hints   hints
+	// naming is held by who names blobs, and for itself by who closes a store.
+	naming sync.RWMutex
 	// watch is nil but in tests, which run each operation's fn by it, to stop
 	// it between its statements. ctx is the caller's.
 	watch func(ctx context.Context, q query, fn func(query) error) error

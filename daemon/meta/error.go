@@ -12,6 +12,15 @@ import (
 // them again and begin anew.
 var ErrGenChanged = errors.New("the upload's parts changed meanwhile")
 
+// ErrStoreClosed: new blobs go to another store by now, in which one is to be
+// named again. Nothing was changed.
+var ErrStoreClosed = errors.New("the store is closed")
+
+func storeClosed() error {
+	return &protocol.Error{Kind: protocol.KindStoreUnavailable, Err: ErrStoreClosed,
+		Message: "the store takes no new bytes any more, what this request sent was not recorded", Hint: "Send it again."}
+}
+
 // errClosed is what a write gets after Close.
 var errClosed = protocol.Errorf(protocol.KindUnavailable, "the database is closed, nothing was changed")
 

@@ -10,14 +10,14 @@ import (
 // (Fenced) is about to write. The row is on the disk when AddJobBlob returns, so
 // that the object may be made. It stays the job's over all its attempts, until
 // MoveExtents makes it live or DropBlob gives it up; the sweep dooms it once the
-// job has ended.
+// job has ended. A store that is closed is ErrStoreClosed.
 func (db *DB) AddJobBlob(ctx context.Context, b NewBlob) (id BlobID, err error) {
 	l, ok := leaseOf(ctx)
 	if !ok {
 		return 0, broken("a blob was to be written by a job, and no job was named", nil)
 	}
-	err = db.update(ctx, full, "add a blob of a job", func(t *tx) error {
-		id, err = t.insertBlob(b, ownerJob, int64(l.Job))
+	err = db.named(ctx, "add a blob of a job", func(t *tx) error {
+		id, err = t.nameBlob(b, ownerJob, int64(l.Job))
 		return err
 	})
 	return id, err

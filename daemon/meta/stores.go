@@ -44,19 +44,6 @@ func (t *tx) set(name, value string) error {
 	return err
 }
 
-// CloseStore has new blobs that were to go to a store go to another one, which
-// is closed no more, until it is the other one of a CloseStore itself. Who
-// chooses stores has to be told.
-func (db *DB) CloseStore(ctx context.Context, from, to string) error {
-	return db.update(ctx, full, "close a store", func(t *tx) error {
-		if err := t.set(settingStoreClosed(from), to); err != nil {
-			return err
-		}
-		_, err := t.exec(`DELETE FROM settings WHERE name = ?`, settingStoreClosed(to))
-		return err
-	})
-}
-
 // ClosedStores gives the stores that take no new blobs, each with the one that
 // takes them in its place.
 func (db *DB) ClosedStores(ctx context.Context) (closed map[string]string, err error) {

@@ -72,15 +72,16 @@ func (t *tx) change(u openUpload) (int64, error) {
 // blob's (writing), and keeps idem, if given, in one durable transaction. A key
 // that was used in the last 24 h is KindIdempotencyMismatch for another
 // request, KindConflict for the same (Answer has it). What the upload will need
-// is reserved, or it is KindQuotaExceeded. Nothing is made on any error.
+// is reserved, or it is KindQuotaExceeded. A store that is closed is
+// ErrStoreClosed. Nothing is made on any error.
 func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (u Upload, err error) {
-	err = db.update(ctx, full, "begin an upload", func(t *tx) error {
+	err = db.named(ctx, "begin an upload", func(t *tx) error {
 		if err := t.insertFile(n.FileFields, n.UID, fileOpen, n.CreatedAt); err != nil {
 			return err
 		}
 		var blob *BlobID
 		if n.InPlace != nil {
-			id, err := t.insertBlob(*n.InPlace, ownerUpload, int64(n.UID))
+			id, err := t.nameBlob(*n.InPlace, ownerUpload, int64(n.UID))
 			if err != nil {
 				return err
 			}

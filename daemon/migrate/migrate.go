@@ -41,11 +41,11 @@ type Args struct {
 // Records is what a Worker needs of the metadata; meta.DB is the one.
 type Records interface {
 	CloseStore(ctx context.Context, from, to string) error
-	ClosedStores(ctx context.Context) (map[string]string, error)
 	CountStore(ctx context.Context, store string) (meta.StoreCount, error)
 	StoredBlobs(ctx context.Context, store string, after meta.BlobID, limit int) ([]meta.Stored, error)
 	LeftInStore(ctx context.Context, store string, named int) (meta.Left, error)
 	OpenInStore(ctx context.Context, store string) (int64, error)
+	WritingInStore(ctx context.Context, store string) (int64, error)
 	FilesOf(ctx context.Context, id meta.ContentID, limit int) ([]protocol.UID, error)
 	Extents(ctx context.Context, id meta.ContentID) ([]meta.Extent, int64, error)
 	AddJobBlob(ctx context.Context, b meta.NewBlob) (meta.BlobID, error)
@@ -64,7 +64,7 @@ type Contents interface {
 // Placer chooses keys, and is told which stores are closed; placing.Placer is
 // the one.
 type Placer interface {
-	Close(closed map[string]string)
+	Load(ctx context.Context) error
 	Key(ctx context.Context, st *store.Store) (store.Key, error)
 }
 
@@ -100,9 +100,6 @@ const (
 	// many there may be in a row: it is about a day.
 	pauseMax = 5 * time.Minute
 	waitsMax = 300
-	// settle is how long after the closing it is looked once more whether
-	// something came: whoever had chosen the source before has stored it by then.
-	settle = 2 * time.Second
 	// page is how many blobs are listed at once.
 	page = 64
 	// atOnce bounds what is copied at once: so many contents of a block, and a

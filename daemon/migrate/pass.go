@@ -76,7 +76,6 @@ func (m *migration) run(ctx context.Context) error {
 		return err
 	}
 	for {
-		began := m.cfg.Now()
 		whole := m.at.After == 0
 		if err := m.pass(ctx); err != nil {
 			return err
@@ -84,35 +83,36 @@ func (m *migration) run(ctx context.Context) error {
 		if !whole || m.met.moved > 0 || m.met.changed > 0 {
 			continue // what lies before the blob where it went on, nobody looked at
 		}
-		open, err := m.cfg.Meta.OpenInStore(ctx, m.args.From)
-		switch {
-		case err != nil:
-			return err
-		case m.met.unknown > 0:
+		if m.met.unknown > 0 {
 			if _, _, err := m.cfg.Meta.Enqueue(ctx, m.cfg.Digest); err != nil {
 				return err
 			}
 			return &waiting{fmt.Sprintf("waits for the digests of %d contents", m.met.unknown)}
-		case open > 0:
-			return &waiting{fmt.Sprintf("waits for %d open uploads", open)}
-		case began.UnixMilli()-m.at.Began >= settle.Milliseconds():
-			return m.end(ctx)
 		}
-		if err := sleep(ctx, settle); err != nil {
+		if err := m.underWay(ctx); err != nil {
 			return err
 		}
+		return m.end(ctx)
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+// underWay waits for what was named in the source before it was closed, and may
+// turn into a content there.
+func (m *migration) underWay(ctx context.Context) error {
+	open, err := m.cfg.Meta.OpenInStore(ctx, m.args.From)
+	if err != nil {
+		return err
 	}
+	written, err := m.cfg.Meta.WritingInStore(ctx, m.args.From)
+	switch {
+	case err != nil:
+		return err
+	case open > 0:
+		return &waiting{fmt.Sprintf("waits for %d open uploads", open)}
+	case written > 0:
+		return &waiting{fmt.Sprintf("waits for %d objects that are being written", written)}
+	}
+	return nil
 }
 
 // begin closes the source, gives up what earlier attempts left, and counts what
@@ -121,11 +121,9 @@ func (m *migration) begin(ctx context.Context) error {
 	if err := m.cfg.Meta.CloseStore(ctx, m.args.From, m.args.To); err != nil {
 		return err
 	}
-	closed, err := m.cfg.Meta.ClosedStores(ctx)
-	if err != nil {
+	if err := m.cfg.Place.Load(ctx); err != nil {
 		return err
 	}
-	m.cfg.Place.Close(closed)
 	left, err := m.cfg.Meta.JobBlobs(ctx)
 	if err != nil {
 		return err

@@ -33,6 +33,7 @@ func Spread(st *store.Store) bool {
 // Records is what a Placer needs of the metadata; meta.DB is the one.
 type Records interface {
 	ReserveDir(ctx context.Context, store string) (uint32, error)
+	ClosedStores(ctx context.Context) (map[string]string, error)
 }
 
 // Placer chooses stores and keys. Its methods are safe for concurrent use.
@@ -40,6 +41,9 @@ type Placer struct {
 	records Records
 	stores  map[string]*store.Store
 	chosen  string
+
+	// loading has what was read last be what is said last.
+	loading sync.Mutex
 
 	mu sync.Mutex
 	// closed says of stores that take no new blobs which one does in their
@@ -69,27 +73,40 @@ func New(records Records, stores map[string]*store.Store, into string) *Placer {
 }
 
 // Store takes new blobs now. A blob's store and its key are chosen together:
-// the next call may give another store.
+// the next call may give another store. It is nil where that is not configured.
 func (p *Placer) Store() *store.Store {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	name := p.chosen
 	for range p.closed {
 		to, closed := p.closed[name]
-		if !closed || p.stores[to] == nil {
+		if !closed {
 			break
 		}
-		name = to
+		name = to // which may have been taken out of the configuration
 	}
 	return p.stores[name]
 }
 
 // Close says which stores take no new blobs, and which one takes them in the
-// place of each. It replaces what was said before.
+// place of each. It replaces what was said before. Load says what the database
+// does.
 func (p *Placer) Close(closed map[string]string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = closed
+}
+
+// Load reads which stores are closed. Who was told meta.ErrStoreClosed chooses
+// again after it.
+func (p *Placer) Load(ctx context.Context) error {
+	p.loading.Lock()
+	defer p.loading.Unlock()
+	closed, err := p.records.ClosedStores(ctx)
+	if err == nil {
+		p.Close(closed)
+	}
+	return err
 }
 
 // Takes reports whether the store called name takes new blobs.

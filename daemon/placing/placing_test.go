@@ -25,6 +25,10 @@ func (n *numbers) ReserveDir(context.Context, string) (uint32, error) {
 	return n.next - 1, nil
 }
 
+func (n *numbers) ClosedStores(context.Context) (map[string]string, error) {
+	return map[string]string{"a": "x"}, n.fail
+}
+
 // dirs is a backend that wants its directories made.
 type dirs struct {
 	*mem.Backend
@@ -52,12 +56,12 @@ func TestStore(t *testing.T) {
 		closed map[string]string
 		want   string
 	}{
-		"none is closed":                {nil, "a"},
-		"it is closed":                  {map[string]string{"a": "b"}, "b"},
-		"and so is the other":           {map[string]string{"a": "b", "b": "c"}, "c"},
-		"another is closed":             {map[string]string{"b": "c"}, "a"},
-		"in favour of one that is gone": {map[string]string{"a": "x"}, "a"},
-		"all are":                       {map[string]string{"a": "b", "b": "c", "c": "a"}, "a"},
+		"none is closed":           {nil, "a"},
+		"it is closed":             {map[string]string{"a": "b"}, "b"},
+		"and so is the other":      {map[string]string{"a": "b", "b": "c"}, "c"},
+		"another is closed":        {map[string]string{"b": "c"}, "a"},
+		"through one that is gone": {map[string]string{"a": "x", "x": "c"}, "c"},
+		"all are":                  {map[string]string{"a": "b", "b": "c", "c": "a"}, "a"},
 	} {
 		p := placing.New(&numbers{}, stores("a", "b", "c"), "a")
 		p.Close(map[string]string{"a": "c"})
@@ -134,5 +138,18 @@ func TestADirectoryThatCannotBeMadeIsTriedAgain(t *testing.T) {
 	p = placing.New(n, all, "a")
 	if _, err := p.Key(t.Context(), all["a"]); !errors.Is(err, n.fail) {
 		t.Error(err)
+	}
+}
+
+// TestLoad: a store that is to take new blobs and is not configured is nobody.
+func TestLoad(t *testing.T) {
+	n := &numbers{}
+	p := placing.New(n, stores("a", "b"), "a")
+	if err := p.Load(t.Context()); err != nil || p.Store() != nil || p.Takes("a") {
+		t.Errorf("%v, new blobs go to %v", err, p.Store())
+	}
+	n.fail = errors.New("away")
+	if err := p.Load(t.Context()); !errors.Is(err, n.fail) || p.Takes("a") {
+		t.Errorf("%v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/names"
 	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
 )
 
 // BeginImported makes an upload of what an import found.
@@ -119,14 +120,6 @@ func (s *Service) begin(ctx context.Context, owner protocol.Owner, b protocol.Be
 	} else {
 		up.PartSize = protocol.PartSizeForUnknown(b.SizeHint)
 	}
-	st := s.place.Store()
-	if _, ok := st.Assembler(); ok && (b.Size == nil || *b.Size > 0) {
-		key, err := s.key(ctx, st)
-		if err != nil {
-			return once.Reply{}, err
-		}
-		up.InPlace = &meta.NewBlob{Store: st.Name(), Key: string(key), Node: s.cfg.Node}
-	}
 	if up.Maybe, err = s.maybe(ctx, owner, b.Size, b.Fingerprint); err != nil {
 		return once.Reply{}, err
 	}
@@ -134,12 +127,25 @@ func (s *Service) begin(ctx context.Context, owner protocol.Owner, b protocol.Be
 	if err != nil {
 		return once.Reply{}, err
 	}
-	if _, err := s.db.BeginUpload(ctx, up, req.Record(r)); err != nil {
+	if err := s.choose(ctx, func(st *store.Store) error { return s.beginIn(ctx, st, up, req.Record(r)) }); err != nil {
 		return once.Reply{}, err
 	}
 	crashpoint.Hit(crashpoint.BeginRecorded)
 	s.cfg.Observe("begun")
 	return r, nil
+}
+
+// beginIn records an upload, with a blob in the store where that assembles.
+func (s *Service) beginIn(ctx context.Context, st *store.Store, up meta.NewUpload, idem *meta.Idempotency) error {
+	if _, ok := st.Assembler(); ok && (up.Size == nil || *up.Size > 0) {
+		key, err := s.key(ctx, st)
+		if err != nil {
+			return err
+		}
+		up.InPlace = &meta.NewBlob{Store: st.Name(), Key: string(key), Node: s.cfg.Node}
+	}
+	_, err := s.db.BeginUpload(ctx, up, idem)
+	return err
 }
 
 func fields(owner protocol.Owner, name string, mediaType *string, metadata map[string]string, expires *protocol.Time) meta.FileFields {

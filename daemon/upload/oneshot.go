@@ -82,28 +82,38 @@ func (s *Service) putFile(ctx context.Context, owner protocol.Owner, f NewFile, 
 		return once.Reply{}, err
 	}
 	defer s.unnamed.end()
-	var small smallBlob
-	if size > 0 {
-		if small, err = s.storeSmall(ctx, f.Body); err != nil {
-			return once.Reply{}, err
-		}
-		rec.Blob = &small.blob
-	}
-	rec.CommittedAt = s.now()
-	r, err := once.ReplyOf(true, uid, fileOf(rec))
-	if err != nil {
-		return once.Reply{}, err
-	}
-	ctx, cancel := finishing(ctx)
-	defer cancel()
-	if _, err := s.db.PutFile(ctx, rec, req.Record(r)); err != nil {
-		s.unstore(ctx, small, err)
+	var r once.Reply
+	if err := s.choose(ctx, func(st *store.Store) (err error) {
+		r, err = s.putIn(ctx, st, f.Body, rec, req)
+		return err
+	}); err != nil {
 		return once.Reply{}, err
 	}
 	crashpoint.Hit(crashpoint.PutRecorded)
 	s.cfg.Observe("put")
 	s.cfg.Committed()
 	return r, nil
+}
+
+// putIn stores the bytes of a small file in the store and records it.
+func (s *Service) putIn(ctx context.Context, st *store.Store, body []byte, rec meta.NewFile, req *once.Request) (r once.Reply, err error) {
+	var small smallBlob
+	if len(body) > 0 {
+		if small, err = s.storeSmall(ctx, st, body); err != nil {
+			return r, err
+		}
+		rec.Blob = &small.blob
+	}
+	rec.CommittedAt = s.now()
+	if r, err = once.ReplyOf(true, rec.UID, fileOf(rec)); err != nil {
+		return r, err
+	}
+	ctx, cancel := finishing(ctx)
+	defer cancel()
+	if _, err = s.db.PutFile(ctx, rec, req.Record(r)); err != nil {
+		s.unstore(ctx, small, err)
+	}
+	return r, err
 }
 
 // smallBlob is where a small file was stored.
@@ -114,8 +124,7 @@ type smallBlob struct {
 }
 
 // storeSmall writes the bytes of a small file durably under a new key.
-func (s *Service) storeSmall(ctx context.Context, b []byte) (small smallBlob, err error) {
-	st := s.place.Store()
+func (s *Service) storeSmall(ctx context.Context, st *store.Store, b []byte) (small smallBlob, err error) {
 	key, err := s.key(ctx, st)
 	if err != nil {
 		return small, err

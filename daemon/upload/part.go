@@ -57,15 +57,16 @@ func (s *Service) PutPart(ctx context.Context, owner protocol.Owner, uid protoco
 
 // put writes the part where claim decides.
 func (se *session) put(ctx context.Context, up meta.Upload, p *meta.NewPart, body Body) error {
-	st := se.svc.place.Store()
-	t, err := se.claim(ctx, up, st, p.Number, p.Offset)
-	if err != nil {
-		return err
-	}
-	if t == nil {
-		return se.putWhole(ctx, up, st, p, body)
-	}
-	return t.put(ctx, up, p, body)
+	return se.svc.choose(ctx, func(st *store.Store) error {
+		t, err := se.claim(ctx, up, st, p.Number, p.Offset)
+		if err != nil {
+			return err
+		}
+		if t == nil {
+			return se.putWhole(ctx, up, st, p, body)
+		}
+		return t.put(ctx, up, p, body)
+	})
 }
 
 // put writes the part to the target; it is synced later.

@@ -2,12 +2,31 @@ package upload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
+
+// choices bounds how often a store is chosen for one request.
+const choices = 5
+
+// choose has make name a blob in the store that takes new ones, and again where
+// that was closed before there was a row.
+func (s *Service) choose(ctx context.Context, make func(st *store.Store) error) error {
+	for left := choices; ; left-- {
+		err := make(s.place.Store())
+		if !errors.Is(err, meta.ErrStoreClosed) || left == 1 {
+			return err
+		}
+		if err := s.place.Load(ctx); err != nil {
+			return err
+		}
+	}
+}
 
 // unnamed counts the small files whose object may exist while their row does
 // not; once closed there are no more of them.

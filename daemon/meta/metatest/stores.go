@@ -1,6 +1,8 @@
 package metatest
 
 import (
+	"errors"
+
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -24,14 +26,47 @@ var storesTests = map[string]func(*env){
 			{"a", "b", map[string]string{"a": "b"}},
 			{"a", "c", map[string]string{"a": "c"}},
 			{"b", "c", map[string]string{"a": "c", "b": "c"}},
-			{"c", "a", map[string]string{"b": "c", "c": "a"}},
-			{"c", "a", map[string]string{"b": "c", "c": "a"}},
+			{"c", "a", map[string]string{"b": "a", "c": "a"}},
+			{"c", "a", map[string]string{"b": "a", "c": "a"}},
+			{"b", "c", map[string]string{"b": "c"}},
+			{"c", "d", map[string]string{"b": "d", "c": "d"}},
 		} {
 			e.ok(e.db.CloseStore(e.ctx, c.from, c.to))
 			closed, err := e.db.ClosedStores(e.ctx)
 			e.ok(err)
 			e.same(c.from+" is closed for "+c.to, closed, c.want)
 		}
+	},
+	"nobody names a blob in a closed store": func(e *env) {
+		request := e.newBlob(5)
+		_, err := e.db.AddBlob(e.ctx, request, 0)
+		e.ok(err)
+		open := e.begin(e.newUpload("open"))
+		e.writingIs(1)
+		e.ok(e.db.CloseStore(e.ctx, "disk", "other"))
+		refused := func(what string, err error) {
+			e.Helper()
+			if !errors.Is(err, meta.ErrStoreClosed) {
+				e.Errorf("%s: %v", what, err)
+			}
+		}
+		_, err = e.db.AddBlob(e.ctx, e.newBlob(5), 0)
+		refused("of a request", err)
+		_, err = e.db.AddBlob(e.ctx, e.newBlob(5), open.UID)
+		refused("of an upload", err)
+		_, err = e.db.BeginUpload(e.ctx, e.newUpload("another"), nil)
+		refused("of a new upload", err)
+		_, err = e.db.PutFile(e.ctx, e.oneShot("small", 1, 5), nil)
+		refused("of a small file", err)
+		named := e.oneShot("named before", 1, 5)
+		named.Blob = &request
+		_, err = e.db.PutFile(e.ctx, named, nil)
+		e.ok(err)
+		e.writingIs(0)
+		e.openIs("disk", 1)
+		e.ok(e.db.CloseStore(e.ctx, "other", "disk"))
+		_, err = e.db.AddBlob(e.ctx, e.newBlob(5), 0)
+		e.ok(err)
 	},
 	"what lies in a store is counted": func(e *env) {
 		e.countIs("disk", 0, 0)
@@ -131,6 +166,13 @@ func (e *env) countIs(store string, blobs, bytes int64) {
 	c, err := e.db.CountStore(e.ctx, store)
 	e.ok(err)
 	e.same("what lies in "+store, c, meta.StoreCount{Blobs: blobs, Bytes: bytes})
+}
+
+func (e *env) writingIs(want int64) {
+	e.Helper()
+	n, err := e.db.WritingInStore(e.ctx, "disk")
+	e.ok(err)
+	e.same("what is written", n, want)
 }
 
 func (e *env) leftIs(store string, want meta.Left) {
