@@ -195,6 +195,27 @@ func TestImportOfWhatChanges(t *testing.T) {
 	w.outcome(entries, "stays", protocol.ImportAlready, "")
 }
 
+// TestImportOfWhatChangedSince: the file is the old object's, whatever lies there
+// now, so that this one is not there already.
+func TestImportOfWhatChangedSince(t *testing.T) {
+	for _, inPlace := range []bool{false, true} {
+		w, b, im, end := importWorld(t)
+		args := intake.Args{Source: "s3:old", InPlace: inPlace}
+		w.foreign(b, "report", "", []byte("first"))
+		_, entries := w.imports(im, args)
+		uid := w.outcome(entries, "report", protocol.ImportImported, "")
+		w.foreign(b, "report", "", []byte("second"))
+		_, entries = w.imports(im, args)
+		w.outcome(entries, "report", protocol.ImportFailed, "imported as "+uid.String()+"; remove that file")
+		w.delete("ann", uid)
+		if !inPlace {
+			_, entries = w.imports(im, args)
+			w.outcome(entries, "report", protocol.ImportImported, "")
+		}
+		end()
+	}
+}
+
 // TestImportOfWhatCannotBeRead: the import is tried again, since the store may be
 // away; what cannot be read then fails by itself.
 func TestImportOfWhatCannotBeRead(t *testing.T) {

@@ -100,7 +100,12 @@ func (im *run) known(ctx context.Context, list []*item) error {
 		return err
 	}
 	for _, it := range list {
-		if f, ok := files[it.from]; ok && !it.failed() {
+		f, ok := files[it.from]
+		switch {
+		case !ok || it.failed():
+		case f.Size != it.Size:
+			it.fail(fmt.Sprintf("the object has changed since it was imported as %s; remove that file to import it anew", f.UID))
+		default:
 			it.found(f, im.job.Job.CreatedAt)
 		}
 	}
