@@ -32,7 +32,8 @@ func newImport(s *session) *cobra.Command {
 			"object is, behind the last slash of PREFIX or below PATH, and keeps its media type and\n" +
 			"time. The bytes are copied to the default store; with --in-place they stay where they\n" +
 			"are, which has to be a configured store, and are never deleted by ospd; with --adopt, too,\n" +
-			"they are ospd's own from then on, and each is deleted with the last file made of it.\n\n" +
+			"they are ospd's own from then on: each is deleted with the last file made of it, or once\n" +
+			"its digest is known and the same bytes are ospd's elsewhere.\n\n" +
 			"Of each object a line of JSON is printed, with its path and its file's uid: the manifest.\n" +
 			"Of an object that an import has made a file of before, that file is told. The import is a\n" +
 			"job of the daemon and goes on without osp: osp admin jobs manifest JOB prints all again.\n" +
@@ -55,7 +56,7 @@ func newImport(s *session) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&a.InPlace, "in-place", false, "leave the bytes where they are")
-	cmd.Flags().BoolVar(&a.Adopt, "adopt", false, "have the objects be ospd's own, to be deleted with their files")
+	cmd.Flags().BoolVar(&a.Adopt, "adopt", false, "have the objects be ospd's own, to be deleted with their files, or once the same bytes are there twice")
 	cmd.Flags().StringVar(&owner, "owner", "", "`OWNER` of the files (default: one's own)")
 	return cmd
 }

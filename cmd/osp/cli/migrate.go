@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/osproxy/osproxy/client"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -30,7 +32,7 @@ func newMigrate(s *session) *cobra.Command {
 			"copied, read back and compared, until nothing is left. The work is a job of the daemon: its\n" +
 			"id, kind and state are printed, with -q the id alone. osp admin jobs follow tells how far\n" +
 			"it is, cancel stops it, and retry has it go on. The way back is the same verb with the stores\n" +
-			"exchanged. Needs the scope admin where there are tokens.\n\n" +
+			"exchanged; the same one again while it runs is about the job there is. Needs the scope admin where there are tokens.\n\n" +
 			"Exit, with --follow: 0 it is done, 1 it is dead, 9 it was cancelled.",
 		Example:     "  osp admin migrate --from disk --to minio --rate 50M --follow\n  osp admin migrate --from minio --to disk",
 		Args:        atMost(0),
@@ -63,12 +65,18 @@ func (s *session) migrate(ctx context.Context, m migration) error {
 		return err
 	}
 	j, err := c.CreateJob(ctx, protocol.CreateJob{Kind: protocol.JobMigrate, Args: args}, rand.Text())
+	if protocol.KindOf(err) == protocol.KindConflict {
+		j, err = s.migrates(ctx, c, m, err)
+	}
 	if err != nil {
 		return stopped(ctx, err)
 	}
 	if !m.follow {
 		s.printJob(j, s.jobLine)
 		return nil
+	}
+	if !s.opts.quiet {
+		s.con.note(fmt.Sprintf("osp: job %[1]s migrates; should osp be stopped, it goes on: osp admin jobs follow %[1]s waits for its end, osp admin jobs cancel %[1]s ends it", j.ID))
 	}
 	if j, err = s.follow(ctx, c, j.ID); err != nil {
 		return stopped(ctx, err)
@@ -77,4 +85,24 @@ func (s *session) migrate(ctx context.Context, m migration) error {
 		s.con.note("osp: " + progressText(j.Progress))
 	}
 	return s.followed(j)
+}
+
+// migrates is the job that does the same already, where there is one; else the
+// error is why.
+func (s *session) migrates(ctx context.Context, c *client.Client, m migration, why error) (protocol.Job, error) {
+	list, err := c.Jobs(ctx, client.JobQuery{State: protocol.JobRunning, Kind: protocol.JobMigrate})
+	if err != nil {
+		return protocol.Job{}, why
+	}
+	for _, j := range list.Jobs {
+		var its migration
+		if err := json.Unmarshal(j.Args, &its); err != nil || its.From != m.From || its.To != m.To {
+			continue
+		}
+		if !s.opts.quiet {
+			s.con.note("osp: job " + j.ID.String() + " does that already, at the rate that it was begun with")
+		}
+		return j, nil
+	}
+	return protocol.Job{}, why
 }

@@ -54,7 +54,8 @@ func unreachable(all []protocol.Store) error {
 	if len(why) == 0 {
 		return nil
 	}
-	return &protocol.Error{Kind: protocol.KindStoreUnavailable, Message: strings.Join(why, "; ")}
+	return &protocol.Error{Kind: protocol.KindStoreUnavailable, Message: strings.Join(why, "; "),
+		Hint: "The daemon's log says more, and docs/stores.md what a store needs; what lies in the others can be read."}
 }
 
 // storeTable prints stores in columns, without a last newline; only their names

@@ -65,7 +65,7 @@ func newRoot(e *env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "ospd",
 		Short: "Store files behind uids, whatever holds their bytes",
-		Long: "ospd stores files on a local disk and hands out uids that stay valid.\n" +
+		Long: "ospd stores files, on local disks or in object stores, and hands out uids that stay valid.\n" +
 			"Without a verb it serves: ospd --data DIR is ospd serve --data DIR.",
 		Args:          noArgs,
 		RunE:          serve.RunE,
