@@ -102,7 +102,7 @@ func advise(err error) error {
 			return err
 		}
 	}
-	return fmt.Errorf("%w; it cannot be used now: see that it runs and can be reached under what the configuration says, and start again", err)
+	return fmt.Errorf("%w; it cannot be used now: see that it runs and can be reached under what the configuration says, and start again; no file was changed; where nothing lies in it, ospd starts without it once it is taken out of `stores`", err)
 }
 
 // placer makes who chooses where new blobs go, with the stores that are closed.
