@@ -240,6 +240,51 @@ func TestImportOfWhatCannotBeRead(t *testing.T) {
 	w.outcome(entries, "whole", protocol.ImportImported, "")
 }
 
+// TestImportWhileTheStoreIsAway: however often it was tried, no object is passed
+// over for what its store does.
+func TestImportWhileTheStoreIsAway(t *testing.T) {
+	w, b, im, end := importWorld(t)
+	defer end()
+	w.foreign(b, "a", "", []byte("x"))
+	away := &awayStore{bucket: b, away: true}
+	w.stores["old"] = store.New("old", away, store.Options{Attempts: 1})
+	j, entries := w.imports(im, intake.Args{Source: "s3:old"})
+	for range 3 {
+		w.clocks.pass(time.Hour)
+		j, entries = w.goesOn(im, j.ID)
+	}
+	if j.State != protocol.JobReady || j.Attempts != 4 || len(entries) != 0 {
+		t.Fatalf("while it is away: %+v, entries %v", j, entries)
+	}
+	away.away = false
+	w.clocks.pass(time.Hour)
+	j, entries = w.goesOn(im, j.ID)
+	if j.State != protocol.JobDone {
+		t.Fatalf("then: %+v", j)
+	}
+	w.outcome(entries, "a", protocol.ImportImported, "")
+}
+
+// awayStore lists its objects, and answers nothing else while it is away.
+type awayStore struct {
+	*bucket
+	away bool
+}
+
+func (a *awayStore) Get(ctx context.Context, key store.Key, off, n int64) (io.ReadCloser, error) {
+	if a.away {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return a.bucket.Get(ctx, key, off, n)
+}
+
+func (a *awayStore) Check(context.Context) error {
+	if a.away {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+
 type unreadableObject struct {
 	*bucket
 	name string

@@ -144,13 +144,19 @@ func (im *run) judge(ctx context.Context, it *item, err error) error {
 		return err
 	case why != "":
 		it.fail(why)
-	case isRead && im.job.Job.Attempts >= patience:
+	case isRead && im.job.Job.Attempts >= patience && im.answers(ctx):
 		it.fail("it cannot be read; nothing was made of it; run the import again")
 		im.log.WarnContext(ctx, "an object cannot be imported", "job", im.job.Job.ID, "object", it.from, "err", read)
 	default:
 		return fmt.Errorf("object %q: %w", it.from, err)
 	}
 	return nil
+}
+
+// answers reports whether the storage is there: else that one object cannot be
+// read says nothing of it.
+func (im *run) answers(ctx context.Context) bool {
+	return im.src.store == nil || im.src.store.Check(ctx) == nil
 }
 
 // lasting says why no attempt would do, "" where one may.
