@@ -19,9 +19,10 @@ func (q query) foreign(id ContentID) (bool, error) {
 		[]any{id}, new(int))
 }
 
-// preferOwn gives the live content, whose row is locked, that equals bytes
+// preferOwn gives the live content, whose row it locks, that equals bytes
 // which lie in foreign objects and that has none in such itself: files had
-// better point to that one.
+// better point to that one. One that is doomed while the lock is waited for is
+// none, as for place.
 func (t *tx) preferOwn(r received) (id ContentID, found bool, err error) {
 	ours := true
 	for _, e := range r.extents {
@@ -34,7 +35,7 @@ func (t *tx) preferOwn(r received) (id ContentID, found bool, err error) {
 	if ours {
 		return 0, false, nil
 	}
-	found, err = t.one(`SELECT id FROM contents WHERE digest = ? AND size = ? AND state = 'live'`, []any{r.digest[:], r.size}, &id)
+	found, err = t.one(`SELECT id FROM contents WHERE digest = ? AND size = ? AND state = 'live' FOR UPDATE`, []any{r.digest[:], r.size}, &id)
 	if err != nil || !found {
 		return 0, false, err
 	}
