@@ -306,7 +306,7 @@ func TestFaultsOfAnObjectStoreWhileReading(t *testing.T) {
 func TestBusyStoreSaysHowLong(t *testing.T) {
 	b := newBench(t, "mem", VerifyFirst)
 	f := storetest.NewFaulty(b.backend)
-	b.over(f)
+	b.impatient(f)
 	uid := b.put(noise(bs))
 	f.Queue(storetest.OpGet, slices.Repeat([]storetest.Fault{{Before: &store.BusyError{After: 9e9, Err: io.ErrNoProgress}}}, 1000)...)
 	_, err := b.serve(uid, 0, bs)

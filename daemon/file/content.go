@@ -34,6 +34,7 @@ type Content struct {
 	where layout.Layout
 	open  descriptors
 	ahead ahead
+	begun begun
 	// records are those of the blocks from firstRecord.
 	records     []protocol.Block
 	firstRecord int64
@@ -98,12 +99,16 @@ func (c *Content) Size() int64 { return c.file.Size }
 // Close gives back what the Content holds.
 func (c *Content) Close() error {
 	c.ahead.drop()
+	c.begun.drop()
 	return c.open.closeAll()
 }
 
 // Check looks at the first block of n bytes from off as WriteRange would
 // before it sends anything, so that what is wrong there can still be answered
-// with a status. Its errors are those of WriteRange.
+// with a status. Of a block that is known to be good and lies in a store it has
+// what is sent first: a store that cannot be read now is told of here, too. What
+// it fetched WriteRange does not fetch again, but for the check of a block that
+// there is no room for. Its errors are those of WriteRange.
 func (c *Content) Check(ctx context.Context, off, n int64) error {
 	if err := checkRange(c.Size(), off, n); err != nil || n == 0 {
 		return err
@@ -112,17 +117,14 @@ func (c *Content) Check(ctx context.Context, off, n int64) error {
 		if c.pending {
 			return c.checkPending(ctx, off)
 		}
-		if c.s.cfg.Verify == VerifyOff {
-			return c.probe(ctx, off)
-		}
-		if !c.small() {
-			c.lookAhead(ctx, off, off+n)
-			if _, ok := c.ahead.front(off); ok {
-				return nil // and WriteRange finds it there
+		block := off / protocol.BlockSize
+		if c.inFiles(block) {
+			if c.s.cfg.Verify == VerifyOff {
+				return c.probe(ctx, off)
 			}
-			c.ahead.drop()
+			return c.verify(ctx, block)
 		}
-		return c.verify(ctx, off/protocol.BlockSize)
+		return c.checkFetched(ctx, off, off+n)
 	})
 }
 
@@ -169,6 +171,9 @@ func (c *Content) writeSome(ctx context.Context, w io.Writer, off, end int64) (i
 	}
 	block := off / protocol.BlockSize
 	files := c.inFiles(block)
+	if c.begun.at(off) {
+		return c.stream(ctx, w, block, off, min(end, blockEnd(block, c.Size())))
+	}
 	if !files && !c.small() {
 		if n, done, err := c.writeAhead(ctx, w, off, end); done {
 			return n, err
@@ -318,7 +323,7 @@ func corruptError(cause error) error {
 	}
 	return &protocol.Error{
 		Kind:    protocol.KindContentCorrupt,
-		Message: "the bytes on disk are not those that were stored; the answer was refused or cut off, and the File cannot be read as it is",
+		Message: "the bytes in the store are not those that were stored, or are gone; the answer was refused or cut off, and the File cannot be read as it is",
 		Hint:    "Put the same file again: that heals every File with this content. On the server, ospd fsck --read-data lists what else is damaged.",
 		Err:     cause,
 	}
