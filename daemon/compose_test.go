@@ -363,9 +363,12 @@ func TestComposeLeaves(t *testing.T) {
 	w.clean(j, 3)
 
 	j.joins = nil
-	w.place.Close(map[string]string{"disk": "another"})
 	u := w.begin(ann, "moving", parts(3))
 	must(t, w.sendParts(ann, u, parts(3)))
+	w.place.Close(map[string]string{"disk": "another"})
+	if _, err := w.Begin(t.Context(), ann, protocol.BeginUpload{Name: "late"}, nil); protocol.KindOf(err) != protocol.KindStoreUnavailable {
+		t.Errorf("an upload where no store takes it: %v", err)
+	}
 	w.commit(ann, u.UID)
 	w.composes()
 	w.composed(protocol.JobDone, "being emptied")

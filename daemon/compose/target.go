@@ -24,16 +24,16 @@ type target struct {
 	id   store.ComposeID
 }
 
-// begun is what the next attempt is told: at which gen of the content the
+// started is what the next attempt is told: at which gen of the content the
 // composition into the blob was begun. Pieces of another gen may be others.
-type begun struct {
+type started struct {
 	Blob meta.BlobID `json:"blob"`
 	Gen  int64       `json:"gen"`
 }
 
 // open goes on with what an earlier attempt began, or begins.
 func (t *target) open(ctx context.Context) error {
-	var was begun
+	var was started
 	if _, err := t.run.Saved(&was); err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (t *target) open(ctx context.Context) error {
 		return err
 	}
 	for _, b := range blobs {
-		if t.blob == 0 && b.ComposeID != "" && b.Store == t.st.Name() && was == (begun{b.ID, t.content.Gen}) {
+		if t.blob == 0 && b.ComposeID != "" && b.Store == t.st.Name() && was == (started{b.ID, t.content.Gen}) {
 			t.blob, t.key, t.id = b.ID, store.Key(b.Key), store.ComposeID(b.ComposeID)
 			continue
 		}
@@ -75,7 +75,7 @@ func (t *target) begin(ctx context.Context) (err error) {
 	if err := t.cfg.Meta.KeepComposition(ctx, t.blob, string(t.id)); err != nil {
 		return err
 	}
-	if err := t.run.Save(ctx, begun{t.blob, t.content.Gen}); err != nil {
+	if err := t.run.Save(ctx, started{t.blob, t.content.Gen}); err != nil {
 		return err
 	}
 	crashpoint.Hit(crashpoint.ComposeRecorded)

@@ -18,7 +18,11 @@ const choices = 5
 // that was closed before there was a row.
 func (s *Service) choose(ctx context.Context, make func(st *store.Store) error) error {
 	for left := choices; ; left-- {
-		err := make(s.place.Store())
+		st := s.place.Store()
+		if st == nil {
+			return errNowhere()
+		}
+		err := make(st)
 		if !errors.Is(err, meta.ErrStoreClosed) || left == 1 {
 			return err
 		}
@@ -26,6 +30,14 @@ func (s *Service) choose(ctx context.Context, make func(st *store.Store) error) 
 			return err
 		}
 	}
+}
+
+// errNowhere: the store that would take new blobs is closed, and the one that
+// takes its place is not in the configuration.
+func errNowhere() error {
+	return &protocol.Error{Kind: protocol.KindStoreUnavailable,
+		Message: "no store takes new files: the one for them was emptied into another that the daemon does not have; nothing was stored",
+		Hint:    "Put the other store back into the configuration, or make another one default_store, and restart the daemon."}
 }
 
 // unnamed counts the small files whose object may exist while their row does
