@@ -124,15 +124,20 @@ func TestWhatIsAskedOfAnObjectStore(t *testing.T) {
 	}
 }
 
-// moving moves all bytes elsewhere before each write, and deletes them where
-// they were.
+// moving moves all bytes elsewhere before the first write and before one in each
+// half of a block, and deletes them where they were.
 type moving struct {
 	bytes.Buffer
-	move func()
+	move  func()
+	since int
 }
 
 func (m *moving) Write(p []byte) (int, error) {
-	m.move()
+	if m.Len() == 0 || m.since >= bs/2 {
+		m.move()
+		m.since = 0
+	}
+	m.since += len(p)
 	return m.Buffer.Write(p)
 }
 
