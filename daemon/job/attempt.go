@@ -56,10 +56,10 @@ func (q *Queue) start(ctx context.Context, h Handler, j meta.LeasedJob, leased t
 		}
 		q.attempt(attempt, base, r, leased)
 		q.mu.Lock()
+		defer q.mu.Unlock()
 		if q.running[j.ID] == r {
 			delete(q.running, j.ID)
 		}
-		q.mu.Unlock()
 		select {
 		case q.freed <- struct{}{}:
 		default:

@@ -59,7 +59,7 @@ type Queue struct {
 	cfg      Config
 	log      *slog.Logger
 	handlers map[protocol.JobKind]Handler
-	// freed has word when an attempt ended.
+	// freed has word when an attempt ended, from the moment it is not running.
 	freed chan struct{}
 	// abandoned: the leases of the dead were; prepared: periodic jobs were set
 	// too. Run's alone.
@@ -163,10 +163,7 @@ func (q *Queue) RunDue(ctx context.Context) error {
 		if _, err := q.begin(ctx); err != nil {
 			return err
 		}
-		q.mu.Lock()
-		idle := len(q.running) == 0
-		q.mu.Unlock()
-		if idle {
+		if q.idle() {
 			return nil
 		}
 		select {
@@ -175,6 +172,14 @@ func (q *Queue) RunDue(ctx context.Context) error {
 		case <-q.freed:
 		}
 	}
+}
+
+// idle is whether nothing runs and nothing ended since it was looked for what
+// is due: what waited for its place is not overlooked.
+func (q *Queue) idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.running) == 0 && len(q.freed) == 0
 }
 
 func (q *Queue) drain() {

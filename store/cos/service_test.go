@@ -9,6 +9,7 @@ import (
 	"iter"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -82,6 +83,13 @@ func (s *service) requests() (lines []string) {
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// arrived are the lengths of the bodies of those requests.
+func (s *service) arrived() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.sent)
 }
 
 // failing answers with an error as COS writes it.

@@ -119,7 +119,7 @@ func TestPutSendsALength(t *testing.T) {
 			t.Errorf("%d bytes: %v", len(data), err)
 		}
 		r := s.seen[0]
-		if r.ContentLength != int64(len(data)) || len(r.TransferEncoding) > 0 || s.sent[0] != len(data) || r.URL.Path != path {
+		if r.ContentLength != int64(len(data)) || len(r.TransferEncoding) > 0 || s.arrived()[0] != len(data) || r.URL.Path != path {
 			t.Errorf("%d bytes: sent %s, %d announced, in %v", len(data), r.URL.Path, r.ContentLength, r.TransferEncoding)
 		}
 		if h := r.Header; h.Get("Accept-Encoding") != "" || h.Get("X-Cos-Forbid-Overwrite") != "true" || h.Get("Content-Type") != "application/octet-stream" {
@@ -137,7 +137,7 @@ func TestPutOfAnotherLength(t *testing.T) {
 	gone := errors.New("the client went away")
 	err := s.Put(t.Context(), key, io.MultiReader(strings.NewReader("ab"), failingReader{gone}), 3)
 	wantErr(t, "a reader that fails", err, gone)
-	for i, n := range s.sent {
+	for i, n := range s.arrived() {
 		if n >= 3 {
 			t.Errorf("%s: all %d bytes arrived", s.requests()[i], n)
 		}
