@@ -157,17 +157,18 @@ func (c *checker) object(name string, info store.Info, blobs map[string]meta.Blo
 
 // strays checks that nothing else lies there. In a store with foreign objects
 // that files use others lie beside them: only what lies in a directory of keys is
-// a stray then.
+// a stray then, and not where such an object lies in that.
 func (c *checker) strays(ctx context.Context, name string, st *store.Store) {
 	lister, ok := st.StrayLister()
 	if !ok {
 		return
 	}
-	shared, err := c.cfg.Meta.HasForeign(ctx, name)
+	shared, err := c.cfg.Meta.HasForeign(ctx, name, "")
 	if err != nil {
 		c.database(err)
 		return
 	}
+	besides := c.besides(name)
 	for stray, err := range lister.Strays(ctx) {
 		if err != nil {
 			if ctx.Err() == nil {
@@ -175,9 +176,36 @@ func (c *checker) strays(ctx context.Context, name string, st *store.Store) {
 			}
 			return
 		}
-		if dir, _, below := strings.Cut(stray, "/"); shared && !(below && store.Dir(dir).Valid()) {
-			continue
+		if shared {
+			theirs, err := besides(ctx, stray)
+			if err != nil {
+				c.database(err)
+				return
+			}
+			if theirs {
+				continue
+			}
 		}
 		c.found(Finding{Kind: KindStray, Store: name, Key: stray, Detail: "ospd did not put this here; move it away if nothing needs it"})
+	}
+}
+
+// besides reports of a stray of a store with foreign objects whether it lies
+// beside some. It remembers the directory of the one before.
+func (c *checker) besides(name string) func(ctx context.Context, stray string) (bool, error) {
+	var last string
+	var theirs bool
+	return func(ctx context.Context, stray string) (bool, error) {
+		dir, _, below := strings.Cut(stray, "/")
+		if !below || !store.Dir(dir).Valid() {
+			return true, nil
+		}
+		if dir == last {
+			return theirs, nil
+		}
+		last = dir
+		var err error
+		theirs, err = c.cfg.Meta.HasForeign(ctx, name, dir+"/")
+		return theirs, err
 	}
 }

@@ -2,6 +2,7 @@ package fsck_test
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -17,15 +18,7 @@ import (
 func (w *world) foreign(b *mem.Backend, name string, data []byte) protocol.UID {
 	w.t.Helper()
 	must(w.t, b.PutForeign(w.t.Context(), name, "", data))
-	size := int64(len(data))
-	uid := w.begin(size)
-	key := store.ForeignKey(name)
-	id, err := w.db.AddBlob(w.t.Context(), meta.NewBlob{Store: "disk", Key: string(key), Size: size}, uid)
-	must(w.t, err)
-	_, err = w.db.Commit(w.t.Context(), meta.Commit{Owner: owner, UID: uid, CommittedAt: w.now, Size: size, ETag: `"u1"`,
-		Extents: []meta.Extent{{Blob: id, Store: "disk", Key: string(key), Length: size}}})
-	must(w.t, err)
-	return uid
+	return w.inPlace(name, int64(len(data)))
 }
 
 // On an object store foreign objects are no findings, whether files use them or
@@ -70,13 +63,7 @@ func TestFolderWithForeignFiles(t *testing.T) {
 	if r := w.run(true); len(r.Findings) != 2 {
 		t.Fatalf("before: %+v", r.Findings)
 	}
-	uid := w.begin(500)
-	key := store.ForeignKey("theirs")
-	id, err := w.db.AddBlob(t.Context(), meta.NewBlob{Store: "disk", Key: string(key), Size: 500}, uid)
-	must(t, err)
-	_, err = w.db.Commit(t.Context(), meta.Commit{Owner: owner, UID: uid, CommittedAt: w.now, Size: 500, ETag: `"u1"`,
-		Extents: []meta.Extent{{Blob: id, Store: "disk", Key: string(key), Length: 500}}})
-	must(t, err)
+	w.inPlace("theirs", 500)
 	if r := w.run(true); !r.Clean() {
 		t.Errorf("%+v", r.Findings)
 	}
@@ -85,4 +72,25 @@ func TestFolderWithForeignFiles(t *testing.T) {
 	if r := w.run(false); len(r.Findings) != 1 || r.Findings[0].Kind != fsck.KindStray || r.Findings[0].Key != stray {
 		t.Errorf("%+v", r.Findings)
 	}
+	for _, name := range []string{"20240101/in/photo.jpg", "20240101/other.jpg"} {
+		must(t, os.MkdirAll(filepath.Dir(w.file(name)), 0o700))
+		must(t, os.WriteFile(w.file(name), noise(3, 100), 0o600))
+	}
+	w.inPlace("20240101/in/photo.jpg", 100)
+	if r := w.run(true); len(r.Findings) != 1 || r.Findings[0].Key != stray {
+		t.Errorf("beside a file in place: %+v", r.Findings)
+	}
+}
+
+// inPlace is a file on what lies in the folder under that name.
+func (w *world) inPlace(name string, size int64) protocol.UID {
+	w.t.Helper()
+	uid := w.begin(size)
+	key := store.ForeignKey(name)
+	id, err := w.db.AddBlob(w.t.Context(), meta.NewBlob{Store: "disk", Key: string(key), Size: size}, uid)
+	must(w.t, err)
+	_, err = w.db.Commit(w.t.Context(), meta.Commit{Owner: owner, UID: uid, CommittedAt: w.now, Size: size, ETag: `"u1"`,
+		Extents: []meta.Extent{{Blob: id, Store: "disk", Key: string(key), Length: size}}})
+	must(w.t, err)
+	return uid
 }

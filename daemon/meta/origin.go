@@ -3,10 +3,15 @@ package meta
 import "context"
 
 // HasForeign reports whether the store has objects, or had some lately, that
-// were there before ospd knew of them: a key of theirs begins with an @.
-func (db *DB) HasForeign(ctx context.Context, store string) (has bool, err error) {
+// were there before ospd knew of them, and whose name begins with prefix: a key
+// of theirs begins with an @.
+func (db *DB) HasForeign(ctx context.Context, store, prefix string) (has bool, err error) {
 	err = db.look(ctx, "look for foreign blobs", func(q query) error {
-		has, err = q.one(`SELECT 1 FROM blobs WHERE store = ? AND key >= '@' AND key < 'A' LIMIT 1`, []any{store}, new(int))
+		text, args := `SELECT 1 FROM blobs WHERE store = ? AND key >= ?`, []any{store, "@" + prefix}
+		if end, ok := prefixEnd("@" + prefix); ok {
+			text, args = text+` AND key < ?`, append(args, end)
+		}
+		has, err = q.one(text+` LIMIT 1`, args, new(int))
 		return err
 	})
 	return has, err

@@ -133,7 +133,7 @@ func TestStrays(t *testing.T) {
 	if err := b.Put(ctx, key, strings.NewReader("x"), 1); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range []string{"STORE.HALFMADE", "README", "00000001/note", "00000001/" + name + ".tmp", "0000000A/" + name, "00000002"} {
+	for _, f := range []string{"STORE.ABCDEFGHIJKLMNOPQRSTUVWXYZ", "STORE.bak", "README", "00000001/note", "00000001/" + name + ".tmp", "0000000A/" + name, "00000002"} {
 		full := filepath.Join(path, f)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(full), 0o700), os.WriteFile(full, nil, 0o600)); err != nil {
 			t.Fatal(err)
@@ -151,7 +151,7 @@ func TestStrays(t *testing.T) {
 		}
 		strays = append(strays, s)
 	}
-	want := []string{"00000001/" + name + ".tmp", "00000001/note", "00000002", "00000003/" + name, "0000000A", "README", "other"}
+	want := []string{"00000001/" + name + ".tmp", "00000001/note", "00000002", "00000003/" + name, "0000000A", "README", "STORE.bak", "other"}
 	if !slices.Equal(strays, want) {
 		t.Errorf("strays %q, want %q", strays, want)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"strings"
 
 	"github.com/osproxy/osproxy/store"
 )
@@ -13,15 +12,12 @@ import (
 var _ store.Browser = (*Backend)(nil)
 
 // The foreign objects of a store are the regular files in its folder, at any
-// depth, beside its mark and its directories of keys.
+// depth, that are neither its mark nor called as a key is: others may have
+// directories that are called as those of keys are, by the date for one.
 func (b *Backend) foreign() tree { return tree{fs: b.fs, leaveOut: ours} }
 
-// ours reports whether a name in the store's folder is its own, or lies in a
-// directory of keys.
-func ours(name string) bool {
-	top, _, _ := strings.Cut(name, "/")
-	return isOwn(top) || store.Dir(top).Valid()
-}
+// ours reports whether a name in the store's folder is its mark's or an object's.
+func ours(name string) bool { return isMark(name) || store.Key(name).Valid() }
 
 // Browse is store.Browser's. It holds the names of one directory at each depth.
 func (b *Backend) Browse(ctx context.Context, prefix, after string) iter.Seq2[store.Found, error] {

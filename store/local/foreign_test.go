@@ -66,7 +66,7 @@ func TestForeignObjectsAreFilesInTheFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	outside := filepath.Join(t.TempDir(), "outside")
-	own := store.NewKey("00000001")
+	own, halfMark := store.NewKey("00000001"), "STORE.ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	for _, err := range []error{
 		os.WriteFile(outside, []byte("secret"), 0o600),
 		b.PutForeign(ctx, "in/file.txt", "", []byte("abc")),
@@ -75,8 +75,8 @@ func TestForeignObjectsAreFilesInTheFolder(t *testing.T) {
 		os.Symlink("in/file.txt", filepath.Join(dir, "inner")),
 		syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600),
 		b.MakeDir(ctx, own.Dir()),
-		os.WriteFile(filepath.Join(dir, string(own.Dir()), "stray"), nil, 0o600),
-		os.WriteFile(filepath.Join(dir, "STORE.half"), nil, 0o600),
+		os.WriteFile(filepath.Join(dir, string(own)), nil, 0o600),
+		os.WriteFile(filepath.Join(dir, halfMark), nil, 0o600),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -92,7 +92,7 @@ func TestForeignObjectsAreFilesInTheFolder(t *testing.T) {
 	if !slices.Equal(names, []string{"in/file.txt"}) {
 		t.Errorf("found %q", names)
 	}
-	for _, name := range []string{"link", "inner", "pipe", "in", "STORE", "STORE.half", string(own), string(own.Dir()) + "/stray", "in/file.txt/x", "../outside"} {
+	for _, name := range []string{"link", "inner", "pipe", "in", "STORE", halfMark, string(own), string(own.Dir()), "in/file.txt/x", "../outside"} {
 		if _, err := b.Get(ctx, store.ForeignKey(name), 0, -1); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("get of %s: %v", name, err)
 		}

@@ -9,7 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
+	"regexp"
 
 	"github.com/osproxy/osproxy/store"
 )
@@ -19,12 +19,22 @@ import (
 // installations that mark one folder at the same moment one succeeds.
 const markName = "STORE"
 
-// isOwn reports whether a name in the store's folder is neither an object's nor
-// a stray: the mark, a mark which a crash left half made, or what ext4 keeps at
-// the top of a disk.
-func isOwn(name string) bool {
-	return name == markName || strings.HasPrefix(name, markName+".") || name == "lost+found"
+// halfMade is what a mark is called before it is whole: rand.Text comes behind
+// the dot.
+var halfMade = regexp.MustCompile(`^` + markName + `\.[A-Z2-7]{26}$`)
+
+// lostAndFound is where ext4 puts what it repaired, by root's leave only.
+const lostAndFound = "lost+found"
+
+// isMark reports whether a name in the store's folder is that of its mark, or of
+// one that a crash left half made.
+func isMark(name string) bool {
+	return name == markName || halfMade.MatchString(name)
 }
+
+// isOwn reports whether a name in the store's folder is neither an object's nor
+// a stray: a mark's, or that of what ext4 keeps at the top of a disk.
+func isOwn(name string) bool { return isMark(name) || name == lostAndFound }
 
 // markFile is the content of the mark.
 type markFile struct {

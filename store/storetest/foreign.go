@@ -29,6 +29,7 @@ func runBrowser(t T, open Open) {
 		{"browse leaves out our own", browseOwn},
 		{"browse with an ended context", browseEnded},
 		{"foreign objects of odd names", foreignNames},
+		{"foreign objects among ours", foreignAmong},
 		{"foreign objects that are absent", foreignMissing},
 		{"foreign objects that change", foreignChanges},
 		{"marks of other stores", foreignMarks},

@@ -31,6 +31,25 @@ func foreignNames(t T, b browsing) {
 	}
 }
 
+// foreignAmong: what has no key's name is foreign, however near it comes to one,
+// and lies in a directory of keys too.
+func foreignAmong(t T, b browsing) {
+	key := store.NewKey(store.Dir(b.prefix[1:]))
+	putAt(t, b, key, []byte("ours"))
+	top, name, _ := strings.Cut(string(key), "/")
+	for i, foreign := range []string{
+		top + "/photo.jpg", top + "/deep/in/photo.jpg", top + "/" + name[1:], top + "/" + name + "0", top + "/" + strings.ToUpper("a"+name[1:]),
+		top + "/x/" + name, top[1:] + "/" + name, "0" + top + "/" + name, "STORE." + top, "OSPD-STORE." + top, "lost+found/" + top,
+	} {
+		data := bytesOf(uint64(300+i), 100+i)
+		if putForeign(t, b, foreign, data) {
+			wantForeign(t, b, foreign, data)
+		}
+	}
+	wantNoForeign(t, b, string(key))
+	wantKeys(t, "list among foreign objects", list(t, b, top, ""), []store.Key{key})
+}
+
 // wantForeign checks that a foreign object is found, described, read and
 // deleted by its very name.
 func wantForeign(t T, b browsing, name string, data []byte) {
