@@ -87,6 +87,8 @@ type Front struct {
 	serial  atomic.Int64
 	failing atomic.Int64
 
+	versioning atomic.Pointer[Versioning]
+
 	mu    sync.Mutex
 	calls map[Name]int
 }
@@ -183,6 +185,8 @@ func (f *Front) serve(w http.ResponseWriter, r *http.Request) error {
 		return f.read(w, c)
 	case ListObjects:
 		return f.list(w, c)
+	case GetBucketVersioning:
+		return f.getVersioning(w)
 	case DeleteObjects:
 		return f.deleteObjects(w, c)
 	case CopyObject:

@@ -13,6 +13,7 @@ type Name string
 // The operations that a Front serves.
 const (
 	HeadBucket              Name = "HeadBucket"
+	GetBucketVersioning     Name = "GetBucketVersioning"
 	ListObjects             Name = "ListObjects"
 	ListObjectsV2           Name = "ListObjectsV2"
 	DeleteObjects           Name = "DeleteObjects"
@@ -148,7 +149,7 @@ func (f *Front) header(c *call) http.Header {
 		}
 	}
 	// It is asked for where an upload begins, too, and means nothing there.
-	if strings.EqualFold(c.Header.Get(prefix+"forbid-overwrite"), "true") && c.op.Name != InitiateMultipartUpload {
+	if strings.EqualFold(c.Header.Get(prefix+"forbid-overwrite"), "true") && c.op.Name != InitiateMultipartUpload && !f.versioned() {
 		out.Set("If-None-Match", "*")
 	}
 	return out

@@ -102,19 +102,6 @@ func (b *Backend) Close() error {
 // settings are what Check tells to look at.
 var settings = object.Settings{Endpoint: "url", Region: "url", Bucket: "url", KeyID: "secret_id", Secret: "secret_key"}
 
-// Check is store.Checker's: it lists one object.
-func (b *Backend) Check(ctx context.Context) error {
-	c := begin(ctx, "check", "")
-	_, _, err := b.client.Bucket.Get(c.ctx, &cos.BucketGetOptions{Prefix: b.names.Prefix(), MaxKeys: 1, EncodingType: "url"})
-	if err != nil {
-		return settings.Explain(c.failed(err))
-	}
-	if c.answer.Header.Get(requestHeader) == "" {
-		return fmt.Errorf("check: what answers at url is not COS: %w", store.ErrUnsupported)
-	}
-	return settings.Explain(object.CheckClock(c.answer))
-}
-
 // Delete is store.Backend's.
 func (b *Backend) Delete(ctx context.Context, key store.Key) error {
 	if err := key.CheckAny(); err != nil {

@@ -19,8 +19,10 @@ import (
 // maxPut is how many bytes COS takes in one request.
 const maxPut = 5 << 30
 
-// onlyNew has a request fail where the object exists.
-func onlyNew() *http.Header { return &http.Header{"X-Cos-Forbid-Overwrite": {"true"}} }
+// forbidOverwrite is the header that has a request fail where the object exists.
+const forbidOverwrite = "X-Cos-Forbid-Overwrite"
+
+func onlyNew() *http.Header { return &http.Header{forbidOverwrite: {"true"}} }
 
 // Put is store.Backend's.
 func (b *Backend) Put(ctx context.Context, key store.Key, r io.Reader, size int64) error {

@@ -3,7 +3,6 @@ package oss_test
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -114,41 +113,6 @@ func TestPatienceIsAskedFor(t *testing.T) {
 				t.Errorf("%s with %d %s: %v, want patience of %v", call, c.status, c.code, err, c.want)
 			}
 		}
-	}
-}
-
-func TestCheck(t *testing.T) {
-	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<ListBucketResult></ListBucketResult>") })
-	if err := s.Check(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if r := s.last(); r.Method != http.MethodGet {
-		t.Errorf("check changes something: %s", r.Method)
-	}
-	s = serve(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
-		failing(http.StatusForbidden, "RequestTimeTooSkewed", "")(w, r)
-	})
-	if err := s.Check(t.Context()); !errors.Is(err, store.ErrClock) || !strings.Contains(err.Error(), "1h0m") {
-		t.Errorf("check with a clock that is an hour ahead: %v", err)
-	}
-	s = serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Date", time.Now().Add(10*time.Minute).UTC().Format(http.TimeFormat))
-		fmt.Fprint(w, "<ListBucketResult></ListBucketResult>")
-	})
-	if err := s.Check(t.Context()); !errors.Is(err, store.ErrClock) {
-		t.Errorf("check with a clock that is soon refused: %v", err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	b := backend(t, oss.Config{Endpoint: "http://" + l.Addr().String()})
-	if err := b.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "check endpoint") {
-		t.Errorf("check of a service that is not there: %v", err)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"strings"
 	"time"
@@ -113,25 +112,4 @@ func (b *Backend) Describe(ctx context.Context, name string) (store.Found, error
 		return store.Found{}, err
 	}
 	return store.Found{Name: name, Size: d.Size, Time: d.time, MediaType: d.mediaType, Tag: strings.Trim(d.Tag, `"`)}, nil
-}
-
-// maxMark is more than a mark has.
-const maxMark = 4 << 10
-
-// Mark is store.Backend's.
-func (b *Backend) Mark(ctx context.Context) (string, error) {
-	r, err := b.whole(ctx, b.names.Mark())
-	if err != nil {
-		return "", err
-	}
-	text, err := io.ReadAll(io.LimitReader(r, maxMark))
-	if err = errors.Join(err, r.Close()); err != nil {
-		return "", fmt.Errorf("read mark: %w", err)
-	}
-	return string(text), nil
-}
-
-// SetMark is store.Backend's.
-func (b *Backend) SetMark(ctx context.Context, installation string) error {
-	return b.put(ctx, "mark", b.names.Mark(), strings.NewReader(installation), int64(len(installation)))
 }

@@ -82,20 +82,6 @@ func (b *Backend) Close() error {
 	return nil
 }
 
-// Check is store.Checker's: it lists one object.
-func (b *Backend) Check(ctx context.Context) error {
-	c := b.begin(ctx, "check", "")
-	_, err := b.bucket.ListObjectsV2(c.options(oss.Prefix(b.names.Prefix()), oss.MaxKeys(1))...)
-	if err == nil {
-		return object.CheckClock(c.answer)
-	}
-	err = c.failed(ctx, err)
-	if c.answer.Status == 0 && ctx.Err() == nil {
-		return fmt.Errorf("the service cannot be reached at %s; check endpoint: %w", b.endpoint, err)
-	}
-	return err
-}
-
 // Delete is store.Backend's.
 func (b *Backend) Delete(ctx context.Context, key store.Key) error {
 	if err := key.CheckAny(); err != nil {

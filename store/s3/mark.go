@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 
@@ -21,9 +20,6 @@ type mark struct {
 }
 
 const aboutMark = "The objects beside this one are blobs of the ospd installation named here. Without this object ospd refuses to use them."
-
-// maxMark bounds what is read as a mark.
-const maxMark = 64 << 10
 
 // Mark is store.Backend's.
 func (b *Backend) Mark(ctx context.Context) (string, error) {
@@ -45,7 +41,7 @@ func (b *Backend) readMark(ctx context.Context) ([]byte, error) {
 		return nil, c.failed(err)
 	}
 	defer body.Close()
-	text, err := io.ReadAll(object.NewDownload(ctx, body, min(info.Size, maxMark)))
+	text, err := io.ReadAll(object.NewDownload(ctx, body, min(info.Size, object.MaxMark)))
 	if err != nil {
 		return nil, fmt.Errorf("read mark: %w", err)
 	}
@@ -54,43 +50,30 @@ func (b *Backend) readMark(ctx context.Context) ([]byte, error) {
 
 // SetMark is store.Backend's.
 func (b *Backend) SetMark(ctx context.Context, installation string) error {
-	if _, err := b.readMark(ctx); err == nil {
-		return fmt.Errorf("set mark: %w", store.ErrExists)
-	} else if !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
 	text, err := json.Marshal(mark{installation, aboutMark})
 	if err != nil {
 		return fmt.Errorf("set mark: %w", err)
 	}
-	if err := b.putMark(ctx, text); err != nil {
-		return err
-	}
-	// What is wrong with the service is known before a blob goes there.
-	kept, err := b.readMark(ctx)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(kept, text) {
-		return fmt.Errorf("set mark: %s reads back as %d bytes that are not the %d which were put: %w", b.names.Mark(), len(kept), len(text), store.ErrUnsupported)
-	}
-	return nil
+	return object.SetMark(ctx, marking{b}, text)
 }
 
-// putMark puts a mark where there is none. It is the first thing put into a
-// store, and so finds out whether checksums may follow bodies.
-func (b *Backend) putMark(ctx context.Context, text []byte) error {
-	plain := b.plain.Load()
-	err := b.put(ctx, "set mark", b.names.Mark(), bytes.NewReader(text), int64(len(text)))
-	if err != nil && !plain && b.plain.Load() {
-		err = b.put(ctx, "set mark", b.names.Mark(), bytes.NewReader(text), int64(len(text)))
+// marking is an object.Marking.
+type marking struct{ *Backend }
+
+func (m marking) ReadMark(ctx context.Context) ([]byte, error) { return m.readMark(ctx) }
+
+// PutMark is object.Marking's. It is the first thing put into a store, and so
+// finds out whether checksums may follow bodies.
+func (m marking) PutMark(ctx context.Context, text []byte) error {
+	plain := m.plain.Load()
+	err := m.put(ctx, "set mark", m.names.Mark(), bytes.NewReader(text), int64(len(text)))
+	if err != nil && !plain && m.plain.Load() {
+		err = m.put(ctx, "set mark", m.names.Mark(), bytes.NewReader(text), int64(len(text)))
 	}
 	return err
 }
 
-// Check is store.Checker's. A store that has its mark is asked to put the same
-// one once more, which it has to refuse: so it is known that we may write, and
-// that the service keeps what is there. Nothing changes, whatever it does.
+// Check is store.Checker's.
 func (b *Backend) Check(ctx context.Context) error {
 	c := begin(ctx, "list")
 	if _, err := b.firstOf(c); err != nil {
@@ -99,20 +82,7 @@ func (b *Backend) Check(ctx context.Context) error {
 	if err := object.CheckClock(c.answer); err != nil {
 		return settings().Explain(err)
 	}
-	text, err := b.readMark(ctx)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return settings().Explain(err)
-	}
-	switch err := b.putMark(ctx, text); {
-	case err == nil:
-		return fmt.Errorf("the service replaces an object that it was asked to keep (If-None-Match): %w", store.ErrUnsupported)
-	case !errors.Is(err, store.ErrExists):
-		return settings().Explain(err)
-	}
-	return nil
+	return settings().Explain(object.ProveMark(ctx, marking{b}))
 }
 
 // firstOf lists one object, since the answer to a listing says what is wrong,

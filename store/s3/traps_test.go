@@ -80,6 +80,8 @@ func TestPutOfAServiceWithoutTrailers(t *testing.T) {
 			io.WriteString(w, mark)
 		case q.header.Get("X-Amz-Content-Sha256") != "UNSIGNED-PAYLOAD":
 			fails(w, 400, "InvalidArgument")
+		case mark != "":
+			fails(w, 412, "PreconditionFailed")
 		default:
 			mark = q.body
 			w.Header().Set("ETag", `"x"`)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -92,5 +93,45 @@ func TestAtAnAddress(t *testing.T) {
 	wantObject(t, s, string(key), append(data, data...))
 	if n := s.Calls(front.UploadPartCopy); n != 2 {
 		t.Errorf("%d parts were copied", n)
+	}
+}
+
+// TestVersionedBucket: a bucket that has versioning, or had it, is refused at
+// the start, and before it holds anything; and where nobody may look whether it
+// has, the mark that is not kept tells.
+func TestVersionedBucket(t *testing.T) {
+	s := serve(t, s3server.MinIO(), nil)
+	ctx := t.Context()
+	open := func(prefix string) *backend.Backend {
+		b := s.open(t, "http://"+vendor.Host(), prefix)
+		t.Cleanup(func() { _ = b.Close() })
+		return b
+	}
+	for _, status := range []string{"Enabled", "Suspended"} {
+		for _, hidden := range []bool{false, true} {
+			what := fmt.Sprint(status, ", hidden ", hidden)
+			s.SetVersioning(front.Versioning{Hidden: hidden})
+			used, fresh := open("used/"+status+fmt.Sprint(hidden)), open("fresh/"+status+fmt.Sprint(hidden))
+			if err := errors.Join(used.Check(ctx), used.SetMark(ctx, "one"), used.Check(ctx)); err != nil {
+				t.Fatalf("%s: without versioning: %v", what, err)
+			}
+			s.SetVersioning(front.Versioning{Status: status, Hidden: hidden})
+			err := used.Check(ctx)
+			if !errors.Is(err, store.ErrUnsupported) || !strings.Contains(err.Error(), "versioning") || store.MayPass(err) {
+				t.Errorf("%s: check of a store in use: %v", what, err)
+			}
+			if m, err := used.Mark(ctx); m != "one" || err != nil {
+				t.Errorf("%s: the mark is %q, %v", what, m, err)
+			}
+			if err := errors.Join(fresh.Check(ctx), fresh.SetMark(ctx, "one")); !errors.Is(err, store.ErrUnsupported) {
+				t.Errorf("%s: a new store: %v", what, err)
+			}
+			if err := fresh.Check(ctx); !errors.Is(err, store.ErrUnsupported) {
+				t.Errorf("%s: a new store, the second time: %v", what, err)
+			}
+		}
+	}
+	if s.Calls(front.GetBucketVersioning) == 0 {
+		t.Error("nobody asked")
 	}
 }

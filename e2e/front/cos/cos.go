@@ -92,6 +92,7 @@ func (v Vendor) Operations() []front.Operation {
 	}
 	return []front.Operation{
 		{Name: front.HeadBucket, Method: http.MethodHead},
+		{Name: front.GetBucketVersioning, Method: http.MethodGet, Marks: []string{"versioning"}},
 		{Name: front.ListMultipartUploads, Method: http.MethodGet, Marks: []string{"uploads"}, Queries: []string{"encoding-type", "prefix", "max-uploads", "key-marker", "upload-id-marker"}},
 		{Name: front.ListObjects, Method: http.MethodGet, Queries: []string{"prefix", "delimiter", "encoding-type", "marker", "max-keys"}},
 		{Name: front.DeleteObjects, Method: http.MethodPost, Marks: []string{"delete"}},

@@ -14,6 +14,7 @@ import (
 
 	sdk "github.com/tencentyun/cos-go-sdk-v5"
 
+	"github.com/osproxy/osproxy/e2e/front"
 	"github.com/osproxy/osproxy/e2e/s3server"
 	"github.com/osproxy/osproxy/store"
 )
@@ -44,10 +45,26 @@ func TestRefused(t *testing.T) {
 	}
 	_, err := s.client.Object.Get(ctx, "x", nil, "version")
 	wantCode(t, "query of what is not served", err, 400, "InvalidArgument")
+	_, _, err = client(t, s.addr, "http://"+vendor.Host(), "another").Bucket.GetVersioning(ctx)
+	wantCode(t, "wrong secret, versioning", err, 403, "SignatureDoesNotMatch")
 	_, err = s.client.Bucket.Put(ctx, nil)
 	wantCode(t, "call that is not served", err, 405, "MethodNotAllowed")
 	_, err = s.client.Object.Get(ctx, "x", nil)
 	wantCode(t, "object that nobody made", err, 404, "NoSuchKey")
+}
+
+// TestVersioning is told as COS documents it, to who may know.
+func TestVersioning(t *testing.T) {
+	s := serve(t, s3server.MinIO(), nil)
+	for _, want := range []string{"", "Enabled", "Suspended"} {
+		s.SetVersioning(front.Versioning{Status: want})
+		if got, _, err := s.client.Bucket.GetVersioning(t.Context()); err != nil || got.Status != want {
+			t.Errorf("%v, %v, want %q", got, err, want)
+		}
+	}
+	s.SetVersioning(front.Versioning{Hidden: true})
+	_, _, err := s.client.Bucket.GetVersioning(t.Context())
+	wantCode(t, "hidden", err, 403, "AccessDenied")
 }
 
 // TestRefusedDeletions: many objects are deleted as COS documents it only.

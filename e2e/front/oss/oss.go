@@ -132,6 +132,7 @@ func (v Vendor) Operations() []front.Operation {
 	conditions := []string{"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"}
 	part, upload := []string{"partNumber", "uploadId"}, []string{"uploadId"}
 	return []front.Operation{
+		{Name: front.GetBucketVersioning, Method: http.MethodGet, Marks: []string{"versioning"}, Headers: always},
 		{Name: front.ListMultipartUploads, Method: http.MethodGet, Marks: []string{"uploads"}, Headers: always,
 			Queries: []string{"delimiter", "max-uploads", "key-marker", "prefix", "upload-id-marker", "encoding-type"}},
 		{Name: front.ListObjectsV2, Method: http.MethodGet, Marks: []string{"list-type"}, Headers: always,

@@ -104,6 +104,8 @@ func TestRefusals(t *testing.T) {
 		wantCode(t, c.what+", put", c.bucket.PutObject("key", strings.NewReader("abc")), c.status, c.code)
 		_, err := c.bucket.ListObjectsV2()
 		wantCode(t, c.what+", list", err, c.status, c.code)
+		_, err = c.bucket.Client.GetBucketVersioning(c.bucket.BucketName)
+		wantCode(t, c.what+", versioning", err, c.status, c.code)
 		_, err = c.bucket.GetObjectDetailedMeta("key") // by a header
 		wantCode(t, c.what+", head", err, c.status, c.code)
 	}
@@ -126,11 +128,26 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("a copy of %q was not refused", source)
 		}
 	}
-	for n, call := range map[front.Name]int{front.GetObject: s.Calls(front.GetObject), front.ListObjectsV2: s.Calls(front.ListObjectsV2)} {
+	for n, call := range map[front.Name]int{front.GetObject: s.Calls(front.GetObject), front.GetBucketVersioning: s.Calls(front.GetBucketVersioning), front.ListObjectsV2: s.Calls(front.ListObjectsV2)} {
 		if call != 0 {
 			t.Errorf("%d calls of %s passed", call, n)
 		}
 	}
+}
+
+// TestVersioning is told as OSS documents it, to who may know.
+func TestVersioning(t *testing.T) {
+	s := serve(t, nowhere, nil)
+	b := s.ours(t)
+	for _, want := range []string{"", "Enabled", "Suspended"} {
+		s.SetVersioning(front.Versioning{Status: want})
+		if got, err := b.Client.GetBucketVersioning(vendor.Bucket); got.Status != want || err != nil {
+			t.Errorf("%q, %v, want %q", got.Status, err, want)
+		}
+	}
+	s.SetVersioning(front.Versioning{Hidden: true})
+	_, err := b.Client.GetBucketVersioning(vendor.Bucket)
+	wantCode(t, "hidden", err, 403, "AccessDenied")
 }
 
 // TestSizes asks for more than 5 GB, of which nothing is sent: the length is

@@ -1,0 +1,76 @@
+package cos
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/tencentyun/cos-go-sdk-v5"
+
+	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/object"
+)
+
+// Mark is store.Backend's.
+func (b *Backend) Mark(ctx context.Context) (string, error) {
+	text, err := marking{b}.ReadMark(ctx)
+	return string(text), err
+}
+
+// SetMark is store.Backend's.
+func (b *Backend) SetMark(ctx context.Context, installation string) error {
+	return object.SetMark(ctx, marking{b}, []byte(installation))
+}
+
+// marking is an object.Marking.
+type marking struct{ *Backend }
+
+func (m marking) ReadMark(ctx context.Context) ([]byte, error) {
+	r, err := m.whole(ctx, m.names.Mark())
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(r, object.MaxMark))
+	if err = errors.Join(err, r.Close()); err != nil {
+		return nil, fmt.Errorf("read mark: %w", err)
+	}
+	return text, nil
+}
+
+func (m marking) PutMark(ctx context.Context, text []byte) error {
+	return m.put(ctx, "mark", m.names.Mark(), bytes.NewReader(text), int64(len(text)))
+}
+
+// Check is store.Checker's: it lists one object, asks for the versioning of the
+// bucket, and tries the mark again.
+func (b *Backend) Check(ctx context.Context) error {
+	c := begin(ctx, "check", "")
+	_, _, err := b.client.Bucket.Get(c.ctx, &cos.BucketGetOptions{Prefix: b.names.Prefix(), MaxKeys: 1, EncodingType: "url"})
+	if err != nil {
+		return settings.Explain(c.failed(err))
+	}
+	if c.answer.Header.Get(requestHeader) == "" {
+		return fmt.Errorf("check: what answers at url is not COS: %w", store.ErrUnsupported)
+	}
+	if err := object.CheckClock(c.answer); err != nil {
+		return settings.Explain(err)
+	}
+	if err := b.checkVersioning(ctx); err != nil {
+		return settings.Explain(err)
+	}
+	return settings.Explain(object.ProveMark(ctx, marking{b}))
+}
+
+func (b *Backend) checkVersioning(ctx context.Context) error {
+	c := begin(ctx, "look at versioning", "")
+	status := ""
+	v, _, err := b.client.Bucket.GetVersioning(c.ctx)
+	if err != nil {
+		err = c.failed(err)
+	} else {
+		status = v.Status
+	}
+	return object.CheckVersioning(status, forbidOverwrite, err)
+}

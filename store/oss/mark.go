@@ -1,0 +1,68 @@
+package oss
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/aliyun/aliyun-oss-go-sdk/oss"
+
+	"github.com/osproxy/osproxy/store/object"
+)
+
+// Mark is store.Backend's.
+func (b *Backend) Mark(ctx context.Context) (string, error) {
+	text, err := marking{b}.ReadMark(ctx)
+	return string(text), err
+}
+
+// SetMark is store.Backend's.
+func (b *Backend) SetMark(ctx context.Context, installation string) error {
+	return object.SetMark(ctx, marking{b}, []byte(installation))
+}
+
+// marking is an object.Marking.
+type marking struct{ *Backend }
+
+func (m marking) ReadMark(ctx context.Context) ([]byte, error) {
+	r, err := m.whole(ctx, m.names.Mark())
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(r, object.MaxMark))
+	if err = errors.Join(err, r.Close()); err != nil {
+		return nil, fmt.Errorf("read mark: %w", err)
+	}
+	return text, nil
+}
+
+func (m marking) PutMark(ctx context.Context, text []byte) error {
+	return m.put(ctx, "mark", m.names.Mark(), bytes.NewReader(text), int64(len(text)))
+}
+
+// Check is store.Checker's: it lists one object, asks for the versioning of the
+// bucket, and tries the mark again.
+func (b *Backend) Check(ctx context.Context) error {
+	c := b.begin(ctx, "check", "")
+	if _, err := b.bucket.ListObjectsV2(c.options(oss.Prefix(b.names.Prefix()), oss.MaxKeys(1))...); err != nil {
+		err = c.failed(ctx, err)
+		if c.answer.Status == 0 && ctx.Err() == nil {
+			return fmt.Errorf("the service cannot be reached at %s; check endpoint: %w", b.endpoint, err)
+		}
+		return err
+	}
+	if err := object.CheckClock(c.answer); err != nil {
+		return err
+	}
+	c = b.begin(ctx, "look at versioning", "")
+	v, err := b.bucket.Client.GetBucketVersioning(b.bucket.BucketName, c.options()...)
+	if err != nil {
+		err = c.failed(ctx, err)
+	}
+	if err := object.CheckVersioning(v.Status, oss.HTTPHeaderOssForbidOverWrite, err); err != nil {
+		return err
+	}
+	return object.ProveMark(ctx, marking{b})
+}
