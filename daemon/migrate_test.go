@@ -191,6 +191,7 @@ func TestMigrateMeetsOthers(t *testing.T) {
 			must(m.t, m.db.CloseStore(m.t.Context(), "mem", "disk"))
 			must(m.t, m.place.Load(m.t.Context()))
 			m.putSmall(ann, "again", data)
+			must(m.t, m.db.CloseStore(m.t.Context(), "disk", "mem"))
 		}, "1 contents, 0 skipped, 0 damaged", 1},
 		"it is found damaged": {func(m *moving, uid protocol.UID) {
 			_, c, err := m.db.Content(m.t.Context(), ann, uid)

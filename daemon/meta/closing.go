@@ -21,17 +21,20 @@ func (db *DB) CloseStore(ctx context.Context, from, to string) error {
 	// All of them are this process's, as is each write.
 	db.naming.Lock()
 	defer db.naming.Unlock()
-	return db.update(ctx, full, "close a store", func(t *tx) error {
-		end, _ := prefixEnd(settingStoreClosed(""))
-		if _, err := t.exec(`UPDATE settings SET value = ? WHERE value = ? AND name >= ? AND name < ?`, to, from, settingStoreClosed(""), end); err != nil {
-			return err
-		}
-		if err := t.set(settingStoreClosed(from), to); err != nil {
-			return err
-		}
-		_, err := t.exec(`DELETE FROM settings WHERE name = ?`, settingStoreClosed(to))
+	return db.update(ctx, full, "close a store", func(t *tx) error { return t.closeStore(from, to) })
+}
+
+// closeStore is CloseStore. The caller holds db.naming.
+func (t *tx) closeStore(from, to string) error {
+	end, _ := prefixEnd(settingStoreClosed(""))
+	if _, err := t.exec(`UPDATE settings SET value = ? WHERE value = ? AND name >= ? AND name < ?`, to, from, settingStoreClosed(""), end); err != nil {
 		return err
-	})
+	}
+	if err := t.set(settingStoreClosed(from), to); err != nil {
+		return err
+	}
+	_, err := t.exec(`DELETE FROM settings WHERE name = ?`, settingStoreClosed(to))
+	return err
 }
 
 // named is update of what names a blob, beside which no store is closed.

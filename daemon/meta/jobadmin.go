@@ -120,7 +120,8 @@ func (db *DB) CancelJob(ctx context.Context, owner protocol.Owner, id protocol.J
 // often as at first; it goes on where its handler left a checkpoint. One that
 // waits for its next attempt does so now. A periodic job takes the place of the
 // next one, which waits for its time. A job that runs, is done, or of which
-// another waits, is KindConflict.
+// another waits, is KindConflict, and so is a migration beside another that is
+// about one of its stores.
 func (db *DB) RetryJob(ctx context.Context, owner protocol.Owner, id protocol.JobID) (j Job, err error) {
 	err = db.update(ctx, full, "retry a job", func(t *tx) error {
 		r, err := t.lockJobOf(owner, id)
@@ -142,6 +143,11 @@ func (t *tx) retry(r jobRow) error {
 		return protocol.Errorf(protocol.KindConflict, "job %d is %s, nothing was changed", r.id, r.state)
 	case protocol.JobReady:
 	default:
+		if r.n.Kind == protocol.JobMigrate {
+			if err := t.refuseBeside(r); err != nil {
+				return err
+			}
+		}
 		var other protocol.JobID
 		var attempts int
 		var every *int64

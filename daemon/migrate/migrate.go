@@ -40,7 +40,8 @@ type Args struct {
 
 // Records is what a Worker needs of the metadata; meta.DB is the one.
 type Records interface {
-	CloseStore(ctx context.Context, from, to string) error
+	BeginMigration(ctx context.Context, from, to string) error
+	Migrates(ctx context.Context, from, to string) (bool, error)
 	CountStore(ctx context.Context, store string) (meta.StoreCount, error)
 	StoredBlobs(ctx context.Context, store string, after meta.BlobID, limit int) ([]meta.Stored, error)
 	LeftInStore(ctx context.Context, store string, named int) (meta.Left, error)
@@ -141,13 +142,6 @@ func (w *Worker) Do(ctx context.Context, r *job.Run, args Args) error {
 	if m.from == nil || m.to == nil {
 		return job.Hopeless(fmt.Errorf("there is no store %s or no store %s in the configuration", args.From, args.To))
 	}
-	other, err := w.inTheWay(ctx, args)
-	if err != nil {
-		return err
-	}
-	if other != nil && other.ID < r.Job.ID {
-		return job.Hopeless(fmt.Errorf("job %s migrates one of these stores; it goes first", other.ID))
-	}
 	found, err := r.Saved(&m.at)
 	if err != nil {
 		return err
@@ -162,6 +156,7 @@ func (w *Worker) Do(ctx context.Context, r *job.Run, args Args) error {
 		return context.Cause(ctx)
 	}
 	var later *waiting
+	var other *yields
 	switch {
 	case err == nil:
 		return nil
@@ -169,12 +164,14 @@ func (w *Worker) Do(ctx context.Context, r *job.Run, args Args) error {
 		return m.snooze(ctx, later.why, w.cfg.Pause)
 	case errors.Is(err, meta.ErrLeaseLost):
 		return err
+	case errors.As(err, &other):
+		return job.Hopeless(other.to)
 	}
 	return m.failed(ctx, err)
 }
 
-// inTheWay is another migration that is not over and of one of these stores,
-// the oldest there is, but the job that ctx is of itself.
+// inTheWay is a migration that is not over and of one of these stores, the
+// oldest there is.
 func (w *Worker) inTheWay(ctx context.Context, args Args) (*meta.Job, error) {
 	var oldest *meta.Job
 	for _, state := range [...]protocol.JobState{protocol.JobReady, protocol.JobRunning} {

@@ -76,6 +76,9 @@ func (m *migration) run(ctx context.Context) error {
 		return err
 	}
 	for {
+		if err := m.inCharge(ctx); err != nil {
+			return err
+		}
 		whole := m.at.After == 0
 		if err := m.pass(ctx); err != nil {
 			return err
@@ -115,10 +118,28 @@ func (m *migration) underWay(ctx context.Context) error {
 	return nil
 }
 
-// begin closes the source, gives up what earlier attempts left, and counts what
+// yields ends a migration beside which another one goes on.
+type yields struct{ to error }
+
+func (y *yields) Error() string { return y.to.Error() }
+
+// inCharge makes sure that this is still the migration that its source is closed
+// for: of two that move back and forth neither would ever end.
+func (m *migration) inCharge(ctx context.Context) error {
+	yes, err := m.cfg.Meta.Migrates(ctx, m.args.From, m.args.To)
+	if err == nil && !yes {
+		err = &yields{errors.New("another migration has one of the stores by now, or the source takes new blobs again; what was moved stays moved; ask for the migration anew")}
+	}
+	return err
+}
+
+// begin takes the stores and closes the source, gives up what earlier attempts left, and counts what
 // there is to do.
 func (m *migration) begin(ctx context.Context) error {
-	if err := m.cfg.Meta.CloseStore(ctx, m.args.From, m.args.To); err != nil {
+	switch err := m.cfg.Meta.BeginMigration(ctx, m.args.From, m.args.To); {
+	case protocol.KindOf(err) == protocol.KindConflict:
+		return &yields{err}
+	case err != nil:
 		return err
 	}
 	if err := m.cfg.Place.Load(ctx); err != nil {

@@ -59,16 +59,16 @@ func (w *Worker) free(ctx context.Context, a Args) error {
 		Hint: fmt.Sprintf("osp admin jobs follow %s waits for its end, osp admin jobs cancel %s ends it.", other.ID, other.ID)}
 }
 
-func subjectOf(a Args) string { return a.From + ">" + a.To }
+func subjectOf(a Args) string { return meta.MigrationSubject(a.From, a.To) }
 
 // aboutText says in words which stores a migration is about.
 func aboutText(j meta.Job) string {
-	from, to, _ := strings.Cut(j.Subject, ">")
+	from, to := meta.MigrationStores(j.Subject)
 	return "from " + from + " to " + to
 }
 
 // touches reports whether a migration is about one of the stores.
 func touches(j meta.Job, a Args) bool {
-	from, to, _ := strings.Cut(j.Subject, ">")
+	from, to := meta.MigrationStores(j.Subject)
 	return from == a.From || from == a.To || to == a.From || to == a.To
 }

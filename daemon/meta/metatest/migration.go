@@ -1,0 +1,104 @@
+package metatest
+
+import (
+	"strings"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+var migrationTests = map[string]func(*env){
+	"the one that began first goes on": func(e *env) {
+		old, young := e.migration("a", "b"), e.migration("b", "a")
+		e.ok(e.beginMigration(young, "b", "a"))
+		e.closedIs(map[string]string{"b": "a"})
+		e.goesFirst(e.beginMigration(old, "a", "b"), young)
+		e.closedIs(map[string]string{"b": "a"})
+		e.migratesIs(old, "a", "b", false)
+		e.migratesIs(young, "b", "a", true)
+		e.ok(e.beginMigration(young, "b", "a"))
+		e.end(young, meta.ResultSnoozed)
+		e.goesFirst(e.beginMigration(old, "a", "b"), young)
+		other := e.migration("c", "a")
+		e.goesFirst(e.beginMigration(other, "c", "a"), young)
+		apart := e.migration("c", "d")
+		e.ok(e.beginMigration(apart, "c", "d"))
+		_, err := e.db.CancelJob(e.ctx, meta.AnyOwner, young.ID)
+		e.ok(err)
+		e.ok(e.beginMigration(old, "a", "b"))
+		e.closedIs(map[string]string{"a": "b", "c": "d"})
+	},
+	"one is the one while its source is closed for its target": func(e *env) {
+		j := e.migration("a", "b")
+		e.migratesIs(j, "a", "b", false)
+		e.ok(e.beginMigration(j, "a", "b"))
+		for _, c := range [][2]string{{"a", "c"}, {"b", "a"}, {"b", "c"}} {
+			e.migratesIs(j, "a", "b", true)
+			e.ok(e.db.CloseStore(e.ctx, c[0], c[1]))
+			e.migratesIs(j, "a", "b", false)
+			e.ok(e.beginMigration(j, "a", "b"))
+		}
+	},
+	"none is tried again beside another": func(e *env) {
+		old, apart := e.migration("a", "b"), e.migration("x", "y")
+		e.end(old, meta.ResultHopeless)
+		retry := func() error {
+			_, err := e.db.RetryJob(e.ctx, meta.AnyOwner, old.ID)
+			return err
+		}
+		for _, stores := range [][2]string{{"b", "a"}, {"a", "b"}, {"c", "a"}, {"b", "c"}} {
+			j := e.migration(stores[0], stores[1])
+			err := retry()
+			e.goesFirst(err, j)
+			if !strings.Contains(err.Error(), "runs") {
+				e.Errorf("it says %v", err)
+			}
+			e.end(j, meta.ResultSnoozed)
+			e.goesFirst(retry(), j)
+			_, err = e.db.CancelJob(e.ctx, meta.AnyOwner, j.ID)
+			e.ok(err)
+		}
+		e.ok(retry())
+		e.jobIs(apart.ID, protocol.JobRunning, 1)
+	},
+}
+
+// migration is a job that runs.
+func (e *env) migration(from, to string) meta.LeasedJob {
+	e.Helper()
+	id := e.enqueue(meta.NewJob{Kind: protocol.JobMigrate, Subject: meta.MigrationSubject(from, to)})
+	for _, j := range e.leaseAll(one, 10, protocol.JobMigrate) {
+		if j.ID == id {
+			return j
+		}
+	}
+	e.Fatalf("the migration from %s to %s was not leased", from, to)
+	return meta.LeasedJob{}
+}
+
+func (e *env) beginMigration(j meta.LeasedJob, from, to string) error {
+	return e.db.BeginMigration(meta.Fenced(e.ctx, j.Lease), from, to)
+}
+
+// goesFirst expects a refusal in another's favour.
+func (e *env) goesFirst(err error, other meta.LeasedJob) {
+	e.Helper()
+	e.kind(err, protocol.KindConflict)
+	if !strings.Contains(err.Error(), "job "+other.ID.String()+",") {
+		e.Errorf("job %s is not in %v", other.ID, err)
+	}
+}
+
+func (e *env) migratesIs(j meta.LeasedJob, from, to string, want bool) {
+	e.Helper()
+	yes, err := e.db.Migrates(meta.Fenced(e.ctx, j.Lease), from, to)
+	e.ok(err)
+	e.same("it is the one that migrates from "+from+" to "+to, yes, want)
+}
+
+func (e *env) closedIs(want map[string]string) {
+	e.Helper()
+	closed, err := e.db.ClosedStores(e.ctx)
+	e.ok(err)
+	e.same("closed", closed, want)
+}
