@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 )
 
 // direct are the names of a server's own client on it, in the tables.
@@ -50,39 +48,4 @@ func (b *bench) getsBehind(ctx context.Context, title string, names []string, si
 	t, err := b.gets(ctx, title, names, size, true, targets...)
 	t.notes = behindNotes
 	return t, err
-}
-
-// startBehind starts an S3 server, ours with everything on it, and the server's
-// client, which uses it directly.
-func (b *bench) startBehind(ctx context.Context, server string) (running []system, err error) {
-	run := map[string]s3Server{"minio": minio, "versitygw": versitygw}[server]
-	theirs, err := startS3(direct[server], run, mc{})(ctx, b.lab, filepath.Join(b.dir, server))
-	if err != nil {
-		return nil, err
-	}
-	s3 := theirs.(*s3System)
-	running = []system{theirs}
-	ours, err := startInFront(ctx, b.lab, filepath.Join(b.dir, "ospd"), map[string]*s3System{"remote": s3})
-	if err != nil {
-		return running, err
-	}
-	return []system{ours, theirs}, nil
-}
-
-// startInFront starts ours with stores on S3 servers, in prefixes of their own.
-// New blobs go to the one called remote.
-func startInFront(ctx context.Context, l *lab, dir string, servers map[string]*s3System) (system, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
-	text := "default_store: remote\nstores:\n"
-	for name, s := range servers {
-		text += fmt.Sprintf("  %s: {type: s3, endpoint: 'http://%s', region: %s, bucket: %s, prefix: ospd/%[1]s/, access_key_id: %[5]s, secret_access_key: %s, path_style: true}\n",
-			name, s.host, s3Region, s3Bucket, s3Key, s3Secret)
-	}
-	s := &ospSystem{lab: l, dir: dir, config: filepath.Join(dir, "ospd.yaml"), uids: map[string]string{}}
-	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	return s, s.start(ctx)
 }

@@ -16,7 +16,10 @@ type bench struct {
 	dir string
 	// systems are ours and the peers that have done all of the work so far.
 	systems []system
-	table   *table
+	// source is a second S3 server, from which files are moved to the first; nil
+	// where the work has none.
+	source *s3System
+	table  *table
 }
 
 // start starts ours and peers, and returns those that it started also when
@@ -72,9 +75,12 @@ func (b *bench) turn(ctx context.Context, systems []system, do func(s system) er
 	return nil
 }
 
+// sourceDir is where the files are that the systems are given.
+func (b *bench) sourceDir() string { return filepath.Join(b.dir, "files") }
+
 // stored makes files and puts them into every system. It returns their paths.
 func (b *bench) stored(ctx context.Context, names []string, size int64) ([]string, error) {
-	files, err := newFiles(filepath.Join(b.dir, "source"), names, size, 0)
+	files, err := newFiles(b.sourceDir(), names, size, 0)
 	if err != nil {
 		return nil, err
 	}

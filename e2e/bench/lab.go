@@ -87,12 +87,15 @@ func (l *lab) perform(ctx context.Context, w work, out io.Writer) (err error) {
 			l.say("left out: %s needs what is not on the PATH: %s", w.name, strings.Join(why, ", "))
 			return nil
 		}
-		start = func() ([]system, error) { return b.startBehind(ctx, w.behind) }
+		start = func() ([]system, error) { return b.startBehind(ctx, w) }
 	}
 	running, err := start()
 	defer func() {
 		for _, s := range running {
 			err = errors.Join(err, s.server().stop())
+		}
+		if b.source != nil {
+			err = errors.Join(err, b.source.srv.stop())
 		}
 	}()
 	if err != nil {

@@ -18,6 +18,8 @@ type ospSystem struct {
 	base string
 	// config is a configuration file, "" for none.
 	config string
+	// behind are the S3 servers on which it has stores, by the stores' names.
+	behind map[string]*s3System
 	// uids are those of the files that were put, by their names.
 	uids map[string]string
 }
@@ -56,11 +58,16 @@ func (s *ospSystem) forget(ctx context.Context) error {
 	return s.start(ctx)
 }
 
-// renew starts the daemon with nothing in its data folder.
+// renew starts the daemon with nothing in its data folder and in its stores.
 func (s *ospSystem) renew(ctx context.Context) error {
 	err := errors.Join(s.srv.stop(), os.RemoveAll(filepath.Join(s.dir, "data")))
 	if err != nil {
 		return err
+	}
+	for _, server := range s.behind {
+		if err := server.empty(ctx, ownPrefix); err != nil {
+			return err
+		}
 	}
 	clear(s.uids)
 	return s.start(ctx)

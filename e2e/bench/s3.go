@@ -133,8 +133,11 @@ type mc struct{}
 func (mc) program() string { return "mc" }
 
 func (mc) env(host, home string) []string {
-	return []string{"MC_HOST_bench=http://" + s3Key + ":" + s3Secret + "@" + host, "MC_CONFIG_DIR=" + home}
+	return []string{"MC_HOST_bench=" + mcHost(host), "MC_CONFIG_DIR=" + home}
 }
+
+// mcHost is how mc is told of a server.
+func mcHost(host string) string { return "http://" + s3Key + ":" + s3Secret + "@" + host }
 
 func (m mc) makeBucket() invocation { return m.call("mb", "--ignore-existing", "bench/"+s3Bucket) }
 

@@ -14,6 +14,10 @@ type work struct {
 	// behind names the S3 server that ours has behind it, which its client uses
 	// directly beside; "" for works of ours on the local disk.
 	behind string
+	// from is the store of ours in which files lie that are moved to the S3
+	// server: onDisk, or onSource for a second server of the same kind; "" where
+	// none are.
+	from string
 	// measure does the work in rounds and writes what it took into the table.
 	measure func(ctx context.Context, b *bench) (*table, error)
 }
@@ -36,7 +40,9 @@ func allWorks() []work {
 		scaleWork(),
 		jobsWork(),
 		behindPutWork("minio"), behindGetWork("minio"), behindPutSmallWork("minio"), behindGetSmallWork("minio"),
+		composeWork("minio"),
 		behindPutWork("versitygw"), behindGetWork("versitygw"), behindPutSmallWork("versitygw"), behindGetSmallWork("versitygw"),
+		composeWork("versitygw"),
 	}
 }
 

@@ -1,9 +1,6 @@
 package main
 
-import (
-	"context"
-	"path/filepath"
-)
+import "context"
 
 // putWork stores one large file.
 func putWork() work {
@@ -43,7 +40,7 @@ func (b *bench) puts(ctx context.Context, title string, names []string, size int
 	var files []string
 	return b.table, b.rounds(ctx,
 		func(round int) (err error) {
-			files, err = newFiles(filepath.Join(b.dir, "source"), names, size, round)
+			files, err = newFiles(b.sourceDir(), names, size, round)
 			return err
 		},
 		func(s system, _ int) error {
