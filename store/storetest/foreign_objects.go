@@ -46,7 +46,9 @@ func foreignAmong(t T, b browsing) {
 			wantForeign(t, b, foreign, data)
 		}
 	}
-	wantNoForeign(t, b, string(key))
+	_, err := b.Describe(t.Context(), string(key))
+	wantErr(t, "describe of an object of ours", err, store.ErrNotFound)
+	wantNames(t, "browse beside an object of ours", browse(t, b, top+"/", ""), nil)
 	wantKeys(t, "list among foreign objects", list(t, b, top, ""), []store.Key{key})
 }
 
