@@ -46,6 +46,10 @@ type Found struct {
 	// Tag changes with the object's bytes: its ETag, or what a file system
 	// has in place of one. It is opaque.
 	Tag string
+	// Err, from Browse only, says why nothing but the name is known: a folder,
+	// whose name ends with a slash, in which nothing can be looked for, or a file
+	// that cannot be looked at. What lies beside it is found.
+	Err error
 }
 
 // Browser is a backend whose storage may hold objects that are not ospd's. Its

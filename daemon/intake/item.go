@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"mime"
 	"path"
@@ -36,17 +37,20 @@ type item struct {
 // whose name ends in a slash: these are none.
 func (im *run) items(page []listed) (list []*item) {
 	for _, f := range page {
-		if f.Size == 0 && strings.HasSuffix(f.Name, "/") {
+		if f.Err == nil && f.Size == 0 && strings.HasSuffix(f.Name, "/") {
 			continue
 		}
 		if f.dir != nil {
-			list = append(list, im.theirs(f))
+			list = append(list, im.whole(f))
 			continue
 		}
 		rest := f.Name[im.src.cut:]
 		it := &item{Found: f.Found, name: rest, from: im.src.from + f.Name,
 			entry: meta.ImportEntry{Path: printable(im.src.path + rest), Size: f.Size}}
-		if err := names.Check(rest); err != nil {
+		if f.Err != nil {
+			im.log.Warn("what cannot be looked at is not imported", "job", im.job.Job.ID, "object", it.from, "err", f.Err)
+			it.fail(unseen)
+		} else if err := names.Check(rest); err != nil {
 			it.fail(reason(err))
 		}
 		list = append(list, it)
@@ -174,6 +178,15 @@ func lasting(err error) string {
 	return ""
 }
 
+// lookAt asks what is to be known of an object that stays where it is. That of
+// a folder is opened, too: a File that nobody can read is worse than none.
+func (im *run) lookAt(ctx context.Context, it *item) error {
+	if err := im.describe(ctx, it); err != nil || !im.src.folder {
+		return err
+	}
+	return im.read(ctx, it, 0, 0, func(io.Reader) error { return nil })
+}
+
 // describe asks for the media type where a listing does not say it, as those
 // of object stores do not.
 func (im *run) describe(ctx context.Context, it *item) error {
@@ -218,7 +231,7 @@ func (im *run) imported(it *item) meta.Imported {
 
 // takeAll has the objects become files where they lie.
 func (im *run) takeAll(ctx context.Context, list []*item) error {
-	if err := im.each(ctx, list, im.describe); err != nil {
+	if err := im.each(ctx, list, im.lookAt); err != nil {
 		return err
 	}
 	for _, it := range list {

@@ -2,7 +2,9 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -10,20 +12,26 @@ import (
 )
 
 // listed is an object as it was found. With dir it stands for all that lies in
-// that, and is not to be imported.
+// that, and is not to be imported, for the reason why.
 type listed struct {
 	store.Found
 	dir *string
+	why string
 }
 
-// folder is what an object lies in: "" or what ends with a slash. theirs: it is
+// folder is what an object lies in: "" or what ends with a slash. closed: it is
 // that of another store, of this installation or of another one, whose objects
-// look like foreign ones from here. To own one would be to delete what its owner
-// still reads.
+// look like foreign ones from here, or nobody may see whether it is. To own one
+// would be to delete what its owner still reads.
 type folder struct {
 	dir    string
-	theirs bool
+	closed bool
 }
+
+const (
+	theirs = "another store of ospd's lies here, to which all below belongs: nothing of it was imported"
+	unseen = "the daemon may not read it: nothing of it was imported"
+)
 
 // look finds out whether an object is another store's. The first that is found
 // of those in one folder stands for all, the others are not told of: ok is false.
@@ -33,27 +41,44 @@ func (im *run) look(ctx context.Context, f store.Found) (l listed, ok bool, err 
 		known--
 	}
 	im.path = im.path[:known]
-	if known > 0 && im.path[known-1].theirs {
+	if known > 0 && im.path[known-1].closed {
 		return l, false, nil
 	}
-	for dir := range foldersOf(f.Name) {
+	name := f.Name
+	if f.Err != nil {
+		name = strings.TrimSuffix(name, "/") // of which is known what it is
+	}
+	for dir := range foldersOf(name) {
 		if slices.ContainsFunc(im.path, func(p folder) bool { return p.dir == dir }) {
 			continue
 		}
-		theirs := slices.Contains(im.src.others, dir)
-		if !theirs {
-			if theirs, err = im.src.Marked(ctx, dir); err != nil {
-				return l, false, fmt.Errorf("look for the mark of a store below %q: %w", dir, err)
-			}
+		why, err := im.closed(ctx, dir)
+		if err != nil {
+			return l, false, fmt.Errorf("look for the mark of a store below %q: %w", dir, err)
 		}
-		im.path = append(im.path, folder{dir, theirs})
-		if theirs {
+		im.path = append(im.path, folder{dir, why != ""})
+		if why != "" {
 			// An attempt before this one may have told of it.
 			after := string(im.at.After)
-			return listed{f, &dir}, after == "" || !strings.HasPrefix(after, dir), nil
+			return listed{f, &dir, why}, after == "" || !strings.HasPrefix(after, dir), nil
 		}
 	}
 	return listed{Found: f}, true, nil
+}
+
+// closed says why nothing is imported of a folder, or "".
+func (im *run) closed(ctx context.Context, dir string) (why string, err error) {
+	if slices.Contains(im.src.others, dir) {
+		return theirs, nil
+	}
+	marked, err := im.src.Marked(ctx, dir)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return unseen, nil
+	case err == nil && marked:
+		return theirs, nil
+	}
+	return "", err
 }
 
 // foldersOf yields all that an object lies in, the outermost first.
@@ -72,13 +97,13 @@ func foldersOf(name string) func(yield func(string) bool) {
 	}
 }
 
-// theirs is the entry of a folder that is another store's.
-func (im *run) theirs(f listed) *item {
+// whole is the entry of a folder of which nothing is imported.
+func (im *run) whole(f listed) *item {
 	it := &item{Found: f.Found}
 	it.entry.Path = printable(im.src.path + strings.TrimPrefix(*f.dir, f.Name[:im.src.cut]))
 	if len(*f.dir) < im.src.cut {
 		it.entry.Path = printable(im.src.path)
 	}
-	it.fail("another store of ospd's lies here, to which all below belongs: nothing of it was imported")
+	it.fail(f.why)
 	return it
 }

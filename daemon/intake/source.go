@@ -27,6 +27,8 @@ type source struct {
 	objects
 	// store is the one they lie in, nil for a folder that is in none.
 	store *store.Store
+	// folder: what it has are files of this machine.
+	folder bool
 	// prefix begins the names of those that are meant. Of a name the first cut
 	// bytes are no part of the file's, and path takes their place in the manifest.
 	prefix string
@@ -84,7 +86,8 @@ func (w *Worker) openStore(name, prefix, path string) (*source, error) {
 	if !ok {
 		return nil, refused("store %q does not list objects that are not ospd's", "", name)
 	}
-	return &source{objects: stored{b, st}, store: st, prefix: prefix, cut: strings.LastIndexByte(prefix, '/') + 1,
+	_, folder := w.cfg.Folders[name]
+	return &source{objects: stored{b, st}, store: st, folder: folder, prefix: prefix, cut: strings.LastIndexByte(prefix, '/') + 1,
 		path: path, from: "store:" + name + "/", others: w.cfg.Others[name], close: func() error { return nil }}, nil
 }
 

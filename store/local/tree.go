@@ -53,6 +53,8 @@ func (w *walker) dir(name string) bool {
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && name != "":
 		return true // deleted meanwhile
+	case errors.Is(err, fs.ErrPermission) && name != "":
+		return w.closed(name, err)
 	case err != nil:
 		return w.fail(err)
 	}
@@ -107,10 +109,25 @@ func (w *walker) file(name string) bool {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return true // deleted meanwhile
+	case errors.Is(err, fs.ErrPermission):
+		return w.closed(name, err)
 	case err != nil:
 		return w.fail(err)
 	}
 	return w.yield(f, nil)
+}
+
+// closed yields what may not be looked at, by its name, unless all that is asked
+// for lies in it. That root alone may look at what a repair of the disk left is
+// how a disk is made, and tells nothing.
+func (w *walker) closed(name string, err error) bool {
+	switch {
+	case name == lostAndFound+"/", name == w.after:
+		return true
+	case name < w.after, !strings.HasPrefix(name, w.prefix):
+		return w.fail(err)
+	}
+	return w.yield(store.Found{Name: name, Err: fmt.Errorf("browse: %w", classify(err))}, nil)
 }
 
 func (w *walker) fail(err error) bool {
