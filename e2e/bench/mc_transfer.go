@@ -13,6 +13,16 @@ func (s *s3System) copyWithin(from, to string) job {
 	return s.mc(nil, "cp", "bench/"+s3Bucket+"/"+from, "bench/"+s3Bucket+"/"+to)
 }
 
+// mirror copies a folder of this machine into one of the bucket.
+func (s *s3System) mirror(dir, to string) job {
+	return s.mc(nil, "mirror", dir, "bench/"+s3Bucket+"/"+to)
+}
+
+// mirrorFrom copies a folder of another server's bucket into one of the bucket.
+func (s *s3System) mirrorFrom(source *s3System, from, to string) job {
+	return s.mc(source, "mirror", "source/"+s3Bucket+"/"+from, "bench/"+s3Bucket+"/"+to)
+}
+
 // empty removes a folder of the bucket with all that is in it.
 func (s *s3System) empty(ctx context.Context, dir string) error {
 	_, err := s.mc(nil, "rm", "--recursive", "--force", "bench/"+s3Bucket+"/"+dir+"/")(ctx)

@@ -40,9 +40,9 @@ func allWorks() []work {
 		scaleWork(),
 		jobsWork(),
 		behindPutWork("minio"), behindGetWork("minio"), behindPutSmallWork("minio"), behindGetSmallWork("minio"),
-		composeWork("minio"),
+		composeWork("minio"), migrateWork("minio", onDisk), migrateSmallWork("minio", onDisk), migrateWork("minio", onSource), migrateSmallWork("minio", onSource),
 		behindPutWork("versitygw"), behindGetWork("versitygw"), behindPutSmallWork("versitygw"), behindGetSmallWork("versitygw"),
-		composeWork("versitygw"),
+		composeWork("versitygw"), migrateWork("versitygw", onDisk), migrateSmallWork("versitygw", onDisk), migrateWork("versitygw", onSource), migrateSmallWork("versitygw", onSource),
 	}
 }
 
