@@ -21,9 +21,10 @@ const (
 	// EventUploadAbandoned: the daemon gave an upload up; Reason says why.
 	EventUploadAbandoned EventKind = "upload.abandoned"
 	// EventContentCorrupt: a block of the File's content does not match, and
-	// the File is served no more until the same bytes are put again.
+	// the File is served no more until it is healed.
 	EventContentCorrupt EventKind = "content.corrupt"
-	// EventContentHealed: the same bytes were put again, and the File is served.
+	// EventContentHealed: the same bytes were put again, or all of them read as
+	// recorded again, and the File is served.
 	EventContentHealed EventKind = "content.healed"
 	// EventJobDead: a job of the daemon was tried for the last time.
 	EventJobDead EventKind = "job.dead"

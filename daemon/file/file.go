@@ -50,6 +50,7 @@ type Records interface {
 	PatchFile(ctx context.Context, owner protocol.Owner, uid protocol.UID, p meta.FilePatch) (protocol.File, error)
 	DeleteFile(ctx context.Context, owner protocol.Owner, uid protocol.UID) error
 	Content(ctx context.Context, owner protocol.Owner, uid protocol.UID) (protocol.File, meta.Content, error)
+	ContentOf(ctx context.Context, id meta.ContentID) (meta.Content, error)
 	Extents(ctx context.Context, id meta.ContentID) (extents []meta.Extent, gen int64, err error)
 	Blocks(ctx context.Context, id meta.ContentID, first, n int64) ([]protocol.Block, error)
 	MarkDamaged(ctx context.Context, id meta.ContentID, gen int64) error

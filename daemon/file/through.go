@@ -14,6 +14,8 @@ type Reading struct {
 	c *Content
 	// gen is that of the content when the reading began.
 	gen int64
+	// damaged: it was marked then.
+	damaged bool
 	// buf is one of the Service's blocks, nil while none was needed.
 	buf *[]byte
 }
@@ -22,19 +24,15 @@ type Reading struct {
 // A content whose digest is unknown has no record to compare with: of it Block
 // and Check are KindDigestPending.
 func (s *Service) Through(ctx context.Context, id meta.ContentID) (*Reading, error) {
-	extents, gen, err := s.cfg.Meta.Extents(ctx, id)
+	mc, err := s.cfg.Meta.ContentOf(ctx, id)
 	if err != nil {
 		return nil, err
-	}
-	mc := meta.Content{ID: id, Gen: gen, Extents: extents}
-	for _, e := range extents {
-		mc.Size += e.Length
 	}
 	c, err := s.content(ctx, protocol.File{Size: mc.Size}, mc)
 	if err != nil {
 		return nil, err
 	}
-	return &Reading{c: c, gen: gen}, nil
+	return &Reading{c: c, gen: mc.Gen, damaged: mc.State == meta.ContentDamaged}, nil
 }
 
 // Size is the length of the content in bytes.
@@ -56,6 +54,10 @@ func (r *Reading) Gen() int64 { return r.c.gen }
 // What was read is the content's all the same; but of the place where it lies
 // now nobody can say that all of it was read.
 func (r *Reading) Moved() bool { return r.c.gen != r.gen }
+
+// Damaged reports whether the content was marked as damaged when the reading
+// began. What is read says whether it still is.
+func (r *Reading) Damaged() bool { return r.damaged }
 
 // InStores reports whether all bytes lie in stores for which ok holds.
 func (r *Reading) InStores(ok func(store string) bool) bool {

@@ -8,7 +8,8 @@ import (
 )
 
 // The states of a content. A damaged one is not served, and is healed by the
-// next equal bytes; doomed is terminal.
+// next equal bytes, or by a scrub that reads all of it as recorded; doomed is
+// terminal.
 const (
 	ContentLive    = "live"
 	ContentDamaged = "damaged"
@@ -114,8 +115,8 @@ func (t *tx) switchExtents(r received) (ContentID, error) {
 }
 
 // foldDamaged lets the files of other contents of equal bytes, which are all
-// damaged since one live one can exist, point to the one just healed. It gives
-// the blobs that those used.
+// damaged since one live one can exist, point to that one. It gives the blobs
+// that those used.
 func (t *tx) foldDamaged(into ContentID, r received) (blobs []BlobID, err error) {
 	others, err := ids[ContentID](t.query, `SELECT id FROM contents WHERE digest = ? AND size = ? AND state = 'damaged' AND id <> ?
 		ORDER BY id FOR UPDATE`, r.digest[:], r.size, into)
@@ -362,7 +363,7 @@ func (q query) blocks(id ContentID, first, n int64) (list []protocol.Block, err 
 }
 
 // MarkDamaged notes that a block of the content was found damaged where its
-// bytes lay at gen. It is served no more until the same bytes are put again.
+// bytes lay at gen. It is served no more until it is healed.
 // When its extents have changed since (it was healed, or moved), what was found
 // says nothing about it and nothing is noted.
 func (db *DB) MarkDamaged(ctx context.Context, id ContentID, gen int64) error {

@@ -13,18 +13,20 @@ type Scrubbable struct {
 	Size    int64
 	// VerifiedAt is when all of it was known to be sound last.
 	VerifiedAt time.Time
+	// Damaged: it is marked. What has passed since is not known before it is read.
+	Damaged bool
 }
 
-// Scrubbable lists up to limit live contents whose blocks are on record, by id,
-// from the one after the given on up to until.
+// Scrubbable lists up to limit contents whose blocks are on record, damaged ones
+// too, by id, from the one after the given on up to until.
 func (db *DB) Scrubbable(ctx context.Context, after, until ContentID, limit int) (list []Scrubbable, err error) {
 	err = db.look(ctx, "list contents to scrub", func(q query) error {
 		list = nil
-		return q.each(`SELECT id, size, COALESCE(verified_at, 0) FROM contents
-			WHERE id > ? AND id <= ? AND state = 'live' AND digest IS NOT NULL ORDER BY id LIMIT ?`, []any{after, until, limit}, func(scan scanFunc) error {
+		return q.each(`SELECT id, size, COALESCE(verified_at, 0), state = 'damaged' FROM contents
+			WHERE id > ? AND id <= ? AND state IN ('live', 'damaged') AND digest IS NOT NULL ORDER BY id LIMIT ?`, []any{after, until, limit}, func(scan scanFunc) error {
 			var s Scrubbable
 			var at int64
-			err := scan(&s.Content, &s.Size, &at)
+			err := scan(&s.Content, &s.Size, &at, &s.Damaged)
 			s.VerifiedAt = timeOf(at)
 			list = append(list, s)
 			return err
@@ -47,7 +49,7 @@ func (db *DB) ScrubSize(ctx context.Context) (bytes int64, last ContentID, err e
 		err = db.look(ctx, "add up contents to scrub", func(q query) error {
 			var n int64
 			_, err := q.one(`SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM contents
-				WHERE id > ? AND id <= ? AND state = 'live' AND digest IS NOT NULL`, []any{after, min(after+sizePage, last)}, &n)
+				WHERE id > ? AND id <= ? AND state IN ('live', 'damaged') AND digest IS NOT NULL`, []any{after, min(after+sizePage, last)}, &n)
 			bytes += n
 			return err
 		})
@@ -63,8 +65,8 @@ type Verified struct {
 }
 
 // MarkVerified notes that contents are sound. Of those whose bytes were moved
-// since, or that were found damaged, nothing is noted. A power cut may take it
-// back.
+// since, or that were found damaged, nothing is noted (HealVerified is for
+// these). A power cut may take it back.
 func (db *DB) MarkVerified(ctx context.Context, list []Verified) error {
 	list = slices.SortedFunc(slices.Values(list), func(a, b Verified) int { return cmp.Compare(a.Content, b.Content) })
 	return db.update(ctx, relaxed, "mark contents verified", func(t *tx) error {

@@ -41,9 +41,10 @@ type place struct {
 	// At is where it is in Content, the one after them, 0 for none.
 	Content meta.ContentID `json:"content"`
 	At      position       `json:"at"`
-	// Damaged and Unread count contents that are damaged, and those that could
-	// not be read; Waits how often it waited for a store.
+	// Damaged, Healed and Unread count contents that are damaged, that were, and
+	// that could not be read; Waits how often it waited for a store.
 	Damaged int `json:"damaged"`
+	Healed  int `json:"healed,omitempty"`
 	Unread  int `json:"unread"`
 	Waits   int `json:"waits"`
 }
@@ -101,16 +102,17 @@ func (w *Worker) pass(ctx context.Context, r *job.Run) (err error) {
 	}
 }
 
-// content reads a content, unless somebody did since the pass began.
+// content reads a content, unless somebody did since the pass began and found it
+// sound.
 func (p *pass) content(ctx context.Context, c meta.Scrubbable) error {
-	if c.VerifiedAt.UnixMilli() >= p.at.Began {
+	if !c.Damaged && c.VerifiedAt.UnixMilli() >= p.at.Began {
 		return p.behind(ctx, c)
 	}
 	if p.at.Content != c.Content {
 		p.at.Content, p.at.At = c.Content, position{}
 	}
 	var unsaved error
-	v, sound, err := p.read(ctx, c.Content, p.at.At, func(at position, size int64) error {
+	v, found, err := p.read(ctx, c.Content, p.at.At, func(at position, size int64) error {
 		p.at.At = at
 		p.tell(at.bytes(size))
 		unsaved = p.save(ctx, false)
@@ -123,7 +125,10 @@ func (p *pass) content(ctx context.Context, c meta.Scrubbable) error {
 		return unsaved
 	case err == nil, protocol.KindOf(err) == protocol.KindNotFound:
 		p.row, p.at.Waits = 0, 0
-		if sound {
+		if found == healed {
+			p.at.Healed++
+		}
+		if found != unsettled {
 			p.sound = append(p.sound, v)
 		}
 		if err == nil {
@@ -171,7 +176,7 @@ func (p *pass) tell(into int64) {
 	for _, n := range [...]struct {
 		n    int
 		what string
-	}{{p.at.Damaged, "damaged"}, {p.at.Unread, "not readable"}} {
+	}{{p.at.Damaged, "damaged"}, {p.at.Healed, "healed"}, {p.at.Unread, "not readable"}} {
 		if n.n > 0 {
 			note = append(note, fmt.Sprintf("%d %s", n.n, n.what))
 		}

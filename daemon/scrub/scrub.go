@@ -5,7 +5,9 @@
 // of one content is for what is suspected.
 //
 // What is damaged is marked by the reading itself (file.Service), which tells
-// of it too. No pass fails for damage.
+// of it too. No pass fails for damage. What was marked and now matches from its
+// first block to its last is healed: what damaged it, a disk or a store that gave
+// other bytes for a while, has passed.
 package scrub
 
 import (
@@ -26,6 +28,7 @@ type Records interface {
 	ScrubSize(ctx context.Context) (bytes int64, last meta.ContentID, err error)
 	Scrubbable(ctx context.Context, after, until meta.ContentID, limit int) ([]meta.Scrubbable, error)
 	MarkVerified(ctx context.Context, list []meta.Verified) error
+	HealVerified(ctx context.Context, v meta.Verified) error
 }
 
 // Contents reads them; file.Service is the one.
@@ -79,7 +82,7 @@ func (w *Worker) Do(ctx context.Context, r *job.Run, args meta.ScrubArgs) error 
 // one reads a suspected content. One that is gone needs no scrub.
 func (w *Worker) one(ctx context.Context, r *job.Run, id meta.ContentID) error {
 	p := protocol.JobProgress{Unit: "bytes"}
-	v, sound, err := w.read(ctx, id, position{}, func(at position, size int64) error {
+	v, found, err := w.read(ctx, id, position{}, func(at position, size int64) error {
 		p.Done, p.Total = at.bytes(size), &size
 		r.Progress(p)
 		return nil
@@ -92,7 +95,10 @@ func (w *Worker) one(ctx context.Context, r *job.Run, id meta.ContentID) error {
 		w.cfg.Scrubbed(true)
 	case err != nil:
 		return err
-	case sound:
+	case found != unsettled:
+		if found == healed {
+			p.Note = "it is healed"
+		}
 		if err := w.cfg.Meta.MarkVerified(ctx, []meta.Verified{v}); err != nil {
 			return err
 		}
@@ -103,50 +109,81 @@ func (w *Worker) one(ctx context.Context, r *job.Run, id meta.ContentID) error {
 }
 
 // position is a place in a content: before which block, and of which gen it was
-// when the reading of it began.
+// when the reading of it began, and whether it was marked as damaged then.
 type position struct {
-	Block int64 `json:"block,omitempty"`
-	Gen   int64 `json:"gen,omitempty"`
+	Block   int64 `json:"block,omitempty"`
+	Gen     int64 `json:"gen,omitempty"`
+	Damaged bool  `json:"damaged,omitempty"`
 }
 
 // bytes is how many of a content of size bytes lie before it.
 func (p position) bytes(size int64) int64 { return min(p.Block*protocol.BlockSize, size) }
 
-// read reads a content from the position on, which is its beginning where it
-// was moved since, and tells where it is before each block and at the end.
-// sound says that all of it matched where it lies.
-func (w *Worker) read(ctx context.Context, id meta.ContentID, from position, tell func(at position, size int64) error) (v meta.Verified, sound bool, err error) {
-	r, err := w.cfg.Read.Through(ctx, id)
-	if err != nil {
-		return v, false, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	for tries := 0; ; tries++ {
-		at := position{Gen: r.Gen()}
-		if from.Gen == at.Gen {
-			at.Block = from.Block
-		}
-		for ; at.Block < r.Blocks(); at.Block++ {
-			if err := tell(at, r.Size()); err != nil {
-				return v, false, err
-			}
-			if err := w.cfg.Pace.Wait(ctx, r.Length(at.Block)); err != nil {
-				return v, false, err
-			}
-			if err := r.Check(ctx, at.Block); err != nil {
-				return v, false, err
-			}
-		}
-		if r.Gen() == at.Gen {
-			return meta.Verified{Content: id, Gen: at.Gen}, true, tell(at, r.Size())
-		}
-		if tries == anewMax {
-			return v, false, tell(at, r.Size())
-		}
-		from = position{}
-	}
-}
+// finding is what a reading to the last block says of a content.
+type finding int
+
+const (
+	// unsettled: it was moved under each reading.
+	unsettled finding = iota
+	// sound: all of it matched where it lies.
+	sound
+	// healed: sound, and it was marked as damaged before.
+	healed
+)
 
 // anewMax is how often a content is begun anew that is moved while it is read;
 // whoever moves it compares it, too.
 const anewMax = 2
+
+// read reads a content from the position on, which is its beginning where it
+// was moved or marked since, and tells where it is before each block and at the
+// end. One that was marked before the first block was read, and matches, is healed.
+func (w *Worker) read(ctx context.Context, id meta.ContentID, from position, tell teller) (v meta.Verified, f finding, err error) {
+	for range anewMax + 1 {
+		r, err := w.cfg.Read.Through(ctx, id)
+		if err != nil {
+			return v, unsettled, err
+		}
+		at := position{Gen: r.Gen(), Damaged: r.Damaged()}
+		if from.Gen == at.Gen && from.Damaged == at.Damaged {
+			at.Block = from.Block
+		}
+		err = w.readOn(ctx, r, at, tell)
+		moved := r.Moved()
+		if err = errors.Join(err, r.Close()); err != nil {
+			return v, unsettled, err
+		}
+		v = meta.Verified{Content: id, Gen: at.Gen}
+		switch {
+		case moved:
+			from = position{}
+		case at.Damaged:
+			if err := w.cfg.Meta.HealVerified(ctx, v); err != nil {
+				return v, unsettled, err
+			}
+			return v, healed, nil
+		default:
+			return v, sound, nil
+		}
+	}
+	return v, unsettled, nil
+}
+
+// teller is told where a reading of size bytes is.
+type teller func(at position, size int64) error
+
+// readOn compares the blocks from the position on.
+func (w *Worker) readOn(ctx context.Context, r *file.Reading, at position, tell teller) error {
+	for ; at.Block < r.Blocks(); at.Block++ {
+		if err := tell(at, r.Size()); err != nil {
+			return err
+		}
+		if err := w.cfg.Pace.Wait(ctx, r.Length(at.Block)); err != nil {
+			return err
+		}
+		if err := r.Check(ctx, at.Block); err != nil {
+			return err
+		}
+	}
+	return tell(at, r.Size())
+}

@@ -129,6 +129,23 @@ func (m *model) damage(r *rapid.T) {
 	m.contents[f.key] = mc
 }
 
+// heal is a scrub that read a content right throughout, or where it lay before.
+func (m *model) heal(r *rapid.T) {
+	uid := m.anyFile(r)
+	f := m.files[uid]
+	_, c, err := m.db.Content(m.ctx, f.owner, uid)
+	m.ok(err)
+	v := meta.Verified{Content: c.ID, Gen: c.Gen - int64(rapid.IntRange(0, 3).Draw(r, "gens ago")/3)}
+	m.ok(m.db.HealVerified(m.ctx, v))
+	mc := m.contents[f.key]
+	if !mc.damaged || v.Gen != c.Gen || c.Digest == nil {
+		return
+	}
+	m.eachOf(f.key, protocol.EventContentHealed)
+	mc.damaged = false
+	m.contents[f.key] = mc
+}
+
 // anyClaiming draws an open upload, mostly one that may be claimed.
 func (m *model) anyClaiming(r *rapid.T) *modelUpload {
 	whoever := rapid.IntRange(0, 9).Draw(r, "whatever it was told") == 9
