@@ -67,8 +67,12 @@ func (t *target) compareRun(ctx context.Context, first int64, records []protocol
 		}
 		var h protocol.XXH3Hasher
 		// The hasher takes what it is given and cannot fail.
-		if n, err := io.CopyBuffer(writerOnly{&h}, io.LimitReader(r, length), buf); err != nil || n != length {
-			return fmt.Errorf("read what was joined, %d of %d bytes of block %d: %w", n, length, first+int64(i), errors.Join(err, io.ErrUnexpectedEOF))
+		n, err := io.CopyBuffer(writerOnly{&h}, io.LimitReader(r, length), buf)
+		if err == nil && n != length {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return fmt.Errorf("read what was joined, %d of %d bytes of block %d: %w", n, length, first+int64(i), err)
 		}
 		if got := h.Sum(); got != rec.XXH3 {
 			return &mismatch{fmt.Sprintf("block %d of what was joined reads with XXH3 %s, recorded is %s", first+int64(i), got, rec.XXH3)}
