@@ -352,6 +352,9 @@ func TestContentThatEndsEarly(t *testing.T) {
 	if string(got) != "01234" || protocol.KindOf(err) != protocol.KindNetwork || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%q %v", got, err)
 	}
+	if !errors.Is(err, ErrCut) || !strings.Contains(err.Error(), "broke off: 5 of 10 bytes came") {
+		t.Errorf("it says %v", err)
+	}
 }
 
 func TestBlocks(t *testing.T) {

@@ -16,6 +16,10 @@ import (
 // stallTimeout ends a download of which no byte has come for this long.
 const stallTimeout = time.Minute
 
+// ErrCut: an answer that had begun broke off. What came of it is right as far as
+// anybody can tell, and the rest can be asked for.
+var ErrCut = errors.New("the answer broke off")
+
 var errStalled = errors.New("no byte came for " + stallTimeout.String())
 
 // Content is GET /v1/files/{uid}/content of n bytes from off, as long as the
@@ -23,7 +27,7 @@ var errStalled = errors.New("no byte came for " + stallTimeout.String())
 // KindPreconditionFailed. n < 0 with off 0 is the whole content.
 //
 // The reader gives exactly n bytes and then io.EOF, or an error, which is
-// KindNetwork where the body ended early. An answer of another range than the
+// KindNetwork and ErrCut where the body ended early. An answer of another range than the
 // one asked for is KindInternal and is not read. The caller closes the reader.
 func (c *Client) Content(ctx context.Context, uid protocol.UID, off, n int64, etag string) (io.ReadCloser, error) {
 	if n == 0 {
@@ -48,7 +52,7 @@ func (c *Client) Content(ctx context.Context, uid protocol.UID, off, n int64, et
 		resp.Body.Close()
 		return nil, notOurs(r.op, resp, what)
 	}
-	b := &contentBody{ctx: ctx, cancel: cancel, op: r.op, body: resp.Body, left: resp.ContentLength}
+	b := &contentBody{ctx: ctx, cancel: cancel, op: r.op, body: resp.Body, size: resp.ContentLength, left: resp.ContentLength}
 	b.stall = time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
 	b.stall.Stop()
 	return b, nil
@@ -94,6 +98,7 @@ type contentBody struct {
 	cancel context.CancelCauseFunc
 	op     string
 	body   io.ReadCloser
+	size   int64
 	left   int64
 	stall  *time.Timer
 }
@@ -112,11 +117,28 @@ func (b *contentBody) Read(p []byte) (int, error) {
 	case err == io.EOF:
 		err = io.ErrUnexpectedEOF
 	}
-	if errors.Is(context.Cause(b.ctx), errStalled) {
-		return n, transportError(context.Background(), b.op, errStalled)
-	}
-	return n, transportError(b.ctx, b.op, err)
+	return n, b.cut(err)
 }
+
+// cut says how far an answer came that broke off.
+func (b *contentBody) cut(err error) error {
+	switch {
+	case errors.Is(context.Cause(b.ctx), errStalled):
+		err = errStalled
+	case b.ctx.Err() != nil:
+		return contextError(b.ctx, b.op)
+	}
+	return &protocol.Error{Kind: protocol.KindNetwork, Op: b.op,
+		Message: fmt.Sprintf("the daemon's answer broke off: %d of %d bytes came", b.size-b.left, b.size),
+		Hint:    "Ask for it again. If it breaks off again, the daemon's log says what it met, or it is the network or a proxy in between.",
+		Err:     cutBy{err}}
+}
+
+// cutBy is ErrCut, in the words of what cut it.
+type cutBy struct{ error }
+
+func (c cutBy) Unwrap() error        { return c.error }
+func (c cutBy) Is(target error) bool { return target == ErrCut }
 
 // Close gives up what has not been read.
 func (b *contentBody) Close() error {

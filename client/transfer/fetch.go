@@ -30,6 +30,8 @@ type fetch struct {
 	item     *item
 	tries    tries
 	received atomic.Int64
+	// whole counts the bytes of blocks that came whole and good.
+	whole atomic.Int64
 }
 
 // askSums asks for the block digests and checks them against the digest, so
@@ -139,6 +141,8 @@ func (f *fetch) once(ctx context.Context, r run, to sink) (good int, err error) 
 		}
 		a.keep()
 		good++
+		_, n := blockRange(f.file.Size, i)
+		f.whole.Add(n)
 	}
 	return good, nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/osproxy/osproxy/client"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -445,8 +446,25 @@ func (g *get) conclude(ctx context.Context, err error) (Result, error) {
 			g.e.cfg.Warn(fmt.Sprintf("what the get of %s left could not be removed: %s", g.req.UID, e))
 		}
 	}
-	g.res.Transfer, err = failed(ctx, g.lease, g.record, err)
+	g.res.Transfer, err = failed(ctx, g.lease, g.record, g.broken(err))
 	return g.res, err
+}
+
+// broken adds to an answer that broke off, each time it was asked for, what is
+// here of the file.
+func (g *get) broken(err error) error {
+	e, ok := errors.AsType[*protocol.Error](err)
+	if !ok || !errors.Is(err, client.ErrCut) {
+		return err
+	}
+	c := *e
+	switch here := g.res.ResumedBytes + g.fetch.whole.Load(); {
+	case g.lease != nil && here > 0:
+		c.Message += fmt.Sprintf("; %d of %d bytes of the file are here and kept", here, g.fetch.file.Size)
+	default:
+		c.Message += "; nothing of the file is here yet"
+	}
+	return &c
 }
 
 // File asks for what is known of a file.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -266,6 +267,43 @@ func TestGetFromABadConnection(t *testing.T) {
 			t.Fatal(name, res, err)
 		}
 		holds(t, r.dir, map[string][]byte{"a": data})
+	}
+}
+
+// An answer that breaks off however often it is asked for is said to have come
+// so far, with what is here and what to do; nobody is sent to look whether the
+// daemon runs.
+func TestGetThatIsCutEachTime(t *testing.T) {
+	for _, c := range []struct {
+		blocks        int
+		message, hint string
+	}{
+		{1, "broke off: 1398101 of 4194304 bytes came; nothing of the file is here yet", "Ask for it again."},
+		{40, "broke off: 1398101 of 4194304 bytes came; 163577856 of 167772160 bytes of the file are here and kept", "osp "},
+	} {
+		r := newRig(t)
+		f := r.d.add("a", random(c.blocks*protocol.BlockSize, 1))
+		last := fmt.Sprint(int64(c.blocks)*protocol.BlockSize - 1)
+		r.d.on(func(w http.ResponseWriter, q *http.Request, serve http.HandlerFunc) {
+			ranged := q.Header.Get("Range")
+			if !strings.HasSuffix(q.URL.Path, "/content") || ranged != "" && !strings.HasSuffix(ranged, "-"+last) {
+				serve(w, q)
+				return
+			}
+			rec := httptest.NewRecorder()
+			serve(rec, q)
+			for k, v := range rec.Header() {
+				w.Header()[k] = v
+			}
+			w.WriteHeader(rec.Code)
+			w.Write(rec.Body.Bytes()[:rec.Body.Len()-2*protocol.BlockSize/3-1])
+			panic(http.ErrAbortHandler)
+		})
+		_, err := r.Get(t.Context(), GetRequest{UID: f.UID, Path: r.dir})
+		e, ok := errors.AsType[*protocol.Error](err)
+		if !ok || e.Kind != protocol.KindNetwork || !strings.Contains(e.Message, c.message) || !strings.HasPrefix(e.Hint, c.hint) {
+			t.Errorf("%d blocks: %v\nhint: %+v", c.blocks, err, e)
+		}
 	}
 }
 
