@@ -109,7 +109,7 @@ func OpenInstallation(ctx context.Context, cfg Config, create bool, log *slog.Lo
 	if in.ServerID, err = in.DB.ServerID(ctx); err != nil {
 		return nil, at(StageDatabase, err)
 	}
-	return in, at(StageStore, in.openStores(ctx, cfg, observe))
+	return in, at(StageStore, in.openStores(ctx, cfg, log, observe))
 }
 
 // lockName is the file in a data folder that whoever uses it has locked.

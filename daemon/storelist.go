@@ -24,7 +24,7 @@ const storeTimeout = 30 * time.Second
 
 // openStores opens every configured store, after it made sure that none is
 // missing, and that those are what they were.
-func (in *Installation) openStores(ctx context.Context, cfg Config, observe observer) error {
+func (in *Installation) openStores(ctx context.Context, cfg Config, log *slog.Logger, observe observer) error {
 	known, err := in.DB.KnownStores(ctx)
 	if err != nil {
 		return err
@@ -37,6 +37,9 @@ func (in *Installation) openStores(ctx context.Context, cfg Config, observe obse
 	for _, name := range slices.Sorted(maps.Keys(cfg.Stores)) {
 		if err := in.openStore(ctx, name, cfg.Stores[name], known, observe); err != nil {
 			return fmt.Errorf("store %s: %w", name, err)
+		}
+		if note := in.Stores[name].Note(); note != "" {
+			log.WarnContext(ctx, "a store does not do all that others do", "store", name, "note", note)
 		}
 	}
 	return nil

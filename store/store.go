@@ -181,10 +181,19 @@ type StrayLister interface {
 // Checker is a backend that can tell beforehand what will go wrong.
 type Checker interface {
 	// Check makes sure that the storage is there and lets us work: credentials,
-	// bucket, region, clock. It changes nothing. Its error says what is wrong
+	// bucket, region, clock, and that what is there is kept. It changes nothing.
+	// Its error says what is wrong
 	// (ErrDenied, ErrNoBucket, ErrRegion, ErrClock, ErrUnsupported, or that the
 	// storage cannot be reached) and names the setting to look at.
 	Check(ctx context.Context) error
+}
+
+// Noter is a backend of which an operator should know something that is no
+// error.
+type Noter interface {
+	// Note says what Check and SetMark found out, in a sentence; "" where there
+	// is nothing to say.
+	Note() string
 }
 
 // BatchDeleter is a backend that deletes many objects with one request.

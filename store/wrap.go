@@ -100,6 +100,15 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
+// Note is Noter.Note, and "" where the backend is none.
+func (s *Store) Note() string {
+	n, ok := s.b.(Noter)
+	if !ok {
+		return ""
+	}
+	return n.Note()
+}
+
 // Put is Backend.Put. On an object store it is tried again only where r is an
 // io.ReadSeeker, from where it stands.
 func (s *Store) Put(ctx context.Context, key Key, r io.Reader, size int64) error {

@@ -17,7 +17,7 @@ func (b *Backend) BeginCompose(ctx context.Context, key store.Key) (store.Compos
 	if err := key.Check(); err != nil {
 		return "", fmt.Errorf("begin to compose: %w", err)
 	}
-	sums, err := b.joins.ask(ctx, b)
+	sums, err := b.joins.ask(ctx, b.sumsJoins)
 	if err != nil {
 		return "", fmt.Errorf("begin to compose: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -54,6 +55,9 @@ func (b *Backend) SetMark(ctx context.Context, installation string) error {
 	if err != nil {
 		return fmt.Errorf("set mark: %w", err)
 	}
+	if _, err := b.bodies.ask(ctx, b.sumsBodies); err != nil {
+		return fmt.Errorf("set mark: %w", err)
+	}
 	return object.SetMark(ctx, marking{b}, text)
 }
 
@@ -62,12 +66,13 @@ type marking struct{ *Backend }
 
 func (m marking) ReadMark(ctx context.Context) ([]byte, error) { return m.readMark(ctx) }
 
-// PutMark is object.Marking's. It is the first thing put into a store, and so
-// finds out whether checksums may follow bodies.
+// PutMark is object.Marking's. A service that takes checksums behind parts and
+// not behind objects goes without them, too.
 func (m marking) PutMark(ctx context.Context, text []byte) error {
-	plain := m.plain.Load()
 	err := m.put(ctx, "set mark", m.names.Mark(), bytes.NewReader(text), int64(len(text)))
-	if err != nil && !plain && m.plain.Load() {
+	var unsummed *unsummedError
+	if errors.As(err, &unsummed) {
+		m.bodies.deny()
 		err = m.put(ctx, "set mark", m.names.Mark(), bytes.NewReader(text), int64(len(text)))
 	}
 	return err
@@ -80,6 +85,9 @@ func (b *Backend) Check(ctx context.Context) error {
 		return settings().Explain(c.failed(err))
 	}
 	if err := object.CheckClock(c.answer); err != nil {
+		return settings().Explain(err)
+	}
+	if _, err := b.bodies.ask(ctx, b.sumsBodies); err != nil {
 		return settings().Explain(err)
 	}
 	return settings().Explain(object.ProveMark(ctx, marking{b}))

@@ -3,42 +3,40 @@ package s3
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/object"
 )
 
-// joinSums is whether the service sums up what it joins with a CRC-64 of the
-// whole, as AWS does. MinIO begins an upload with one and then refuses every
-// part that is copied; versitygw says of a part of an object what the sum of all
-// of it is, and so has a wrong one of the result. It is asked once by every
-// process, since services are replaced.
-type joinSums struct {
+// question is what a service is asked once by every process, since services are
+// replaced.
+type question struct {
 	mu     sync.Mutex
 	asking chan struct{} // closed when the caller that asks is done
 	asked  bool
 	yes    bool
 }
 
-// ask tries it with the mark, which every store in use has. Without one it is
-// asked again the next time. One caller asks at a time; the others wait for its
-// answer, each as long as it wants to.
-func (j *joinSums) ask(ctx context.Context, b *Backend) (bool, error) {
+// ask gives the answer, which f finds out where it can. One caller asks at a
+// time; the others wait for its answer, each as long as it wants to.
+func (q *question) ask(ctx context.Context, f func(context.Context) (yes, known bool, err error)) (bool, error) {
 	for {
-		j.mu.Lock()
-		if j.asked {
-			defer j.mu.Unlock()
-			return j.yes, nil
+		q.mu.Lock()
+		if q.asked {
+			defer q.mu.Unlock()
+			return q.yes, nil
 		}
-		asking := j.asking
+		asking := q.asking
 		if asking == nil {
-			j.asking = make(chan struct{})
-			j.mu.Unlock()
-			return j.answer(b.sumsJoins(ctx))
+			q.asking = make(chan struct{})
+			q.mu.Unlock()
+			return q.answer(f(ctx))
 		}
-		j.mu.Unlock()
+		q.mu.Unlock()
 		select {
 		case <-asking:
 		case <-ctx.Done():
@@ -48,17 +46,65 @@ func (j *joinSums) ask(ctx context.Context, b *Backend) (bool, error) {
 }
 
 // answer keeps what was found out, if it was.
-func (j *joinSums) answer(yes, known bool, err error) (bool, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	close(j.asking)
-	j.asking = nil
+func (q *question) answer(yes, known bool, err error) (bool, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	close(q.asking)
+	q.asking = nil
 	if known && err == nil {
-		j.asked, j.yes = true, yes
+		q.asked, q.yes = true, yes
 	}
 	return yes, err
 }
 
+// denied reports whether the answer is no. Until it was asked it is not.
+func (q *question) denied() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.asked && !q.yes
+}
+
+// deny has the answer be no.
+func (q *question) deny() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.asked, q.yes = true, false
+}
+
+// sumsBodies asks whether checksums may follow bodies, as AWS, MinIO and
+// versitygw let them: whether the service says of a part, which is abandoned,
+// what we say. One that does not may refuse such bodies, or keep what goes around
+// them.
+func (b *Backend) sumsBodies(ctx context.Context) (yes, known bool, err error) {
+	const text = "Do you sum up what you take?"
+	key := store.NewKey(store.DirOf(0))
+	id, err := b.beginUpload(ctx, b.names.Object(key), true)
+	if err != nil {
+		return false, true, refusal(err)
+	}
+	sum := object.NVME.New()
+	io.WriteString(sum, text)
+	v := &vendor{Backend: b, sums: true}
+	part, err := v.UploadPart(ctx, key, id, 1, strings.NewReader(text), int64(len(text)))
+	if errors.Is(err, store.ErrDamaged) {
+		err = nil // it sums up something else
+	}
+	return part.Extra == checksum(sum.Sum64()), true, errors.Join(refusal(err), refusal(b.AbandonCompose(ctx, key, id)))
+}
+
+// Note is store.Noter's.
+func (b *Backend) Note() string {
+	if !b.bodies.denied() {
+		return ""
+	}
+	return "the storage takes no CRC-64/NVME of what is sent to it: what is damaged on the way there is found when it is read, and not when it is written"
+}
+
+// sumsJoins asks whether the service sums up what it joins with a CRC-64 of the
+// whole, as AWS does. MinIO begins an upload with one and then refuses every
+// part that is copied; versitygw says of a part of an object what the sum of all
+// of it is, and so has a wrong one of the result. It is tried with the mark,
+// which every store in use has; without one nothing is known.
 func (b *Backend) sumsJoins(ctx context.Context) (yes, known bool, err error) {
 	text, err := b.readMark(ctx)
 	if errors.Is(err, store.ErrNotFound) || err == nil && len(text) < 3 {
@@ -97,7 +143,7 @@ func (b *Backend) copiesWithSums(ctx context.Context, text []byte, source object
 }
 
 // refusal is nil for an error that says that the service will not do this, for
-// whatever reason: composing goes without.
+// whatever reason: it goes without.
 func refusal(err error) error {
 	var f *object.Failure
 	var busy *store.BusyError

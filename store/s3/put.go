@@ -33,7 +33,7 @@ func (b *Backend) put(ctx context.Context, what, name string, r io.Reader, size 
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	plain := b.plain.Load()
+	plain := b.bodies.denied()
 	core, options := b.putting(plain)
 	options.SetMatchETagExcept("*")
 	c := begin(ctx, what)
@@ -42,7 +42,7 @@ func (b *Backend) put(ctx context.Context, what, name string, r io.Reader, size 
 		return fmt.Errorf("%s: %w", what, cause)
 	}
 	if err != nil {
-		return b.refused(c, c.failed(err), plain)
+		return refused(c.failed(err), plain)
 	}
 	if got := done.ChecksumCRC64NVME; got != "" && got != checksum(body.Sum()) {
 		return b.discard(ctx, name, fmt.Errorf("%s: the storage has the CRC-64 %s of what has %s", what, got, checksum(body.Sum())))
@@ -61,9 +61,16 @@ func (b *Backend) putting(plain bool) (*minio.Core, minio.PutObjectOptions) {
 	return b.core, o
 }
 
-// refused remembers that the service does not take checksums behind a body. The
-// body is gone, so that this time fails, as something that may pass.
-func (b *Backend) refused(c *call, err error, plain bool) error {
+// unsummedError says that the service did not take a body for the checksum
+// behind it. That may pass: at the start it took them, or was not asked. Nothing
+// is turned off for it.
+type unsummedError struct{ said error }
+
+func (e *unsummedError) Error() string {
+	return "the service refuses a checksum behind a body; whether it takes them is asked at the start, so start ospd again if it stays so: " + e.said.Error()
+}
+
+func refused(err error, plain bool) error {
 	var f *object.Failure
 	if plain || !errors.As(err, &f) {
 		return err
@@ -73,8 +80,7 @@ func (b *Backend) refused(c *call, err error, plain bool) error {
 	if !unknown {
 		return err
 	}
-	b.plain.Store(true)
-	return fmt.Errorf("%s: the service takes no checksum behind a body, the next try goes without: %s", c.what, f.Error())
+	return &unsummedError{err}
 }
 
 // discard removes an object that is not what was sent. Nobody looks for it yet.

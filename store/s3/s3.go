@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -44,7 +43,7 @@ type Config struct {
 	Transport *http.Transport
 }
 
-// Backend is a store.Backend, Composer, Browser and Checker on S3.
+// Backend is a store.Backend, Composer, Browser, Checker and Noter on S3.
 type Backend struct {
 	core *minio.Core
 	// bare is core for bodies that nothing follows.
@@ -52,11 +51,11 @@ type Backend struct {
 	bucket    string
 	names     object.Names
 	transport *http.Transport
-	// plain is set once the service has refused bodies that are followed by
-	// their checksum: there are some that know no such thing.
-	plain atomic.Bool
+	// bodies is whether checksums may follow bodies: some services know no such
+	// thing. Check and SetMark ask, and nothing later changes it.
+	bodies question
 	// joins is whether the service checks what it joins.
-	joins joinSums
+	joins question
 }
 
 var (
@@ -64,6 +63,7 @@ var (
 	_ store.Composer = (*Backend)(nil)
 	_ store.Browser  = (*Backend)(nil)
 	_ store.Checker  = (*Backend)(nil)
+	_ store.Noter    = (*Backend)(nil)
 
 	_ store.BatchDeleter = (*Backend)(nil)
 )

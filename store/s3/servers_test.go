@@ -125,6 +125,9 @@ func TestChecksOfServers(t *testing.T) {
 		if err := b.Check(t.Context()); err != nil {
 			t.Errorf("check of a marked store: %v", err)
 		}
+		if note := b.Note(); note != "" {
+			t.Errorf("both servers take checksums: %s", note)
+		}
 		if m, err := b.Mark(t.Context()); m != "one" || err != nil {
 			t.Errorf("the check changed the mark: %q, %v", m, err)
 		}

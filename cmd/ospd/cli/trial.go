@@ -96,6 +96,11 @@ func (t *trial) open(c storetest.T) store.Backend {
 	if err != nil {
 		c.Fatalf("open: %v", err)
 	}
+	if checker, ok := b.(store.Checker); ok { // which finds out how to put, as at the start of a daemon
+		if err := checker.Check(t.ctx); err != nil {
+			c.Fatalf("check: %v", err)
+		}
+	}
 	c.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), cleanTimeout)
 		defer cancel()
