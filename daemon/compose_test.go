@@ -64,6 +64,7 @@ func (w *world) collect() sweep.Report {
 // clean expects that nothing is left but objects that files need, in n of them.
 func (w *world) clean(m *joining, n int) {
 	w.t.Helper()
+	w.clocks.pass(24*time.Hour + time.Minute) // before which what is unfinished may be somebody's
 	w.collect()
 	report := w.check()
 	if !report.Clean() || len(report.Pending) > 0 {
@@ -113,12 +114,20 @@ type joining struct {
 	unverified bool
 	// joins runs before pieces are joined, and may give others.
 	joins func([]store.Piece) ([]store.Piece, error)
-	// begun is when it says that what is unfinished was begun.
-	begun time.Time
+	// now is the storage's clock, by which begun has when what was begun was.
+	now   func() time.Time
+	begun map[store.ComposeID]time.Time
 }
 
 func (j *joining) BeginCompose(ctx context.Context, key store.Key) (id store.ComposeID, err error) {
-	err = j.step(func() error { id, err = j.Backend.BeginCompose(ctx, key); return err })
+	err = j.step(func() error { id, err = j.begin(ctx, key); return err })
+	return id, err
+}
+
+// begin begins one as somebody else would, at the storage's time.
+func (j *joining) begin(ctx context.Context, key store.Key) (store.ComposeID, error) {
+	id, err := j.Backend.BeginCompose(ctx, key)
+	j.begun[id] = j.now()
 	return id, err
 }
 
@@ -138,9 +147,7 @@ func (j *joining) Compose(ctx context.Context, key store.Key, id store.ComposeID
 func (j *joining) Unfinished(ctx context.Context) iter.Seq2[store.Unfinished, error] {
 	return func(yield func(store.Unfinished, error) bool) {
 		for u, err := range j.Backend.Unfinished(ctx) {
-			if !j.begun.IsZero() {
-				u.Begun = j.begun
-			}
+			u.Begun = j.begun[u.ID]
 			if !yield(u, err) {
 				return
 			}
@@ -189,7 +196,11 @@ func (m mortal) EndJob(ctx context.Context, l meta.JobLease, o meta.JobOutcome) 
 // joiningWorld keeps blobs in a store that joins.
 func joiningWorld(t *testing.T) (*world, *joining) {
 	var j *joining
-	w := newWorld(t, setup{mem: true, wrap: func(b store.Backend) store.Backend { j = &joining{Backend: b.(*mem.Backend)}; return j }})
+	w := newWorld(t, setup{mem: true, wrap: func(b store.Backend) store.Backend {
+		j = &joining{Backend: b.(*mem.Backend), begun: map[store.ComposeID]time.Time{}}
+		return j
+	}})
+	j.now = w.clocks.Now
 	return w, j
 }
 
@@ -452,14 +463,34 @@ func TestComposeMismatch(t *testing.T) {
 	}
 }
 
+// TestGCLeavesWhatWasBegunToday: in a bucket without a prefix an upload under a
+// name like ours may be somebody else's, who goes on with it.
+func TestGCLeavesWhatWasBegunToday(t *testing.T) {
+	w, j := joiningWorld(t)
+	defer w.end()
+	_, err := j.begin(t.Context(), store.NewKey(store.DirOf(7)))
+	must(t, err)
+	if r := w.collect(); r.Unfinished != 0 {
+		t.Errorf("%d were ended at once", r.Unfinished)
+	}
+	w.clocks.pass(24*time.Hour - time.Second)
+	if r := w.collect(); r.Unfinished != 0 {
+		t.Errorf("%d were ended within a day", r.Unfinished)
+	}
+	w.clocks.pass(2 * time.Second)
+	if r := w.collect(); r.Unfinished != 1 {
+		t.Errorf("%d were ended after a day", r.Unfinished)
+	}
+	w.clean(j, 0)
+}
+
 // TestUnfinishedIsEnded: what nobody knows of is ended after a day; what
 // somebody may be doing is not.
 func TestUnfinishedIsEnded(t *testing.T) {
 	w, j := joiningWorld(t)
 	defer w.end()
-	j.begun = w.clocks.Now()
 	unknown := store.NewKey(store.DirOf(7))
-	_, err := j.Backend.BeginCompose(t.Context(), unknown)
+	_, err := j.begin(t.Context(), unknown)
 	must(t, err)
 	w.put(ann, "x", parts(1))
 	j.joins = func([]store.Piece) ([]store.Piece, error) { return nil, errors.New("away") }
@@ -494,8 +525,9 @@ func TestUnfinishedIsEnded(t *testing.T) {
 		t.Errorf("%d were ended", r.Unfinished)
 	}
 	left(1)
-	_, err = j.Backend.BeginCompose(t.Context(), unknown)
+	old, err := j.begin(t.Context(), unknown)
 	must(t, err)
+	j.begun[old] = w.clocks.Now().Add(-48 * time.Hour)
 	w.clocks.pass(time.Hour - time.Minute)
 	w.round() // too soon to look again
 	left(2)

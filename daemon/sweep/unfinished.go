@@ -13,8 +13,10 @@ import (
 const (
 	// lookEvery is how often a store is asked for what was not finished in it.
 	lookEvery = time.Hour
-	// unfinishedAge is how old it is then at least: nothing takes as long from
-	// its beginning to its record.
+	// unfinishedAge is how old it is then at least, by the storage's clock, also
+	// where no daemon runs: nothing of ours takes as long from its beginning to
+	// its record, and where a store has no prefix somebody else's may go under a
+	// name like ours.
 	unfinishedAge = 24 * time.Hour
 	// lookTimeout bounds the look at one store.
 	lookTimeout = 10 * time.Minute
@@ -47,7 +49,7 @@ func (r *round) unfinished(ctx context.Context, name string, c store.Composer, n
 		if err != nil {
 			return errors.Join(append(errs, err)...)
 		}
-		if !r.cfg.Alone && now.Sub(u.Begun) < unfinishedAge {
+		if now.Sub(u.Begun) < unfinishedAge {
 			continue
 		}
 		going, err := r.cfg.Meta.Composing(ctx, name, string(u.Key), string(u.ID))

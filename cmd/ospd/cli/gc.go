@@ -27,7 +27,9 @@ func newGC(e *env) *cobra.Command {
 		Long: "Remove from a stopped installation what was deleted, has expired or was\n" +
 			"abandoned, and what a crash left. A running daemon does the same by itself\n" +
 			"every sweep_interval; this is one round of it now. With --grace 0 also what was\n" +
-			"deleted just before: nobody reads it while no daemon runs.\n\n" +
+			"deleted just before: nobody reads it while no daemon runs. What was begun to be\n" +
+			"joined in a bucket and is in no record is ended once it is 24 hours old, whatever\n" +
+			"the grace: it may be somebody else's.\n\n" +
 			"Where the clock is more than an hour from where the last sweep left it, it may be\n" +
 			"wrong, and by it things would seem expired that are not: nothing is removed then\n" +
 			"but with --clock-is-right.\n\n" +
