@@ -30,14 +30,14 @@ func TestCollectDoubtsTheClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // it is doubted still the second time
-		if r, err := Collect(t.Context(), cfg, false, quiet()); !errors.Is(err, ErrClock) || r.Expired != 0 {
+		if r, err := Collect(t.Context(), cfg, Collecting{}, quiet()); !errors.Is(err, ErrClock) || r.Expired != 0 {
 			t.Fatalf("%+v, %v", r, err)
 		}
 	}
-	if r, err := Collect(t.Context(), cfg, true, quiet()); err != nil || r.Expired != 1 {
+	if r, err := Collect(t.Context(), cfg, Collecting{ClockIsRight: true}, quiet()); err != nil || r.Expired != 1 {
 		t.Fatalf("vouched for: %+v, %v", r, err)
 	}
-	if r, err := Collect(t.Context(), cfg, false, quiet()); err != nil || r.Held != "" {
+	if r, err := Collect(t.Context(), cfg, Collecting{}, quiet()); err != nil || r.Held != "" {
 		t.Fatalf("once it was believed: %+v, %v", r, err)
 	}
 }
@@ -68,7 +68,7 @@ func TestCollectReadsWhatIsSuspected(t *testing.T) {
 	if err := errors.Join(err, db.EnqueueScrub(t.Context(), contents[0]), db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := Collect(t.Context(), cfg, false, quiet()); err != nil || r.Scrubbed != 1 || r.Damaged != 0 {
+	if r, err := Collect(t.Context(), cfg, Collecting{}, quiet()); err != nil || r.Scrubbed != 1 || r.Damaged != 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	db = metatest.OpenDB(t, meta.Config{Path: cfg.databasePath(), Logger: quiet()})

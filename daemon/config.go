@@ -78,6 +78,10 @@ type Config struct {
 	// DrainTimeout is how long requests in flight may take to finish after
 	// SIGTERM.
 	DrainTimeout time.Duration `koanf:"drain_timeout"`
+
+	// forgets is the store, not in the configuration, whose objects are given up:
+	// nothing is refused for its sake but what is still of use.
+	forgets string
 }
 
 // DefaultConfig is the configuration of an ospd started without any.

@@ -85,7 +85,7 @@ func TestOneDaemonOnADatabase(t *testing.T) {
 	other := beside(t, cfg)
 	refusesAnother(t, other, "node "+string(d.in.Node), "since ", "until ")
 	for what, err := range map[string]error{
-		"fsck": second(Check(t.Context(), completed(t, other), false, quiet())), "gc": second(Collect(t.Context(), completed(t, other), true, quiet())),
+		"fsck": second(Check(t.Context(), completed(t, other), false, quiet())), "gc": second(Collect(t.Context(), completed(t, other), Collecting{ClockIsRight: true}, quiet())),
 	} {
 		if !errors.Is(err, ErrRunning) {
 			t.Errorf("%s beside a daemon: %v", what, err)

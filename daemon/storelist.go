@@ -11,6 +11,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/digest"
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/migrate"
 	"github.com/osproxy/osproxy/daemon/pace"
 	"github.com/osproxy/osproxy/daemon/placing"
@@ -30,7 +31,7 @@ func (in *Installation) openStores(ctx context.Context, cfg Config, log *slog.Lo
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(known)) {
-		if err := in.checkKnown(ctx, name, known, cfg.Stores); err != nil {
+		if err := in.checkKnown(ctx, name, known, &cfg); err != nil {
 			return err
 		}
 	}
@@ -46,25 +47,29 @@ func (in *Installation) openStores(ctx context.Context, cfg Config, log *slog.Lo
 }
 
 // checkKnown refuses to go on without a store in which something lies that is
-// needed, or with another one under its name. What was never needed, or is not
-// any more, is forgotten: known has it no more.
-func (in *Installation) checkKnown(ctx context.Context, name string, known map[string]string, configured map[string]open.Config) error {
-	sc, ok := configured[name]
+// needed, or is to be deleted, or with another one under its name. What was never
+// needed, or is not any more, is forgotten: known has it no more.
+func (in *Installation) checkKnown(ctx context.Context, name string, known map[string]string, cfg *Config) error {
+	sc, ok := cfg.Stores[name]
 	was := known[name]
 	if ok && (was == "" || was == sc.Type) {
 		return nil
 	}
-	used, err := in.DB.StoreUsed(ctx, name)
+	use, err := in.DB.StoreUse(ctx, name)
 	if err != nil {
 		return err
 	}
 	switch {
-	case used && !ok:
+	case use == meta.StoreUsed && !ok:
 		return fmt.Errorf("store %s: it is not in the configuration, and files of this installation lie in it; nothing was changed; "+
 			"configure it again, under this name, also where it was only renamed; to do without it, start with it once more and have "+
 			"osp admin migrate --from %s --to OTHER move what lies in it", name, name)
-	case used:
-		return fmt.Errorf("store %s: it was of type %s, is of type %s in the configuration, and files of this installation lie in the former; nothing was changed; "+
+	case use == meta.StoreSwept && !ok && name != cfg.forgets:
+		return fmt.Errorf("store %s: it is not in the configuration, and objects that are no longer needed lie in it and are still to be deleted; nothing was changed; "+
+			"configure it again until they are, a grace period and a round of the sweep after the migration at most; "+
+			"where the store is gone for good, ospd gc --forget-store %s gives them up", name, name)
+	case use != meta.StoreUnused && ok:
+		return fmt.Errorf("store %s: it was of type %s, is of type %s in the configuration, and objects of this installation lie in the former; nothing was changed; "+
 			"configure the former under this name and the new one under another, and have osp admin migrate move what lies in it", name, was, sc.Type)
 	case ok:
 		delete(known, name)

@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/open"
 )
@@ -60,6 +62,48 @@ func TestStoresAreWhatTheyWere(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStoreWithObjectsToDelete: an emptied store is needed until its objects are
+// deleted, or somebody gives them up, which nobody does by mistake.
+func TestStoreWithObjectsToDelete(t *testing.T) {
+	one, two := open.Config{Type: "local", Path: filepath.Join(t.TempDir(), "one")}, open.Config{Type: "local", Path: filepath.Join(t.TempDir(), "two")}
+	cfg := config(t)
+	cfg.DefaultStore, cfg.Stores = "one", map[string]open.Config{"one": one, "two": two}
+	d, stop := running(t, cfg)
+	f := uploadTo(t, d, []byte("a"))
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	without := cfg
+	without.DefaultStore, without.Stores = "two", map[string]open.Config{"two": two}
+	forget := Collecting{ForgetStore: "one"}
+	if _, err := Collect(t.Context(), without, forget, quiet()); stageOf(err) != StageStore || !strings.Contains(err.Error(), "files of this installation lie in it") {
+		t.Errorf("with files in it: %v", err)
+	}
+	d, stop = running(t, cfg)
+	if err := errors.Join(d.in.DB.DeleteFile(t.Context(), protocol.OwnerLocal, f.UID), stop()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := New(t.Context(), without, "test", quiet())
+	if stageOf(err) != StageStore {
+		t.Errorf("%v", err)
+	}
+	for _, word := range []string{"store one", "still to be deleted", "configure it again", "ospd gc --forget-store one"} {
+		if err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%q is not in %v", word, err)
+		}
+	}
+	if _, err := Collect(t.Context(), cfg, forget, quiet()); stageOf(err) != StageConfig {
+		t.Errorf("one that is configured: %v", err)
+	}
+	if _, err := Collect(t.Context(), cfg, Collecting{ForgetStore: "none"}, quiet()); stageOf(err) != StageConfig {
+		t.Errorf("one that nobody knows: %v", err)
+	}
+	if r, err := Collect(t.Context(), without, forget, quiet()); err != nil || r.GivenUp != 1 || r.Deleted != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	_, _ = running(t, without)
 }
 
 // TestStoreOfAnotherType: the type is remembered with the name, and matters while

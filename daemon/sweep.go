@@ -32,6 +32,17 @@ type Collected struct {
 	// of them that are damaged.
 	Scrubbed int `json:"scrubbed"`
 	Damaged  int `json:"damaged"`
+	// GivenUp counts objects of a store that is gone, which nobody deletes.
+	GivenUp int64 `json:"given_up"`
+}
+
+// Collecting is what somebody says who has an installation collected.
+type Collecting struct {
+	// ClockIsRight vouches for the clock.
+	ClockIsRight bool
+	// ForgetStore is a store that is gone for good and not in the configuration,
+	// of which nothing is to be deleted any more; "" for none.
+	ForgetStore string
 }
 
 // ErrClock is that of a Collect that did nothing, since the clock may be wrong.
@@ -41,9 +52,12 @@ var ErrClock = errors.New("nothing was removed: the clock may be wrong")
 // crash left, runs one round of the sweep, with the grace period of cfg, and
 // reads the contents whose scrub is due. The error tells of what failed; the
 // report is of what was done all the same. A clock more than an hour from that
-// of the last round is ErrClock, unless the caller vouches for it with
-// clockIsRight.
-func Collect(ctx context.Context, cfg Config, clockIsRight bool, log *slog.Logger) (r Collected, err error) {
+// of the last round is ErrClock, unless the caller vouches for it.
+func Collect(ctx context.Context, cfg Config, o Collecting, log *slog.Logger) (r Collected, err error) {
+	if _, ok := cfg.Stores[o.ForgetStore]; ok {
+		return r, at(StageConfig, fmt.Errorf("store %s is in the configuration; nothing was done; only a store that was taken out of it can be forgotten", o.ForgetStore))
+	}
+	cfg.forgets = o.ForgetStore
 	in, err := OpenInstallation(ctx, cfg, false, log, unobserved)
 	if err != nil {
 		return r, err
@@ -52,13 +66,18 @@ func Collect(ctx context.Context, cfg Config, clockIsRight bool, log *slog.Logge
 	ctx, ended := in.within(ctx)
 	defer func() { err = ended(err) }()
 	sc := cfg.sweeping(in, log)
-	sc.Alone, sc.ClockIsRight = true, clockIsRight
+	sc.Alone, sc.ClockIsRight = true, o.ClockIsRight
 	sweeper := sweep.New(sc)
 	if err := sweeper.JudgeClock(ctx); err != nil {
 		return r, at(StageDatabase, err)
 	}
 	if held := sweeper.Held(); held != "" {
 		return r, fmt.Errorf("%w: %s", ErrClock, held)
+	}
+	if o.ForgetStore != "" {
+		if r.GivenUp, err = in.forget(ctx, o.ForgetStore); err != nil {
+			return r, err
+		}
 	}
 	uploads := upload.New(upload.Config{
 		Meta: in.DB, Store: in.Stores[cfg.DefaultStore], Stores: in.Stores, BootID: bootID(), Logger: log,

@@ -54,13 +54,41 @@ func (db *DB) ClosedStores(ctx context.Context) (closed map[string]string, err e
 	return closed, err
 }
 
-// StoreUsed reports whether something lies in the store that is still needed.
-func (db *DB) StoreUsed(ctx context.Context, store string) (used bool, err error) {
-	err = db.look(ctx, "look for blobs of a store", func(q query) error {
-		used, err = q.one(`SELECT 1 FROM blobs WHERE store = ? AND state = 'live' LIMIT 1`, []any{store}, new(int))
+// StoreUse is what a store is needed for.
+type StoreUse int
+
+// The uses there are.
+const (
+	// StoreUnused: no object of ours lies there, or only foreign ones of which
+	// there are no files any more.
+	StoreUnused StoreUse = iota
+	// StoreSwept: objects lie there that are still to be deleted, or are being
+	// written.
+	StoreSwept
+	// StoreUsed: files or uploads have bytes there.
+	StoreUsed
+)
+
+// StoreUse says what a store is needed for.
+func (db *DB) StoreUse(ctx context.Context, store string) (use StoreUse, err error) {
+	err = db.view(ctx, "look for blobs of a store", func(q query) error {
+		use = StoreUnused
+		used, err := q.one(`SELECT 1 FROM blobs b WHERE store = ? AND state = 'live' AND (EXISTS (SELECT 1 FROM extents WHERE blob_id = b.id)
+			OR EXISTS (SELECT 1 FROM parts WHERE blob_id = b.id) OR EXISTS (SELECT 1 FROM uploads WHERE blob_id = b.id)) LIMIT 1`, []any{store}, new(int))
+		if err != nil {
+			return err
+		}
+		if used {
+			use = StoreUsed
+			return nil
+		}
+		swept, err := q.one(`SELECT 1 FROM blobs WHERE store = ? AND state <> 'gone' AND origin <> 'foreign' LIMIT 1`, []any{store}, new(int))
+		if swept {
+			use = StoreSwept
+		}
 		return err
 	})
-	return used, err
+	return use, err
 }
 
 // StoreCount is how much lies in a store.

@@ -13,9 +13,9 @@ import (
 )
 
 type gcOptions struct {
-	config       *configFlags
-	clockIsRight bool
-	json         bool
+	config  *configFlags
+	collect daemon.Collecting
+	json    bool
 }
 
 func newGC(e *env) *cobra.Command {
@@ -33,14 +33,20 @@ func newGC(e *env) *cobra.Command {
 			"Where the clock is more than an hour from where the last sweep left it, it may be\n" +
 			"wrong, and by it things would seem expired that are not: nothing is removed then\n" +
 			"but with --clock-is-right.\n\n" +
-			"Exit: 0 done, 1 the clock may be wrong, 4 some objects could not be deleted (the\n" +
-			"next round tries again), 8 a daemon is running.",
+			"A store that was emptied is needed until what lay there is deleted. Where one is\n" +
+			"gone for good before that, no daemon starts without it until --forget-store gives\n" +
+			"those objects up: where they exist still, they stay. A store that is in the\n" +
+			"configuration, or in which files have their bytes, is not forgotten.\n\n" +
+			"Exit: 0 done, 1 the clock may be wrong, 2 the store to be forgotten is configured or\n" +
+			"unknown, 4 it is needed, or some objects could not be deleted (the next round tries\n" +
+			"again), 8 a daemon is running.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runGC(cmd.Context(), e, o) },
 	}
 	o.config = addConfigFlags(cmd)
 	cmd.Flags().String("grace", def.Grace.String(), "how long the bytes of what was deleted stay; 0 for no time")
-	cmd.Flags().BoolVar(&o.clockIsRight, "clock-is-right", false, "believe the clock, however long ago the last sweep was")
+	cmd.Flags().BoolVar(&o.collect.ClockIsRight, "clock-is-right", false, "believe the clock, however long ago the last sweep was")
+	cmd.Flags().StringVar(&o.collect.ForgetStore, "forget-store", "", "give up what was to be deleted in this `STORE`, which is gone for good")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the report as JSON")
 	return cmd
 }
@@ -52,7 +58,7 @@ func runGC(ctx context.Context, e *env, o *gcOptions) error {
 	}
 	ctx, stop := untilSignal(ctx, e.stderr)
 	defer stop()
-	report, err := daemon.Collect(ctx, cfg, o.clockIsRight, newLogger(e.stderr, false))
+	report, err := daemon.Collect(ctx, cfg, o.collect, newLogger(e.stderr, false))
 	if errors.Is(err, daemon.ErrRunning) {
 		return runningError{fmt.Errorf("%w; a running daemon sweeps by itself every %s", err, cfg.SweepInterval)}
 	}
@@ -81,6 +87,9 @@ func writeCollected(w io.Writer, r daemon.Collected) error {
 		r.Expired, r.Abandoned, r.Deleted, r.Bytes, r.Forgotten, r.Pruned, r.Scrubbed, r.Damaged)
 	if err == nil && r.Unfinished > 0 {
 		_, err = fmt.Fprintf(w, "Ended %d uploads to stores that nobody would have finished.\n", r.Unfinished)
+	}
+	if err == nil && r.GivenUp > 0 {
+		_, err = fmt.Fprintf(w, "Gave up %d objects of the store that is gone.\n", r.GivenUp)
 	}
 	return err
 }

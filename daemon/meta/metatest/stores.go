@@ -129,13 +129,67 @@ var storesTests = map[string]func(*env){
 		e.leftIs("disk", meta.Left{Contents: 2, Damaged: 3, Some: damaged[:2]})
 		e.leftIs("other", meta.Left{})
 	},
-	"whether a store is needed": func(e *env) {
-		e.usedIs("disk", false)
+	"what a store is needed for": func(e *env) {
+		e.useIs("disk", meta.StoreUnused)
 		f := e.putShot("a", 1, 5)
-		e.usedIs("disk", true)
-		e.usedIs("other", false)
+		e.useIs("disk", meta.StoreUsed)
+		e.useIs("other", meta.StoreUnused)
 		e.ok(e.db.DeleteFile(e.ctx, alice, f.UID))
-		e.usedIs("disk", false)
+		e.useIs("disk", meta.StoreSwept)
+		e.sweepAll()
+		e.useIs("disk", meta.StoreUnused)
+		_, err := e.db.AddBlob(e.ctx, e.newBlob(5), 0)
+		e.ok(err)
+		e.useIs("disk", meta.StoreSwept)
+		o := e.object("foreign", 7)
+		o.Store = "other"
+		e.recordImport(e.importJob(), 0, o)
+		e.useIs("other", meta.StoreUsed)
+		e.ok(e.db.DeleteFile(e.ctx, alice, o.UID))
+		e.useIs("other", meta.StoreUnused)
+	},
+	"a store that is gone is forgotten": func(e *env) {
+		for _, name := range []string{"disk", "other"} {
+			e.ok(e.db.RememberStore(e.ctx, name))
+			e.ok(e.db.NoteStoreType(e.ctx, name, "local"))
+		}
+		var files []protocol.File
+		for i := range byte(3) {
+			files = append(files, e.putShot("a", 1+i, 5))
+		}
+		elsewhere := e.oneShot("elsewhere", 9, 3)
+		elsewhere.Blob.Store = "other"
+		kept, err := e.db.PutFile(e.ctx, elsewhere, nil)
+		e.ok(err)
+		e.ok(e.db.CloseStore(e.ctx, "disk", "other"))
+		for _, f := range files {
+			_, _, err := e.db.ForgetStore(e.ctx, "disk", 2)
+			e.kind(err, protocol.KindConflict)
+			e.ok(e.db.DeleteFile(e.ctx, alice, f.UID))
+		}
+		objects, err := e.db.DoomedInStore(e.ctx, "disk")
+		e.ok(err)
+		e.same("doomed", objects, int64(3))
+		c, more, err := e.db.ForgetStore(e.ctx, "disk", 2)
+		e.ok(err)
+		e.same("the first", []any{c, more}, []any{meta.StoreCount{Blobs: 2, Bytes: 10}, true})
+		c, more, err = e.db.ForgetStore(e.ctx, "disk", 2)
+		e.ok(err)
+		e.same("the last", []any{c, more}, []any{meta.StoreCount{Blobs: 1, Bytes: 5}, false})
+		known, err := e.db.KnownStores(e.ctx)
+		e.ok(err)
+		e.same("known", known, map[string]string{"other": "local"})
+		e.closedIs(map[string]string{})
+		e.useIs("disk", meta.StoreUnused)
+		_, content := e.contentOf(kept.UID)
+		e.blobState(content.Extents[0].Blob, meta.BlobLive)
+		e.ok(e.db.CheckDatabase(e.ctx))
+	},
+	"what is being written is not forgotten": func(e *env) {
+		_, err := e.db.AddBlob(e.ctx, e.newBlob(5), 0)
+		e.ok(err)
+		_, _, err = e.db.ForgetStore(e.ctx, "disk", 2)
+		e.kind(err, protocol.KindConflict)
 	},
 	"open uploads of a store": func(e *env) {
 		e.openIs("disk", 0)
@@ -182,11 +236,11 @@ func (e *env) leftIs(store string, want meta.Left) {
 	e.same("what is left in "+store, l, want)
 }
 
-func (e *env) usedIs(store string, want bool) {
+func (e *env) useIs(store string, want meta.StoreUse) {
 	e.Helper()
-	used, err := e.db.StoreUsed(e.ctx, store)
+	use, err := e.db.StoreUse(e.ctx, store)
 	e.ok(err)
-	e.same(store+" is needed", used, want)
+	e.same("what "+store+" is needed for", use, want)
 }
 
 func (e *env) openIs(store string, want int64) {
