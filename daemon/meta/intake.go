@@ -45,7 +45,7 @@ type ImportEntry struct {
 // owner may not have them; then nothing is recorded. What it answers are the
 // entries, with what became of them.
 func (db *DB) RecordImport(ctx context.Context, job protocol.JobID, first int64, entries []ImportEntry, checkpoint json.RawMessage) (done []ImportEntry, err error) {
-	err = db.update(ctx, full, "record an import", func(t *tx) error {
+	err = db.named(ctx, "record an import", func(t *tx) error {
 		done = append([]ImportEntry(nil), entries...)
 		var made []ImportEntry
 		for i := range done {

@@ -1,6 +1,9 @@
 package meta
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // HasForeign reports whether the store has objects, or had some lately, that
 // were there before ospd knew of them, and whose name begins with prefix: a key
@@ -50,9 +53,16 @@ func (t *tx) preferOwn(r received) (id ContentID, found bool, err error) {
 
 // foreignBlob gives the blob of an object that is not ours, whose row it makes
 // or locks: live, and adopted where that is wanted. why says why there can be
-// none now. A row that is of no use any more, and in whose name nothing is
+// none now: in a store that is closed nobody would move it away any more. The
+// caller is db.named. A row that is of no use any more, and in whose name nothing is
 // deleted any more, is replaced.
 func (t *tx) foreignBlob(o InPlace) (id BlobID, why string, err error) {
+	switch err := t.takes(o.Store); {
+	case errors.Is(err, ErrStoreClosed):
+		return 0, "its store was emptied, or is being emptied, into another one; nothing was made of it; import it as a copy", nil
+	case err != nil:
+		return 0, "", err
+	}
 	var state BlobState
 	var origin BlobOrigin
 	var size int64

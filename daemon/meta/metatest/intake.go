@@ -121,6 +121,21 @@ var importTests = map[string]func(*env){
 		done = e.recordImport(j, 4, e.object("a", 7))
 		e.same("what is there later", done[0].Outcome, protocol.ImportImported)
 	},
+	"none in a store that is closed": func(e *env) {
+		j := e.importJob()
+		before := e.object("before", 7)
+		e.recordImport(j, 0, before)
+		e.ok(e.db.CloseStore(e.ctx, "disk", "other"))
+		others := e.object("before", 7)
+		others.Owner = bob
+		done := e.recordImport(j, 1, e.object("a", 7), others, e.object("before", 7))
+		e.same("a new one", []any{done[0].UID, done[0].Outcome}, []any{0, protocol.ImportFailed})
+		e.same("another file of one that is there", []any{done[1].UID, done[1].Outcome}, []any{0, protocol.ImportFailed})
+		e.same("a file that is there", []any{done[2].UID, done[2].Outcome}, []any{before.UID, protocol.ImportAlready})
+		e.same("blobs", e.blobCount(), 1)
+		e.ok(e.db.CloseStore(e.ctx, "other", "disk"))
+		e.same("once it is open", e.recordImport(j, 4, e.object("a", 7))[0].Outcome, protocol.ImportImported)
+	},
 	"nothing": func(e *env) {
 		o := e.object("empty", 0)
 		e.recordImport(e.importJob(), 0, o)
