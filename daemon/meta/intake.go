@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -81,8 +82,9 @@ func (t *tx) takeObject(e *ImportEntry) error {
 	case err != nil:
 		return err
 	case found && old.expired:
-		e.fail("the file that was made of it has expired and is being removed; run the import again")
-		return nil
+		if err := t.letGo(o.Owner, old.UID); err != nil {
+			return err
+		}
 	case found:
 		e.UID, e.Outcome = old.UID, protocol.ImportAlready
 		if o.Adopted {
@@ -154,16 +156,45 @@ type ImportedFile struct {
 	UID         protocol.UID
 	Size        int64
 	CommittedAt time.Time
-	expired     bool
+	// CreatedAt is when the object had been written last.
+	CreatedAt time.Time
+	// InPlace: its bytes lie in an object that was there before ospd, which had
+	// Tag when the file was made.
+	InPlace bool
+	Tag     string
+	expired bool
 }
 
 func (q query) imported(owner protocol.Owner, from string) (f ImportedFile, found bool, err error) {
-	var committed int64
+	var created, committed int64
 	var expires *int64
-	found, err = q.one(`SELECT f.uid, c.size, f.committed_at, f.expires_at FROM files f JOIN contents c ON c.id = f.content_id
-		WHERE f.owner = ? AND f.imported_from = ? AND f.state = 'committed'`, []any{string(owner), from}, &f.UID, &f.Size, &committed, &expires)
-	f.CommittedAt, f.expired = timeOf(committed), expires != nil && *expires <= q.now
+	found, err = q.one(`SELECT f.uid, c.size, f.created_at, f.committed_at, f.expires_at, COALESCE(b.origin, 'own') <> 'own', COALESCE(b.tag, '')
+		FROM files f JOIN contents c ON c.id = f.content_id LEFT JOIN extents e ON e.content_id = c.id AND e.seq = 0 LEFT JOIN blobs b ON b.id = e.blob_id
+		WHERE f.owner = ? AND f.imported_from = ? AND f.state = 'committed'`, []any{string(owner), from},
+		&f.UID, &f.Size, &created, &committed, &expires, &f.InPlace, &f.Tag)
+	f.CreatedAt, f.CommittedAt, f.expired = timeOf(created), timeOf(committed), expires != nil && *expires <= q.now
 	return f, found, err
+}
+
+// letGo has a file be that of its object no more, of which another is to be
+// made.
+func (t *tx) letGo(owner protocol.Owner, uid protocol.UID) error {
+	_, err := t.exec(`UPDATE files SET imported_from = NULL WHERE uid = ? AND owner = ?`, int64(uid), string(owner))
+	return err
+}
+
+// LetGoImported has files of an owner, whose objects are not any more what the
+// files were made of, be files as all others: the objects may be imported anew.
+func (db *DB) LetGoImported(ctx context.Context, owner protocol.Owner, uids []protocol.UID) error {
+	uids = slices.Sorted(slices.Values(uids))
+	return db.update(ctx, full, "let go of imported files", func(t *tx) error {
+		for _, uid := range uids {
+			if err := t.letGo(owner, uid); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // ImportedFiles gives the files of an owner that were made of the objects, by
@@ -185,12 +216,16 @@ func (db *DB) ImportedFiles(ctx context.Context, owner protocol.Owner, from []st
 	return files, err
 }
 
-// notImported refuses a second committed file of one object: KindConflict.
+// notImported refuses a second committed file of one object: KindConflict. One
+// that has expired and is not removed yet gives way.
 func (t *tx) notImported(owner protocol.Owner, from string) error {
 	if from == "" {
 		return nil
 	}
 	f, found, err := t.imported(owner, from)
+	if err == nil && found && f.expired {
+		return t.letGo(owner, f.UID)
+	}
 	if err == nil && found {
 		err = &protocol.Error{Kind: protocol.KindConflict, UID: f.UID, Message: fmt.Sprintf("file %s was made of the same object meanwhile; nothing was changed", f.UID)}
 	}

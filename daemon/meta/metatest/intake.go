@@ -72,6 +72,64 @@ var importTests = map[string]func(*env){
 		e.ok(err)
 		e.same("its time", f.CreatedAt.Time, o.ModifiedAt)
 	},
+	"a file that has expired gives way": func(e *env) {
+		j := e.importJob()
+		at := e.clock.Now().Add(time.Minute)
+		expiring := func(name string) meta.InPlace {
+			o := e.object(name, 7)
+			o.ExpiresAt = &at
+			return o
+		}
+		a, b, c := expiring("a"), expiring("b"), expiring("c")
+		e.recordImport(j, 0, a, b, c)
+		e.clock.Add(time.Hour)
+		anew := e.object("a", 7)
+		done := e.recordImport(j, 3, anew)
+		e.same("in place", []any{done[0].UID, done[0].Outcome}, []any{anew.UID, protocol.ImportImported})
+		shot := e.oneShot("b", 1, 7)
+		shot.Imported = b.Imported
+		_, err := e.db.PutFile(e.ctx, shot, nil)
+		e.ok(err)
+		n := e.newUpload("c")
+		n.Imported = c.Imported
+		u := e.begin(n)
+		gen := e.record(u.UID, part(1, u.Blob, 0, 7))
+		commit := e.commitOf(u, gen, 1, 7, meta.Extent{Blob: u.Blob, Length: 7})
+		commit.From = u.From
+		_, err = e.db.Commit(e.ctx, commit)
+		e.ok(err)
+		known, err := e.db.ImportedFiles(e.ctx, alice, []string{a.From, b.From, c.From})
+		e.ok(err)
+		e.same("known", []any{len(known), known[a.From].UID, known[b.From].UID, known[c.From].UID}, []any{3, anew.UID, shot.UID, u.UID})
+		n0, err := e.db.ExpireFiles(e.ctx, e.clock.Now(), 10)
+		e.ok(err)
+		e.same("expired", n0, 3)
+		e.sweepAll()
+		_, content := e.contentOf(anew.UID)
+		e.blobState(content.Extents[0].Blob, meta.BlobLive)
+		e.ok(e.db.CheckDatabase(e.ctx))
+	},
+	"a file that is let go": func(e *env) {
+		j := e.importJob()
+		o := e.object("a", 7)
+		e.recordImport(j, 0, o)
+		known, err := e.db.ImportedFiles(e.ctx, alice, []string{o.From})
+		e.ok(err)
+		f := known[o.From]
+		e.same("known", []any{f.UID, f.InPlace, f.Tag, f.CreatedAt}, []any{o.UID, true, o.Tag, o.ModifiedAt})
+		e.ok(e.db.LetGoImported(e.ctx, bob, []protocol.UID{o.UID}))
+		e.same("of nobody else's", e.recordImport(j, 1, e.object("a", 7))[0].Outcome, protocol.ImportAlready)
+		e.ok(e.db.LetGoImported(e.ctx, alice, []protocol.UID{o.UID}))
+		shot := e.oneShot("a", 1, 9)
+		shot.Imported = o.Imported
+		_, err = e.db.PutFile(e.ctx, shot, nil)
+		e.ok(err)
+		known, err = e.db.ImportedFiles(e.ctx, alice, []string{o.From})
+		e.ok(err)
+		e.same("the other one is", []any{known[o.From].UID, known[o.From].InPlace}, []any{shot.UID, false})
+		_, c := e.contentOf(o.UID)
+		e.same("the first is a file still", len(c.Extents), 1)
+	},
 	"the object of a foreign blob stays": func(e *env) {
 		j := e.importJob()
 		o := e.object("a", 7)
