@@ -195,24 +195,90 @@ func TestImportOfWhatChanges(t *testing.T) {
 	w.outcome(entries, "stays", protocol.ImportAlready, "")
 }
 
-// TestImportOfWhatChangedSince: the file is the old object's, whatever lies there
-// now, so that this one is not there already.
+// TestImportOfWhatChangedSince: a copy is the old object's, and the new one is
+// imported anew, once. A file in place has nothing but the object that others
+// changed: who may, removes it.
 func TestImportOfWhatChangedSince(t *testing.T) {
-	for _, inPlace := range []bool{false, true} {
-		w, b, im, end := importWorld(t)
-		args := intake.Args{Source: "s3:old", InPlace: inPlace}
-		w.foreign(b, "report", "", []byte("first"))
-		_, entries := w.imports(im, args)
-		uid := w.outcome(entries, "report", protocol.ImportImported, "")
-		w.foreign(b, "report", "", []byte("second"))
-		_, entries = w.imports(im, args)
-		w.outcome(entries, "report", protocol.ImportFailed, "imported as "+uid.String()+"; remove that file")
-		w.delete("ann", uid)
-		if !inPlace {
-			_, entries = w.imports(im, args)
-			w.outcome(entries, "report", protocol.ImportImported, "")
+	for what, second := range map[string]string{"another size": "second", "the same size": "other"} {
+		for _, inPlace := range []bool{false, true} {
+			t.Run(fmt.Sprint(what, ", in place: ", inPlace), func(t *testing.T) {
+				w, b, im, end := importWorld(t)
+				defer end()
+				w.clocks.set(time.Since(w.clocks.Now()) + time.Hour) // the objects are of now
+				args := intake.Args{Source: "s3:old", InPlace: inPlace}
+				w.foreign(b, "report", "", []byte("first"))
+				_, entries := w.imports(im, args)
+				uid := w.outcome(entries, "report", protocol.ImportImported, "")
+				_, entries = w.imports(im, args)
+				w.outcome(entries, "report", protocol.ImportAlready, "")
+				b.rewrite(t, "report", second)
+				_, entries = w.imports(im, args)
+				if inPlace {
+					w.outcome(entries, "report", protocol.ImportFailed, "imported as "+uid.String()+"; remove that file")
+					w.delete("ann", uid)
+					_, entries = w.imports(im, args)
+				} else {
+					w.reads("ann", uid, []byte("first"))
+				}
+				again := w.outcome(entries, "report", protocol.ImportImported, "")
+				w.reads("ann", again, []byte(second))
+				for range 2 {
+					_, entries = w.imports(im, args)
+					if got := w.outcome(entries, "report", protocol.ImportAlready, ""); got != again {
+						t.Errorf("imported again as %s, is %s", got, again)
+					}
+				}
+			})
 		}
-		end()
+	}
+}
+
+// TestImportOfWhatChangedAfterItWasFolded: the bytes of a file in place are ospd's
+// own by then, so that it stays and the object is imported anew.
+func TestImportOfWhatChangedAfterItWasFolded(t *testing.T) {
+	w, b, im, end := importWorld(t)
+	defer end()
+	w.clocks.set(time.Since(w.clocks.Now()) + time.Hour)
+	args := intake.Args{Source: "s3:old", InPlace: true}
+	first := noise(1, 1000)
+	w.put("ann", "ours", first)
+	w.foreign(b, "report", "", first)
+	_, entries := w.imports(im, args)
+	uid := w.outcome(entries, "report", protocol.ImportImported, "")
+	w.digests()
+	b.rewrite(t, "report", string(noise(2, 1000)))
+	args.InPlace = false
+	_, entries = w.imports(im, args)
+	again := w.outcome(entries, "report", protocol.ImportImported, "")
+	w.reads("ann", uid, first)
+	w.reads("ann", again, noise(2, 1000))
+}
+
+// TestImportOfWhatHasNoTime: a time in the future tells nothing, so that such a
+// copy is not made anew each time.
+func TestImportOfWhatHasNoTime(t *testing.T) {
+	w, b, im, end := importWorld(t) // whose clock is behind that of the objects
+	defer end()
+	w.foreign(b, "report", "", []byte("first"))
+	if f, err := b.Describe(t.Context(), "report"); err != nil || !f.Time.After(w.clocks.Now().Add(time.Hour)) {
+		t.Fatalf("an object of %v at %v: %v", f.Time, w.clocks.Now(), err)
+	}
+	for _, want := range []protocol.ImportOutcome{protocol.ImportImported, protocol.ImportAlready, protocol.ImportAlready} {
+		_, entries := w.imports(im, intake.Args{Source: "s3:old"})
+		w.outcome(entries, "report", want, "")
+	}
+}
+
+// rewrite replaces an object, by one of another time: a storage tells times in
+// seconds, some in milliseconds.
+func (b *bucket) rewrite(t *testing.T, name, text string) {
+	t.Helper()
+	before, err := b.Describe(t.Context(), name)
+	must(t, err)
+	for now := before; now.Time.UnixMilli() == before.Time.UnixMilli(); {
+		must(t, b.PutForeign(t.Context(), name, "", []byte(text)))
+		now, err = b.Describe(t.Context(), name)
+		must(t, err)
 	}
 }
 

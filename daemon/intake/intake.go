@@ -25,6 +25,7 @@ import (
 // Records is what a Worker needs of the metadata; meta.DB is the one.
 type Records interface {
 	ImportedFiles(ctx context.Context, owner protocol.Owner, from []string) (map[string]meta.ImportedFile, error)
+	LetGoImported(ctx context.Context, owner protocol.Owner, uids []protocol.UID) error
 	RecordImport(ctx context.Context, job protocol.JobID, first int64, entries []meta.ImportEntry, checkpoint json.RawMessage) ([]meta.ImportEntry, error)
 }
 

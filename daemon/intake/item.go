@@ -103,17 +103,51 @@ func (im *run) known(ctx context.Context, list []*item) error {
 	if err != nil {
 		return err
 	}
+	var changed []*item
 	for _, it := range list {
 		f, ok := files[it.from]
 		switch {
 		case !ok || it.failed():
-		case f.Size != it.Size:
+		case im.same(it, f):
+			it.found(f, im.job.Job.CreatedAt)
+		case f.InPlace:
 			it.fail(fmt.Sprintf("the object has changed since it was imported as %s; remove that file to import it anew", f.UID))
 		default:
-			it.found(f, im.job.Job.CreatedAt)
+			changed = append(changed, it)
 		}
 	}
-	return nil
+	return im.anew(ctx, changed, files)
+}
+
+// same reports whether the file was made of the object as it is now. Of one in
+// place the tag tells; a copy has of the object when that was written.
+func (im *run) same(it *item, f meta.ImportedFile) bool {
+	switch {
+	case f.Size != it.Size:
+		return false
+	case f.InPlace:
+		return f.Tag == "" || f.Tag == it.Tag
+	}
+	return !im.dated(it) || f.CreatedAt.UnixMilli() == it.Time.UnixMilli()
+}
+
+// anew lets the files go of which the objects are others now. That the object is
+// what was listed is looked at once more: another import may have made the file
+// of what it became since.
+func (im *run) anew(ctx context.Context, list []*item, files map[string]meta.ImportedFile) error {
+	if err := im.each(ctx, list, im.unchanged); err != nil {
+		return err
+	}
+	var uids []protocol.UID
+	for _, it := range list {
+		if !it.failed() {
+			uids = append(uids, files[it.from].UID)
+		}
+	}
+	if len(uids) == 0 {
+		return nil
+	}
+	return im.cfg.Meta.LetGoImported(ctx, im.Owner, uids)
 }
 
 func (it *item) found(f meta.ImportedFile, since time.Time) {
@@ -217,16 +251,19 @@ func (it *item) mediaType() *string {
 	return &kind
 }
 
-// imported is what the file's row keeps of the object. A time that lies in the
-// future, or before there were computers, is none.
+// imported is what the file's row keeps of the object.
 func (im *run) imported(it *item) meta.Imported {
-	from := meta.Imported{From: it.from}
-	if now := im.cfg.Now(); it.Time.After(now) || it.Time.Before(time.Unix(0, 0)) {
-		from.ModifiedAt = now
-	} else {
-		from.ModifiedAt = it.Time
+	from := meta.Imported{From: it.from, ModifiedAt: it.Time}
+	if !im.dated(it) {
+		from.ModifiedAt = im.cfg.Now()
 	}
 	return from
+}
+
+// dated reports whether it is known when the object was written. A time that
+// lies in the future, or before there were computers, is none.
+func (im *run) dated(it *item) bool {
+	return !it.Time.After(im.cfg.Now()) && !it.Time.Before(time.Unix(0, 0))
 }
 
 // takeAll has the objects become files where they lie.
