@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -282,28 +283,35 @@ func (b *bucket) rewrite(t *testing.T, name, text string) {
 	}
 }
 
-// TestImportOfWhatCannotBeRead: the import is tried again, since the store may be
-// away; what cannot be read then fails by itself.
+// TestImportOfWhatCannotBeRead: what cannot be read while its store answers is
+// tried again, each object for itself, and then fails by itself; the tries of the
+// job are left.
 func TestImportOfWhatCannotBeRead(t *testing.T) {
 	w, b, im, end := importWorld(t)
 	defer end()
-	w.foreign(b, "broken", "", []byte("x"))
-	w.foreign(b, "whole", "", []byte("y"))
-	w.stores["old"] = store.New("old", &unreadableObject{b, "broken"}, store.Options{Attempts: 1})
-	j, _ := w.imports(im, intake.Args{Source: "s3:old"})
-	if j.State != protocol.JobReady || j.Error == "" {
-		t.Fatalf("after one attempt: %+v", j)
+	w.foreign(b, "a", "", []byte("x"))
+	for i := range 70 { // more than a page
+		w.foreign(b, fmt.Sprintf("n%02d", i), "", []byte("y"))
 	}
-	var entries map[string]meta.ImportEntry
-	for range 2 {
+	w.foreign(b, "o", "", []byte("x"))
+	w.foreign(b, "z", "", []byte("x"))
+	u := &unreadable{bucket: b, left: map[string]int{"a": 100, "o": 2, "z": 100}}
+	w.stores["old"] = store.New("old", u, store.Options{Attempts: 1})
+	j, entries := w.imports(im, intake.Args{Source: "s3:old"})
+	for n := 0; j.State == protocol.JobReady && n < 10; n++ {
+		if j.Attempts > 1 || j.Error != "" {
+			t.Fatalf("after attempt %d: %+v", n, j)
+		}
 		w.clocks.pass(time.Hour)
 		j, entries = w.goesOn(im, j.ID)
 	}
-	if j.State != protocol.JobDone {
-		t.Fatalf("after three: %+v", j)
+	if j.State != protocol.JobDone || len(entries) != 73 || u.left["a"] != 97 || u.left["z"] != 97 {
+		t.Fatalf("%+v, %d entries, left %v", j, len(entries), u.left)
 	}
-	w.outcome(entries, "broken", protocol.ImportFailed, "cannot be read")
-	w.outcome(entries, "whole", protocol.ImportImported, "")
+	w.outcome(entries, "a", protocol.ImportFailed, "cannot be read")
+	w.outcome(entries, "z", protocol.ImportFailed, "cannot be read")
+	w.outcome(entries, "o", protocol.ImportImported, "")
+	w.outcome(entries, "n69", protocol.ImportImported, "")
 }
 
 // TestImportWhileTheStoreIsAway: however often it was tried, no object is passed
@@ -351,13 +359,19 @@ func (a *awayStore) Check(context.Context) error {
 	return nil
 }
 
-type unreadableObject struct {
+// unreadable has objects of which so many reads fail.
+type unreadable struct {
 	*bucket
-	name string
+	mu   sync.Mutex
+	left map[string]int
 }
 
-func (u *unreadableObject) Get(ctx context.Context, key store.Key, off, n int64) (io.ReadCloser, error) {
-	if name, _ := key.Foreign(); name == u.name {
+func (u *unreadable) Get(ctx context.Context, key store.Key, off, n int64) (io.ReadCloser, error) {
+	name, _ := key.Foreign()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.left[name] > 0 {
+		u.left[name]--
 		return nil, io.ErrUnexpectedEOF
 	}
 	return u.bucket.Get(ctx, key, off, n)

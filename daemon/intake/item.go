@@ -30,7 +30,9 @@ type item struct {
 	// name is the file's, from the object's among all.
 	name, from string
 	known      bool
-	entry      meta.ImportEntry
+	// later: it could not be read, and is to be tried again.
+	later bool
+	entry meta.ImportEntry
 }
 
 // items are the objects of a page. A console draws folders with empty objects
@@ -140,7 +142,7 @@ func (im *run) anew(ctx context.Context, list []*item, files map[string]meta.Imp
 	}
 	var uids []protocol.UID
 	for _, it := range list {
-		if !it.failed() {
+		if !it.failed() && !it.later {
 			uids = append(uids, files[it.from].UID)
 		}
 	}
@@ -162,7 +164,7 @@ func (im *run) each(ctx context.Context, list []*item, do func(context.Context, 
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce)
 	for _, it := range list {
-		if it.failed() || it.known {
+		if it.failed() || it.known || it.later {
 			continue
 		}
 		g.Go(func() error {
@@ -182,9 +184,11 @@ func (im *run) judge(ctx context.Context, it *item, err error) error {
 		return err
 	case why != "":
 		it.fail(why)
-	case isRead && im.job.Job.Attempts >= patience && im.answers(ctx):
-		it.fail("it cannot be read; nothing was made of it; run the import again")
-		im.log.WarnContext(ctx, "an object cannot be imported", "job", im.job.Job.ID, "object", it.from, "err", read)
+	case isRead && im.answers(ctx):
+		if it.later = im.at.Tries[it.Name]+1 < patience; !it.later {
+			it.fail("it cannot be read; nothing was made of it; run the import again")
+		}
+		im.log.WarnContext(ctx, "an object cannot be read", "job", im.job.Job.ID, "object", it.from, "again", it.later, "err", read)
 	default:
 		return fmt.Errorf("object %q: %w", it.from, err)
 	}

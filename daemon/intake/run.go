@@ -23,8 +23,8 @@ const (
 	// again is after how long an import goes on that came further before it
 	// failed; one that did not is tried with growing pauses, as every job.
 	again = 5 * time.Second
-	// patience is how often an object that cannot be read has the whole attempt
-	// fail, since its store may be away, before it alone is passed over.
+	// patience is how often an object that cannot be read is tried, though its
+	// store answers, before it alone is passed over.
 	patience = 3
 )
 
@@ -36,6 +36,8 @@ type place struct {
 	Seq     int64 `json:"seq"`
 	Already int64 `json:"already"`
 	Failed  int64 `json:"failed"`
+	// Tries are how often objects behind that could not be read, by name.
+	Tries map[string]int `json:"tries,omitempty"`
 }
 
 // run is an attempt at an import.
@@ -131,12 +133,38 @@ func (im *run) page(ctx context.Context, page []listed) error {
 	if err := take(ctx, list); err != nil {
 		return err
 	}
+	if err := im.putOff(ctx, list); err != nil {
+		return err
+	}
 	return im.record(ctx, list, page[len(page)-1].Name)
+}
+
+// putOff has the import go on with the page later where objects on it could not
+// be read. Their tries are their own and none of the job's, which are for when
+// nothing can be read.
+func (im *run) putOff(ctx context.Context, list []*item) error {
+	tries := map[string]int{}
+	most := 0
+	for _, it := range list {
+		if it.later {
+			tries[it.Name] = im.at.Tries[it.Name] + 1
+			most = max(most, tries[it.Name])
+		}
+	}
+	if most == 0 {
+		return nil
+	}
+	im.at.Tries = tries
+	if err := im.job.Save(ctx, im.at); err != nil {
+		return err
+	}
+	return job.Snooze(time.Duration(most) * again)
 }
 
 // record records what became of the objects up to the one named.
 func (im *run) record(ctx context.Context, list []*item, last string) error {
 	next := im.at
+	next.Tries = nil
 	next.After, next.Seq = []byte(last), next.Seq+int64(len(list))
 	entries := make([]meta.ImportEntry, len(list))
 	for i, it := range list {
