@@ -19,12 +19,14 @@ import (
 	"github.com/osproxy/osproxy/store/open"
 )
 
-// beside is another data folder on the database of cfg, with a store of its own.
+// beside is another data folder on the database of cfg, with a store of its own
+// for new blobs beside the one of cfg.
 func beside(t *testing.T, cfg Config) Config {
 	t.Helper()
+	first := open.Config{Type: "local", Path: filepath.Join(cfg.Data, "blobs")}
 	cfg.Data = filepath.Join(t.TempDir(), "data")
 	cfg.DefaultStore = "beside"
-	cfg.Stores = map[string]open.Config{"beside": {Type: "local", Path: filepath.Join(cfg.Data, "blobs")}}
+	cfg.Stores = map[string]open.Config{"disk": first, "beside": {Type: "local", Path: filepath.Join(cfg.Data, "blobs")}}
 	return cfg
 }
 
