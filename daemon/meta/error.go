@@ -21,7 +21,7 @@ func storeClosed() error {
 		Message: "the store takes no new bytes any more, what this request sent was not recorded", Hint: "Send it again."}
 }
 
-// errClosed is what a write gets after Close.
+// errClosed is what a write gets after Close, and a read.
 var errClosed = protocol.Errorf(protocol.KindUnavailable, "the database is closed, nothing was changed")
 
 // broken is damage that no retry mends.

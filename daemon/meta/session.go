@@ -73,10 +73,12 @@ type readers struct {
 	dialect dialect
 	// idle holds every place of the set; nil where no session was opened yet.
 	idle chan *session
+	// ended is closed when nothing will come to idle any more.
+	ended chan struct{}
 }
 
 func newReaders(d dialect, pool *sql.DB) *readers {
-	r := &readers{pool: pool, dialect: d, idle: make(chan *session, readerCount())}
+	r := &readers{pool: pool, dialect: d, idle: make(chan *session, readerCount()), ended: make(chan struct{})}
 	for range cap(r.idle) {
 		r.idle <- nil
 	}
@@ -123,6 +125,8 @@ func (r *readers) look(ctx context.Context, now int64, fn func(query) error) err
 func (r *readers) take(ctx context.Context) (s *session, err error) {
 	select {
 	case s = <-r.idle:
+	case <-r.ended:
+		return nil, errClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -143,5 +147,6 @@ func (r *readers) close() error {
 			errs = append(errs, s.close())
 		}
 	}
+	close(r.ended)
 	return errors.Join(append(errs, r.pool.Close())...)
 }

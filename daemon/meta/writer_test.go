@@ -431,3 +431,21 @@ func TestReadersAreBoundedAndAwaited(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestReadsAfterClose: no session is coming back that they could wait for.
+func TestReadsAfterClose(t *testing.T) {
+	var db *DB
+	if err := openClosed(t, filepath.Join(t.TempDir(), "meta.db"), func(d *DB) { db = d }); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for name, err := range map[string]error{
+		"look": db.Ping(ctx),
+		"view": db.view(ctx, "read", func(query) error { return nil }),
+	} {
+		if protocol.KindOf(err) != protocol.KindUnavailable {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
