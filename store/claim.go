@@ -4,28 +4,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
-// Claim makes sure that the store is this installation's before it is used.
-// Known says that the installation has used the store before. A store that was
-// never used and bears no mark is marked; a known one without a mark is
-// ErrUnmarked, and one with another mark ErrForeign, always: an empty mount
-// point must not be filled, and two installations would delete each other's
-// objects. Claiming again is no error.
+// Claim makes sure that the store is this installation's, and is the one of this
+// name, before it is used. Known says that the installation has used the store
+// before. A store that was never used and bears no mark is marked; a known one
+// without a mark is ErrUnmarked, and one with another mark ErrForeign, always: an
+// empty mount point must not be filled, two installations would delete each
+// other's objects, and one place under two names would be emptied of what was
+// moved into it. A mark without a name is from before marks had one, and gets it
+// where the backend can give it. Claiming again is no error.
 func (s *Store) Claim(ctx context.Context, installation string, known bool) error {
-	err := s.checkMark(ctx, installation)
-	if !errors.Is(err, ErrNotFound) {
+	mark, err := s.mark(ctx)
+	switch {
+	case err == nil && mark != installation:
+		return s.judge(mark, installation)
+	case err == nil: // and without a name
+	case !errors.Is(err, ErrNotFound):
 		return err
-	}
-	if known {
+	case known:
 		return fmt.Errorf("store %q held blobs of this installation and now bears no mark: %w; "+
 			"nothing was written; check that the disk is mounted, or the bucket and prefix are the right ones, and start again",
 			s.name, ErrUnmarked)
 	}
 	// Done twice, when an answer was lost, it finds the mark it has made.
-	err = s.patience.try(ctx, "mark", func() error { return s.b.SetMark(ctx, installation) })
+	err = s.patience.try(ctx, "mark", func() error { return s.b.SetMark(ctx, installation+" "+s.name) })
 	if errors.Is(err, ErrExists) {
-		return s.checkMark(ctx, installation)
+		if mark, err = s.mark(ctx); err == nil {
+			err = s.judge(mark, installation)
+		}
+		return err
 	}
 	if err != nil {
 		return s.named("mark", err)
@@ -33,21 +42,36 @@ func (s *Store) Claim(ctx context.Context, installation string, known bool) erro
 	return nil
 }
 
-// checkMark is nil if the mark is the installation's; ErrNotFound if there is
-// no mark.
-func (s *Store) checkMark(ctx context.Context, installation string) error {
-	var mark string
-	err := s.patience.try(ctx, "mark", func() (err error) {
+// Names reports whether a mark has the installation of one that is there, and
+// the name of a store which that one lacks.
+func Names(mark, there string) bool {
+	return there != "" && !strings.Contains(there, " ") && strings.HasPrefix(mark, there+" ")
+}
+
+// mark reads the mark, or is ErrNotFound.
+func (s *Store) mark(ctx context.Context) (mark string, err error) {
+	err = s.patience.try(ctx, "mark", func() (err error) {
 		mark, err = s.b.Mark(ctx)
 		return err
 	})
 	if err != nil {
-		return s.named("read mark of", err)
+		return "", s.named("read mark of", err)
 	}
-	if mark != installation {
-		return fmt.Errorf("store %q is marked %q and this installation is %q: %w; "+
-			"nothing was written; give this installation a folder, bucket or prefix of its own, or start it with the database that belongs to the store",
-			s.name, mark, installation, ErrForeign)
+	return mark, nil
+}
+
+// judge is nil if the mark is that of this store of the installation.
+func (s *Store) judge(mark, installation string) error {
+	other, named := strings.CutPrefix(mark, installation+" ")
+	switch {
+	case mark == installation, named && other == s.name:
+		return nil
+	case named:
+		return fmt.Errorf("store %q is marked as store %q of this installation: %w; nothing was written; if both are configured they are one place under two names: "+
+			"take one of them out; if it was renamed, give it its name back, or delete its mark where nothing lies in it",
+			s.name, other, ErrForeign)
 	}
-	return nil
+	return fmt.Errorf("store %q is marked %q and this installation is %q: %w; "+
+		"nothing was written; give this installation a folder, bucket or prefix of its own, or start it with the database that belongs to the store",
+		s.name, mark, installation, ErrForeign)
 }

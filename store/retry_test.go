@@ -136,7 +136,7 @@ func operations() []operation {
 		}},
 		{"", storetest.OpCheck, func(ctx context.Context, r *retried) error { return r.Check(ctx) }},
 		{"", storetest.OpMark, func(ctx context.Context, r *retried) error {
-			if err := r.inner.SetMark(ctx, "me"); err != nil {
+			if err := r.inner.SetMark(ctx, "me "+r.Name()); err != nil {
 				return err
 			}
 			return r.Claim(ctx, "me", true)

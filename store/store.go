@@ -108,12 +108,14 @@ type Backend interface {
 	// key, strictly after the given key. It sees every object whose Put
 	// returned before List was called and that is not deleted meanwhile.
 	List(ctx context.Context, prefix string, after Key) iter.Seq2[Info, error]
-	// Mark reads the installation id the store is marked with, or
-	// ErrNotFound.
+	// Mark reads what the store is marked with, or ErrNotFound: the
+	// installation's id, a space and the store's name; the id alone in a mark
+	// from before marks had names.
 	Mark(ctx context.Context) (string, error)
 	// SetMark marks an unmarked store, making it (its root folder) first
-	// where it does not exist; a marked one is ErrExists. Durable on return.
-	SetMark(ctx context.Context, installation string) error
+	// where it does not exist; a marked one is ErrExists, but that an object
+	// store adds a name where the mark has none (Names). Durable on return.
+	SetMark(ctx context.Context, mark string) error
 	// Close releases what the backend holds. No method is called after it.
 	Close() error
 }

@@ -97,9 +97,14 @@ func TestClaim(t *testing.T) {
 		want  error
 		after string
 	}{
-		{"new and unmarked", "", false, nil, "me"},
-		{"known and marked", "me", true, nil, "me"},
-		{"marked before it was recorded as known", "me", false, nil, "me"},
+		{"new and unmarked", "", false, nil, "me disk"},
+		{"known and marked", "me disk", true, nil, "me disk"},
+		{"marked before it was recorded as known", "me disk", false, nil, "me disk"},
+		{"marked before marks had names", "me", true, nil, "me disk"},
+		{"marked before marks had names, and not recorded as known", "me", false, nil, "me disk"},
+		{"another store of this installation", "me other", true, store.ErrForeign, "me other"},
+		{"another store of this installation, not known", "me other", false, store.ErrForeign, "me other"},
+		{"of the same name, of another installation", "you disk", true, store.ErrForeign, "you disk"},
 		{"known and unmarked", "", true, store.ErrUnmarked, ""},
 		{"another's", "you", false, store.ErrForeign, "you"},
 		{"another's, known", "you", true, store.ErrForeign, "you"},
@@ -133,6 +138,27 @@ func TestClaim(t *testing.T) {
 		}
 		if _, err := b.Backend.Mark(t.Context()); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("mark: %v", err)
+		}
+	})
+	t.Run("two names of one place", func(t *testing.T) {
+		for _, before := range []string{"", "me"} {
+			b := mem.New()
+			if before != "" {
+				if err := b.SetMark(t.Context(), before); err != nil {
+					t.Fatal(err)
+				}
+			}
+			one, two := store.New("one", b, store.Options{}), store.New("two", b, store.Options{})
+			if err := one.Claim(t.Context(), "me", before != ""); err != nil {
+				t.Fatal(err)
+			}
+			err := two.Claim(t.Context(), "me", before != "")
+			if !errors.Is(err, store.ErrForeign) || !strings.Contains(err.Error(), `store "two" is marked as store "one"`) {
+				t.Errorf("marked %q before: %v", before, err)
+			}
+			if err := one.Claim(t.Context(), "me", true); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	t.Run("two at once", func(t *testing.T) {

@@ -50,6 +50,17 @@ func TestStoresThatAreRefused(t *testing.T) {
 					}
 				})
 			}
+			t.Run("two names of one bucket", func(t *testing.T) {
+				alias := strings.Replace(s.url, "127.0.0.1", "localhost", 1)
+				if s.addressKey != "endpoint" || s.name == "oss" {
+					return // the front is known by its address alone
+				}
+				empty := s.emptied(t)
+				exit, said := refusedStore(t, empty.config(s.url)+"\n  alias: "+empty.config(alias)+"\ndefault_store: remote")
+				if exit != exitStore || !strings.Contains(said, `"remote`) || !strings.Contains(said, "one place under two names") {
+					t.Errorf("exit %d: %s", exit, said)
+				}
+			})
 			t.Run("another installation's", func(t *testing.T) {
 				b := newBehind(t, s)
 				b.daemon.Stop()

@@ -160,3 +160,25 @@ func TestMarkIsReadBack(t *testing.T) {
 		}
 	}
 }
+
+// TestMarkGetsAName: a mark from before marks had the store's name is replaced,
+// and no other is.
+func TestMarkGetsAName(t *testing.T) {
+	there := "one"
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		marked(there, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("X-Cos-Forbid-Overwrite") != "" {
+				failing(409, "FileAlreadyExists", "x")(w, r)
+				return
+			}
+			there = "one store"
+			w.Header().Set("X-Cos-Hash-Crc64ecma", sum(there))
+		})(w, r)
+	})
+	wantErr(t, "another's", s.SetMark(t.Context(), "two store"), store.ErrExists)
+	wantErr(t, "first name", s.SetMark(t.Context(), "one store"), nil)
+	wantErr(t, "second name", s.SetMark(t.Context(), "one other"), store.ErrExists)
+	if m, err := s.Mark(t.Context()); m != "one store" || err != nil {
+		t.Errorf("the mark is %q, %v", m, err)
+	}
+}

@@ -20,8 +20,8 @@ func (b *Backend) Mark(ctx context.Context) (string, error) {
 }
 
 // SetMark is store.Backend's.
-func (b *Backend) SetMark(ctx context.Context, installation string) error {
-	return object.SetMark(ctx, marking{b}, []byte(installation))
+func (b *Backend) SetMark(ctx context.Context, mark string) error {
+	return object.SetMark(ctx, marking{b}, []byte(mark), func(there []byte) bool { return store.Names(mark, string(there)) })
 }
 
 // marking is an object.Marking.
@@ -41,6 +41,10 @@ func (m marking) ReadMark(ctx context.Context) ([]byte, error) {
 
 func (m marking) PutMark(ctx context.Context, text []byte) error {
 	return m.put(ctx, "mark", m.names.Mark(), bytes.NewReader(text), int64(len(text)))
+}
+
+func (m marking) ReplaceMark(ctx context.Context, text []byte) error {
+	return begin(ctx, "mark", m.names.Mark()).put(ctx, m.Backend, m.names.Mark(), bytes.NewReader(text), int64(len(text)), nil)
 }
 
 // Check is store.Checker's: it lists one object, asks for the versioning of the

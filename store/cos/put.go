@@ -37,12 +37,22 @@ func (b *Backend) put(ctx context.Context, op, name string, r io.Reader, size in
 		return fmt.Errorf("%s %q: %d bytes, and COS takes at most %d at once: %w", op, name, size, int64(maxPut), store.ErrUnsupported)
 	}
 	c := begin(ctx, op, name)
+	err := c.put(ctx, b, name, r, size, onlyNew())
+	if errors.Is(err, store.ErrDamaged) {
+		// It is there, and it is ours: a key that was taken is refused.
+		return b.discard(ctx, name, err)
+	}
+	return err
+}
+
+// put sends an object, and compares checksums.
+func (c *call) put(ctx context.Context, b *Backend, name string, r io.Reader, size int64, options *http.Header) error {
 	body, err := object.NewUpload(ctx, r, size, object.ECMA.New())
 	if err != nil {
 		return c.failed(err)
 	}
 	_, err = b.client.Object.Put(c.ctx, name, sent(body, size), &cos.ObjectPutOptions{ObjectPutHeaderOptions: &cos.ObjectPutHeaderOptions{
-		ContentType: mediaType, ContentLength: size, XOptionHeader: onlyNew(),
+		ContentType: mediaType, ContentLength: size, XOptionHeader: options,
 	}})
 	if ours := body.Stop(); ours != nil {
 		return fmt.Errorf("%s: %w", c.what, ours)
@@ -51,8 +61,7 @@ func (b *Backend) put(ctx context.Context, op, name string, r io.Reader, size in
 		return c.failed(err)
 	}
 	if err := c.checkSum(body.Sum()); err != nil {
-		// It is there, and it is ours: a key that was taken is refused.
-		return b.discard(ctx, name, c.failed(err))
+		return c.failed(err)
 	}
 	return nil
 }

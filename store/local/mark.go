@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"strings"
 
 	"github.com/osproxy/osproxy/store"
 )
@@ -39,7 +40,10 @@ func isOwn(name string) bool { return isMark(name) || name == lostAndFound }
 // markFile is the content of the mark.
 type markFile struct {
 	Installation string `json:"installation"`
-	About        string `json:"about"`
+	// Store is "" in a mark from before marks had names, which stays as it is:
+	// nothing here replaces a file.
+	Store string `json:"store,omitempty"`
+	About string `json:"about"`
 }
 
 const aboutMark = "This folder holds blobs of the ospd installation named here. Without this file ospd refuses to use it."
@@ -54,19 +58,20 @@ func (b *Backend) Mark(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("read mark: %w", classify(err))
 	}
 	defer f.Close()
-	installation, n, err := parseMark(f)
+	is, n, err := parseMark(f)
 	if err != nil {
 		return "", fmt.Errorf("read mark: %w", err)
 	}
-	if installation == "" {
+	if is == "" {
 		return "", fmt.Errorf("read mark: %s/%s is damaged (%d bytes, no installation in it); "+
 			"nothing was touched; restore it from a backup or from the id in the database", b.path, markName, n)
 	}
-	return installation, nil
+	return is, nil
 }
 
-// parseMark gives whose store the n bytes of a mark name, "" where they are none.
-func parseMark(f io.ReaderAt) (installation string, n int, err error) {
+// parseMark gives what SetMark was given, of the n bytes of a mark, "" where they
+// are none.
+func parseMark(f io.ReaderAt) (is string, n int, err error) {
 	text, err := io.ReadAll(io.NewSectionReader(f, 0, 64<<10))
 	if err != nil {
 		return "", 0, err
@@ -75,11 +80,14 @@ func parseMark(f io.ReaderAt) (installation string, n int, err error) {
 	if json.Unmarshal(text, &m) != nil {
 		return "", len(text), nil
 	}
+	if m.Installation != "" && m.Store != "" {
+		return m.Installation + " " + m.Store, len(text), nil
+	}
 	return m.Installation, len(text), nil
 }
 
 // SetMark is store.Backend's.
-func (b *Backend) SetMark(ctx context.Context, installation string) error {
+func (b *Backend) SetMark(ctx context.Context, is string) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("set mark: %w", err)
 	}
@@ -94,15 +102,16 @@ func (b *Backend) SetMark(ctx context.Context, installation string) error {
 		}
 		return fmt.Errorf("set mark: %w", err)
 	}
-	if err := b.writeMark(installation); err != nil {
+	if err := b.writeMark(is); err != nil {
 		return fmt.Errorf("set mark: %w", classify(err))
 	}
 	return nil
 }
 
 // writeMark publishes the mark durably and all at once.
-func (b *Backend) writeMark(installation string) error {
-	text, err := json.MarshalIndent(markFile{Installation: installation, About: aboutMark}, "", "  ")
+func (b *Backend) writeMark(is string) error {
+	installation, name, _ := strings.Cut(is, " ")
+	text, err := json.MarshalIndent(markFile{Installation: installation, Store: name, About: aboutMark}, "", "  ")
 	if err != nil {
 		return err
 	}

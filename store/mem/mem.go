@@ -178,16 +178,16 @@ func (b *Backend) Mark(ctx context.Context) (string, error) {
 }
 
 // SetMark is store.Backend's.
-func (b *Backend) SetMark(ctx context.Context, installation string) error {
+func (b *Backend) SetMark(ctx context.Context, mark string) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("set mark: %w", err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.mark != "" {
+	if b.mark != "" && !store.Names(mark, b.mark) {
 		return fmt.Errorf("set mark: already %q: %w", b.mark, store.ErrExists)
 	}
-	b.mark = installation
+	b.mark = mark
 	return nil
 }
 

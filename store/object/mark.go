@@ -19,18 +19,26 @@ type Marking interface {
 	// PutMark makes it where there is none: one that is there is
 	// store.ErrExists, and stays.
 	PutMark(ctx context.Context, text []byte) error
+	// ReplaceMark puts it whatever is there.
+	ReplaceMark(ctx context.Context, text []byte) error
 }
 
-// SetMark puts a mark into a store that has none. It is the first thing put
+// SetMark puts a mark into a store that has none, or one that over says is to be
+// replaced. It is the first thing put
 // there, so that what is wrong with the service is known before a blob is: it
 // has to read back, and not to be replaced.
-func SetMark(ctx context.Context, m Marking, text []byte) error {
-	if _, err := m.ReadMark(ctx); err == nil {
+func SetMark(ctx context.Context, m Marking, text []byte, over func(there []byte) bool) error {
+	put := m.PutMark
+	there, err := m.ReadMark(ctx)
+	switch {
+	case err == nil && over(there):
+		put = m.ReplaceMark
+	case err == nil:
 		return fmt.Errorf("set mark: %w", store.ErrExists)
-	} else if !errors.Is(err, store.ErrNotFound) {
+	case !errors.Is(err, store.ErrNotFound):
 		return err
 	}
-	if err := m.PutMark(ctx, text); err != nil {
+	if err := put(ctx, text); err != nil {
 		return err
 	}
 	kept, err := m.ReadMark(ctx)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aliyun/aliyun-oss-go-sdk/oss"
 
+	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/object"
 )
 
@@ -19,8 +20,8 @@ func (b *Backend) Mark(ctx context.Context) (string, error) {
 }
 
 // SetMark is store.Backend's.
-func (b *Backend) SetMark(ctx context.Context, installation string) error {
-	return object.SetMark(ctx, marking{b}, []byte(installation))
+func (b *Backend) SetMark(ctx context.Context, mark string) error {
+	return object.SetMark(ctx, marking{b}, []byte(mark), func(there []byte) bool { return store.Names(mark, string(there)) })
 }
 
 // marking is an object.Marking.
@@ -40,6 +41,12 @@ func (m marking) ReadMark(ctx context.Context) ([]byte, error) {
 
 func (m marking) PutMark(ctx context.Context, text []byte) error {
 	return m.put(ctx, "mark", m.names.Mark(), bytes.NewReader(text), int64(len(text)))
+}
+
+func (m marking) ReplaceMark(ctx context.Context, text []byte) error {
+	c := m.begin(ctx, "mark", m.names.Mark())
+	_, err := c.send(ctx, nil, bytes.NewReader(text), int64(len(text)))
+	return err
 }
 
 // Check is store.Checker's: it lists one object, asks for the versioning of the

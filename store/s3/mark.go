@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/minio/minio-go/v7"
 
@@ -17,7 +18,9 @@ import (
 // mark is the content of the object that says whose store this is.
 type mark struct {
 	Installation string `json:"installation"`
-	About        string `json:"about"`
+	// Store is "" in a mark from before marks had names.
+	Store string `json:"store,omitempty"`
+	About string `json:"about"`
 }
 
 const aboutMark = "The objects beside this one are blobs of the ospd installation named here. Without this object ospd refuses to use them."
@@ -28,11 +31,23 @@ func (b *Backend) Mark(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var m mark
-	if err := json.Unmarshal(text, &m); err != nil || m.Installation == "" {
+	is, ok := parseMark(text)
+	if !ok {
 		return "", fmt.Errorf("%s is no mark of ospd's: %w", b.names.Mark(), store.ErrForeign)
 	}
-	return m.Installation, nil
+	return is, nil
+}
+
+// parseMark gives what SetMark was given.
+func parseMark(text []byte) (is string, ok bool) {
+	var m mark
+	if err := json.Unmarshal(text, &m); err != nil || m.Installation == "" {
+		return "", false
+	}
+	if m.Store == "" {
+		return m.Installation, true
+	}
+	return m.Installation + " " + m.Store, true
 }
 
 func (b *Backend) readMark(ctx context.Context) ([]byte, error) {
@@ -50,15 +65,19 @@ func (b *Backend) readMark(ctx context.Context) ([]byte, error) {
 }
 
 // SetMark is store.Backend's.
-func (b *Backend) SetMark(ctx context.Context, installation string) error {
-	text, err := json.Marshal(mark{installation, aboutMark})
+func (b *Backend) SetMark(ctx context.Context, is string) error {
+	installation, name, _ := strings.Cut(is, " ")
+	text, err := json.Marshal(mark{installation, name, aboutMark})
 	if err != nil {
 		return fmt.Errorf("set mark: %w", err)
 	}
 	if _, err := b.bodies.ask(ctx, b.sumsBodies); err != nil {
 		return fmt.Errorf("set mark: %w", err)
 	}
-	return object.SetMark(ctx, marking{b}, text)
+	return object.SetMark(ctx, marking{b}, text, func(there []byte) bool {
+		was, ok := parseMark(there)
+		return ok && store.Names(is, was)
+	})
 }
 
 // marking is an object.Marking.
@@ -66,14 +85,20 @@ type marking struct{ *Backend }
 
 func (m marking) ReadMark(ctx context.Context) ([]byte, error) { return m.readMark(ctx) }
 
-// PutMark is object.Marking's. A service that takes checksums behind parts and
-// not behind objects goes without them, too.
-func (m marking) PutMark(ctx context.Context, text []byte) error {
-	err := m.put(ctx, "set mark", m.names.Mark(), bytes.NewReader(text), int64(len(text)))
+func (m marking) PutMark(ctx context.Context, text []byte) error { return m.putMark(ctx, text, false) }
+
+func (m marking) ReplaceMark(ctx context.Context, text []byte) error {
+	return m.putMark(ctx, text, true)
+}
+
+// putMark puts the mark. A service that takes checksums behind parts and not
+// behind objects goes without them, too.
+func (m marking) putMark(ctx context.Context, text []byte, over bool) error {
+	err := m.put(ctx, "set mark", m.names.Mark(), bytes.NewReader(text), int64(len(text)), over)
 	var unsummed *unsummedError
 	if errors.As(err, &unsummed) {
 		m.bodies.deny()
-		err = m.put(ctx, "set mark", m.names.Mark(), bytes.NewReader(text), int64(len(text)))
+		err = m.put(ctx, "set mark", m.names.Mark(), bytes.NewReader(text), int64(len(text)), over)
 	}
 	return err
 }

@@ -23,19 +23,21 @@ func (b *Backend) Put(ctx context.Context, key store.Key, r io.Reader, size int6
 	if size > maxPut {
 		return fmt.Errorf("put %s: %d bytes, S3 takes %d at most: %w", key, size, int64(maxPut), store.ErrUnsupported)
 	}
-	return b.put(ctx, fmt.Sprintf("put %s", key), b.names.Object(key), r, size)
+	return b.put(ctx, fmt.Sprintf("put %s", key), b.names.Object(key), r, size, false)
 }
 
-// put makes an object where there is none: a name that is taken is
-// store.ErrExists.
-func (b *Backend) put(ctx context.Context, what, name string, r io.Reader, size int64) error {
+// put makes an object where there is none, but over another only if over is set:
+// else a name that is taken is store.ErrExists.
+func (b *Backend) put(ctx context.Context, what, name string, r io.Reader, size int64, over bool) error {
 	body, err := object.NewUpload(ctx, r, size, object.NVME.New())
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	plain := b.bodies.denied()
 	core, options := b.putting(plain)
-	options.SetMatchETagExcept("*")
+	if !over {
+		options.SetMatchETagExcept("*")
+	}
 	c := begin(ctx, what)
 	done, err := core.PutObject(c.ctx, b.bucket, name, body, size, "", "", options)
 	if cause := body.Stop(); cause != nil {

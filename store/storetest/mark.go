@@ -22,6 +22,32 @@ func mark(t T, b store.Backend) {
 	}
 }
 
+// markGetsAName: a mark from before marks had the store's name gets one, once,
+// where an object can be replaced.
+func markGetsAName(t T, b store.Backend) {
+	ctx := t.Context()
+	if err := b.SetMark(ctx, "one"); err != nil {
+		t.Fatalf("set mark: %v", err)
+	}
+	wantErr(t, "name of another's", b.SetMark(ctx, "two store"), store.ErrExists)
+	wantErr(t, "name of one whose id begins so", b.SetMark(ctx, "onemore store"), store.ErrExists)
+	want := "one store"
+	if _, files := b.(store.FileOpener); files {
+		want = "one"
+		wantErr(t, "name of a folder", b.SetMark(ctx, "one store"), store.ErrExists)
+	} else if err := b.SetMark(ctx, "one store"); err != nil {
+		t.Errorf("name a mark: %v", err)
+	}
+	for _, again := range []string{"one", "one store", "one other"} {
+		if again != "one store" || want != "one" {
+			wantErr(t, "set mark "+again, b.SetMark(ctx, again), store.ErrExists)
+		}
+		if got, err := b.Mark(ctx); err != nil || got != want {
+			t.Errorf("mark: %q, %v, want %q", got, err, want)
+		}
+	}
+}
+
 func markRaces(t T, b store.Backend) {
 	var wg sync.WaitGroup
 	errs := make([]error, 8)

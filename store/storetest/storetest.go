@@ -58,6 +58,7 @@ func Run(t T, open Open) {
 		{"invalid keys", invalidKeys},
 		{"ended context", endedContext},
 		{"mark", mark},
+		{"mark gets a name", markGetsAName},
 		{"mark races", markRaces},
 		{"mark is no object", markIsNoObject},
 	} {
