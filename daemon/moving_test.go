@@ -34,6 +34,8 @@ type moving struct {
 	// slept is how long migrations were made to wait, by a clock that stands
 	// still.
 	slept atomic.Int64
+	// counted is how often the source was counted for them.
+	counted atomic.Int64
 }
 
 // hookedStore is a store in memory that does what a test wants before it puts
@@ -81,6 +83,11 @@ func (h hookedRecords) StoredBlobs(ctx context.Context, st string, after meta.Bl
 		return nil, err
 	}
 	return h.DB.StoredBlobs(ctx, st, after, limit)
+}
+
+func (h hookedRecords) CountStore(ctx context.Context, st string) (meta.StoreCount, error) {
+	h.m.counted.Add(1)
+	return h.DB.CountStore(ctx, st)
 }
 
 func newMoving(t *testing.T) *moving {

@@ -132,9 +132,9 @@ func (c *Config) placer(ctx context.Context, in *Installation, log *slog.Logger)
 }
 
 // migrating makes who moves what lies in one store to another.
-func (in *Installation) migrating(files *file.Service, place *placing.Placer, busy func() bool, log *slog.Logger) *migrate.Worker {
+func (in *Installation) migrating(files *file.Service, place *placing.Placer, grace time.Duration, busy func() bool, log *slog.Logger) *migrate.Worker {
 	return migrate.New(migrate.Config{
-		Meta: in.DB, Read: files, Place: place, Stores: in.Stores, Digest: digest.Job(), Logger: log,
+		Meta: in.DB, Read: files, Place: place, Stores: in.Stores, Digest: digest.Job(), Grace: grace, Logger: log,
 		Pace:  func(rate int64) *pace.Pace { return pace.New(pace.Config{Rate: rate, Busy: busy}) },
 		Reach: func(ctx context.Context, st *store.Store) error { return stores.Reach(ctx, st, in.ServerID) },
 	})

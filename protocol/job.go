@@ -128,6 +128,9 @@ type JobProgress struct {
 	Unit string `json:"unit"`
 	// Note is a word about it for people, "" for none.
 	Note string `json:"note"`
+	// Left is how many of what it was about it could not do, and left where they
+	// are: damaged contents of a migration.
+	Left int64 `json:"left"`
 }
 
 // Job is durable background work in the daemon.

@@ -35,7 +35,7 @@ func messages() []message {
 		Meta: meta, CreatedAt: at, AbandonedAt: at, Maybe: true, File: &file}
 	token := Token{"i", "o", Scopes{ScopeLinkCreate}, to("n"), at, &at, &at, &at}
 	job := Job{5, JobScrub, JobDead, to(Owner("o")), json.RawMessage(`{"file":"7"}`), to("file/7"), PriorityIdle, to("n1"), 2, 3, at, at, &at, &at, true,
-		&JobProgress{1, to[int64](2), "files", "n"}, to("broken"), to[int64](60)}
+		&JobProgress{1, to[int64](2), "files", "n", 3}, to("broken"), to[int64](60)}
 
 	const (
 		timeJSON = `"2026-11-22T10:00:00.005Z"`
@@ -53,7 +53,7 @@ func messages() []message {
 		tokenJSON = `{"id":"i","owner":"o","scopes":["link:create"],"note":"n","created_at":` + timeJSON + `,"used_at":` + timeJSON +
 			`,"expires_at":` + timeJSON + `,"revoked_at":` + timeJSON + `}`
 		zeroToken    = `"id":"","owner":"","scopes":[],"note":null,"created_at":` + zeroTime + `,"used_at":null,"expires_at":null,"revoked_at":null`
-		progressJSON = `{"done":1,"total":2,"unit":"files","note":"n"}`
+		progressJSON = `{"done":1,"total":2,"unit":"files","note":"n","left":3}`
 		jobJSON      = `{"id":"5","kind":"scrub","state":"dead","owner":"o","args":{"file":"7"},"subject":"file/7","priority":"idle","node":"n1",` +
 			`"attempts":2,"max_attempts":3,"created_at":` + timeJSON + `,"run_at":` + timeJSON + `,"started_at":` + timeJSON + `,"finished_at":` + timeJSON +
 			`,"cancelling":true,"progress":` + progressJSON + `,"error":"broken","every_seconds":60}`
@@ -125,7 +125,7 @@ func messages() []message {
 		{CreatedToken{"osp_x", token}, `{"token":"osp_x",` + tokenJSON[1:], `{"token":"",` + zeroToken + `}`},
 		{TokenList{[]Token{token}}, `{"tokens":[` + tokenJSON + `]}`, `{"tokens":[]}`},
 		{job, jobJSON, zeroJob},
-		{JobProgress{1, to[int64](2), "files", "n"}, progressJSON, `{"done":0,"total":null,"unit":"","note":""}`},
+		{JobProgress{1, to[int64](2), "files", "n", 3}, progressJSON, `{"done":0,"total":null,"unit":"","note":"","left":0}`},
 		{
 			CreateJob{JobScrub, json.RawMessage(`{"file":"7"}`), to(PriorityHigh)},
 			`{"kind":"scrub","args":{"file":"7"},"priority":"high"}`,

@@ -117,7 +117,9 @@ func (db *DB) CancelJob(ctx context.Context, owner protocol.Owner, id protocol.J
 }
 
 // RetryJob has a job that is dead or was cancelled tried again, now and as
-// often as at first; it goes on where its handler left a checkpoint. One that
+// often as at first; it goes on where its handler left a checkpoint, and its
+// fence is two above the one before, by which a handler sees that it was asked
+// for. One that
 // waits for its next attempt does so now. A periodic job takes the place of the
 // next one, which waits for its time. A job that runs, is done, or of which
 // another waits, is KindConflict, and so is a migration beside another that is
@@ -172,7 +174,7 @@ func (t *tx) retry(r jobRow) error {
 		return err
 	}
 	t.jobsDue()
-	_, err = t.exec(`UPDATE jobs SET state = 'ready', run_at = ?, queued_at = ?, attempts = 0, finished_at = NULL WHERE id = ?`, now, now, int64(r.id))
+	_, err = t.exec(`UPDATE jobs SET state = 'ready', run_at = ?, queued_at = ?, attempts = 0, fence = fence + 1, finished_at = NULL WHERE id = ?`, now, now, int64(r.id))
 	return err
 }
 

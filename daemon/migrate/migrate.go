@@ -43,6 +43,7 @@ type Records interface {
 	BeginMigration(ctx context.Context, from, to string) error
 	Migrates(ctx context.Context, from, to string) (bool, error)
 	CountStore(ctx context.Context, store string) (meta.StoreCount, error)
+	DoomedInStore(ctx context.Context, store string) (int64, error)
 	StoredBlobs(ctx context.Context, store string, after meta.BlobID, limit int) ([]meta.Stored, error)
 	LeftInStore(ctx context.Context, store string, named int) (meta.Left, error)
 	OpenInStore(ctx context.Context, store string) (int64, error)
@@ -81,6 +82,8 @@ type Config struct {
 	Digest meta.NewJob
 	// Pace makes what holds a migration of so many bytes a second back.
 	Pace func(rate int64) *pace.Pace
+	// Grace is how long the objects stay of which nothing is needed any more.
+	Grace time.Duration
 	// Node holds the blobs of a local store, "" when alone.
 	Node string
 	// ObjectMax is how large one object of the target becomes at most, a number
@@ -101,6 +104,8 @@ const (
 	// many there may be in a row: it is about a day.
 	pauseMax = 5 * time.Minute
 	waitsMax = 300
+	// idleMax bounds the pauses of one that waits for others, which double, too.
+	idleMax = time.Minute
 	// page is how many blobs are listed at once.
 	page = 64
 	// atOnce bounds what is copied at once: so many contents of a block, and a
@@ -149,10 +154,14 @@ func (w *Worker) Do(ctx context.Context, r *job.Run, args Args) error {
 	if !found {
 		m.at.Began = w.cfg.Now().UnixMilli()
 	}
+	m.goOn(found)
 	m.movedBefore = m.at.Contents
 	err = m.run(ctx)
 	if ctx.Err() != nil {
 		m.saveAtEnd(ctx)
+		if errors.Is(context.Cause(ctx), job.ErrCancelled) {
+			m.said(ctx, "a migration was cancelled; what was moved stays moved, and the source closed")
+		}
 		return context.Cause(ctx)
 	}
 	var later *waiting
@@ -161,7 +170,7 @@ func (w *Worker) Do(ctx context.Context, r *job.Run, args Args) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &later):
-		return m.snooze(ctx, later.why, w.cfg.Pause)
+		return m.idle(ctx, later.why)
 	case errors.Is(err, meta.ErrLeaseLost):
 		return err
 	case errors.As(err, &other):

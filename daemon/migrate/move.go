@@ -30,14 +30,16 @@ func (m *migration) move(ctx context.Context, id meta.ContentID) (err error) {
 		return meta.ErrGenChanged // the next pass sees whether it is elsewhere
 	}
 	var extents []meta.Extent
+	var copied int64
 	defer func() {
+		m.copied(-copied)
 		if err != nil {
 			m.giveUp(ctx, extents)
 		}
 	}()
 	perObject := m.cfg.ObjectMax / protocol.BlockSize
 	for first := int64(0); first < r.Blocks(); first += perObject {
-		e, err := m.copy(ctx, r, first, min(first+perObject, r.Blocks()))
+		e, err := m.copy(ctx, r, first, min(first+perObject, r.Blocks()), &copied)
 		if e.Blob != 0 {
 			extents = append(extents, e)
 		}
@@ -89,7 +91,7 @@ func (m *migration) giveUp(ctx context.Context, extents []meta.Extent) {
 
 // copy makes an object of the blocks from first to end and compares it with what
 // was read. The extent names a blob as soon as there is one.
-func (m *migration) copy(ctx context.Context, r *file.Reading, first, end int64) (e meta.Extent, err error) {
+func (m *migration) copy(ctx context.Context, r *file.Reading, first, end int64, copied *int64) (e meta.Extent, err error) {
 	e.Store = m.args.To
 	e.Length = min(end*protocol.BlockSize, r.Size()) - first*protocol.BlockSize
 	key, err := m.cfg.Place.Key(ctx, m.to)
@@ -100,7 +102,7 @@ func (m *migration) copy(ctx context.Context, r *file.Reading, first, end int64)
 	if e.Blob, err = m.cfg.Meta.AddJobBlob(ctx, meta.NewBlob{Store: e.Store, Key: e.Key, Size: e.Length, Node: m.cfg.Node}); err != nil {
 		return e, err
 	}
-	src := &blocks{ctx: ctx, m: m, r: r, next: first, end: end}
+	src := &blocks{ctx: ctx, m: m, r: r, next: first, end: end, copied: copied}
 	if err := m.to.Put(ctx, key, src, e.Length); err != nil {
 		if src.err != nil {
 			return e, src.err
@@ -124,6 +126,8 @@ type blocks struct {
 	// left is what is left of the block that was read last.
 	left []byte
 	sums []protocol.XXH3
+	// copied is how many bytes of the content are on their way, or there.
+	copied *int64
 	// err is why reading failed.
 	err error
 }
@@ -157,6 +161,8 @@ func (b *blocks) block() error {
 	var h protocol.XXH3Hasher
 	_, _ = h.Write(block) // hashes do not fail
 	b.sums = append(b.sums, h.Sum())
+	*b.copied += int64(len(block))
+	b.m.copied(int64(len(block)))
 	return nil
 }
 

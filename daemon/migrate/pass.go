@@ -30,8 +30,12 @@ type place struct {
 	Skipped  int64 `json:"skipped"`
 	// Total is how many bytes there were, those moved among them.
 	Total int64 `json:"total"`
-	// Waits counts failures in a row.
+	// Waits counts failures in a row, Idle attempts in a row that moved nothing and
+	// waited for others.
 	Waits int `json:"waits"`
+	Idle  int `json:"idle"`
+	// Fence is that of the attempt that left this.
+	Fence int64 `json:"fence"`
 }
 
 // migration is an attempt at one.
@@ -44,12 +48,19 @@ type migration struct {
 	slots    *semaphore.Weighted
 	// movedBefore is how many contents earlier attempts moved.
 	movedBefore int64
-	saved       time.Time
+	// anew says that somebody asked for it, for the first time or again.
+	anew bool
+	// saving has what is saved last be what was so last.
+	saving sync.Mutex
+	// saved is when it was saved. Guarded by saving.
+	saved time.Time
 
 	mu sync.Mutex
-	// Guarded by mu: where it is, and what the pass under way met.
-	at  place
-	met met
+	// Guarded by mu: where it is, what the pass under way met, and how many bytes
+	// are copied of contents that are not moved yet.
+	at      place
+	met     met
+	copying int64
 }
 
 // met is what a pass moved, and what it could not. Of what is damaged the
@@ -154,10 +165,18 @@ func (m *migration) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	n, err := m.cfg.Meta.CountStore(ctx, m.args.From)
-	m.at.Total = m.at.Bytes + n.Bytes
+	if m.at.Total == 0 {
+		n, err := m.cfg.Meta.CountStore(ctx, m.args.From)
+		if err != nil {
+			return err
+		}
+		m.at.Total = m.at.Bytes + n.Bytes
+	}
 	m.tell("")
-	return err
+	if m.anew {
+		m.said(ctx, "a migration begins")
+	}
+	return m.save(ctx, true)
 }
 
 // pass goes through the blobs of the source once.
@@ -222,6 +241,14 @@ func (m *migration) content(ctx context.Context, c meta.StoredContent) error {
 	default:
 		err = m.move(ctx, c.ID)
 	}
+	if err := m.note(ctx, c, err); err != nil {
+		return err
+	}
+	return m.save(ctx, false)
+}
+
+// note notes what became of a content.
+func (m *migration) note(ctx context.Context, c meta.StoredContent, err error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch kind := protocol.KindOf(err); {

@@ -18,17 +18,45 @@ func (m *migration) tell(note string) {
 	if note == "" {
 		note = fmt.Sprintf("%d contents", m.at.Contents)
 	}
-	m.attempt.Progress(protocol.JobProgress{Done: m.at.Bytes, Total: &total, Unit: "bytes", Note: note})
+	m.attempt.Progress(protocol.JobProgress{Done: min(m.at.Bytes+m.copying, total), Total: &total, Unit: "bytes", Note: note})
+}
+
+// copied notes that so many bytes more are copied, or fewer.
+func (m *migration) copied(n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.copying += n; n > 0 {
+		m.tell("")
+	}
+}
+
+// said is a line of the log about all of the migration.
+func (m *migration) said(ctx context.Context, what string, more ...any) {
+	m.log.InfoContext(ctx, what, append([]any{"job", m.attempt.Job.ID, "from", m.args.From, "to", m.args.To}, more...)...)
+}
+
+// goOn takes what the attempt before left: what it counted in a row begins anew
+// where somebody asked for this one.
+func (m *migration) goOn(found bool) {
+	if m.anew = !found || m.at.Fence+1 != m.attempt.Lease.Fence; m.anew {
+		m.at.Waits, m.at.Idle, m.at.Total = 0, 0, 0
+	}
+	m.at.Fence = m.attempt.Lease.Fence
 }
 
 // save records where it is: now, or where that was a while ago.
 func (m *migration) save(ctx context.Context, now bool) error {
+	m.saving.Lock()
+	defer m.saving.Unlock()
 	at := m.cfg.Now()
 	if !now && at.Sub(m.saved) < saveEvery && !at.Before(m.saved) {
 		return nil
 	}
 	m.saved = at
-	return m.attempt.Save(ctx, m.at)
+	m.mu.Lock()
+	is := m.at
+	m.mu.Unlock()
+	return m.attempt.Save(ctx, is)
 }
 
 func (m *migration) saveAtEnd(ctx context.Context) {
@@ -48,6 +76,15 @@ func (m *migration) snooze(ctx context.Context, why string, after time.Duration)
 	return job.Snooze(after)
 }
 
+// idle waits for others, longer each time that nothing was moved.
+func (m *migration) idle(ctx context.Context, why string) error {
+	if m.at.Contents > m.movedBefore {
+		m.at.Idle = 0
+	}
+	m.at.Idle++
+	return m.snooze(ctx, why, min(m.cfg.Pause<<min(m.at.Idle-1, 10), idleMax))
+}
+
 // failed waits for a store that is away. That is no failure of the job, which
 // may take days, unless it goes on for long.
 func (m *migration) failed(ctx context.Context, err error) error {
@@ -56,9 +93,9 @@ func (m *migration) failed(ctx context.Context, err error) error {
 	}
 	m.at.Waits++
 	if m.at.Waits > waitsMax {
-		return err
+		return job.Hopeless(err)
 	}
-	m.log.WarnContext(ctx, "a migration waits", "from", m.args.From, "to", m.args.To, "failures", m.at.Waits, "err", err)
+	m.log.WarnContext(ctx, "a migration waits", "job", m.attempt.Job.ID, "from", m.args.From, "to", m.args.To, "failures", m.at.Waits, "err", err)
 	return m.snooze(ctx, "waits after a failure: "+err.Error(), min(m.cfg.Pause<<min(m.at.Waits-1, 10), pauseMax))
 }
 
@@ -79,11 +116,17 @@ func (m *migration) end(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	seconds := (m.cfg.Now().UnixMilli() - m.at.Began) / 1000
-	m.at.Total = m.at.Bytes
-	m.tell(fmt.Sprintf("%d contents, %d skipped, %s, %d waiting, %d seconds", m.at.Contents, m.at.Skipped, damaged, left.Contents, seconds))
-	m.log.InfoContext(ctx, "a migration is done", "from", m.args.From, "to", m.args.To, "contents", m.at.Contents, "bytes", m.at.Bytes,
-		"skipped", m.at.Skipped, "damaged", left.Damaged, "seconds", seconds)
+	doomed, err := m.cfg.Meta.DoomedInStore(ctx, m.args.From)
+	if err != nil {
+		return err
+	}
+	now := m.cfg.Now()
+	seconds := (now.UnixMilli() - m.at.Began) / 1000
+	total := m.at.Bytes
+	m.attempt.Progress(protocol.JobProgress{Done: total, Total: &total, Unit: "bytes", Left: left.Damaged,
+		Note: fmt.Sprintf("%d contents, %d skipped, %s, %d waiting, %d seconds; %d objects of %s are deleted after the grace period (%s)",
+			m.at.Contents, m.at.Skipped, damaged, left.Contents, seconds, doomed, m.args.From, protocol.TimeOf(now.Add(m.cfg.Grace)))})
+	m.said(ctx, "a migration is done", "contents", m.at.Contents, "bytes", total, "skipped", m.at.Skipped, "damaged", left.Damaged, "seconds", seconds)
 	return nil
 }
 

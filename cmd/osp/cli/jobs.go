@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -138,9 +139,24 @@ func newJobsCancel(s *session) *cobra.Command {
 		Args:        atLeastOne("JOB"),
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.eachJob(cmd, args, (*client.Client).CancelJob, s.jobLine)
+			return s.eachJob(cmd, args, s.cancelJob, s.jobLine)
 		},
 	}
+}
+
+// cancelJob cancels a job, and says so where there is nothing to cancel any more.
+func (s *session) cancelJob(c *client.Client, ctx context.Context, id protocol.JobID) (protocol.Job, error) {
+	j, err := c.CancelJob(ctx, id)
+	if err != nil || s.opts.quiet || j.State != protocol.JobDone && j.State != protocol.JobDead {
+		return j, err
+	}
+	text := fmt.Sprintf("osp: job %s is %s already; nothing was cancelled", j.ID, j.State)
+	var its migration
+	if j.Kind == protocol.JobMigrate && j.State == protocol.JobDone && json.Unmarshal(j.Args, &its) == nil {
+		text += fmt.Sprintf("; osp admin migrate --from %s --to %s moves everything back", clean(its.To), clean(its.From))
+	}
+	s.con.note(text)
+	return j, nil
 }
 
 // eachJob does to each job what ask does, and prints it; -q: its id alone.

@@ -19,7 +19,8 @@ func newJobsFollow(s *session) *cobra.Command {
 			"kind and state are printed. With --json the Job is printed whenever something of it\n" +
 			"changed, the last time when it has ended. While the daemon is not reached it is asked\n" +
 			"again, for --retry-max-elapsed (not with --retries 0).\n\n" +
-			"Exit: 0 it is done, 1 it is dead, 9 it was cancelled.",
+			"Exit: 0 it is done, 3 it is a migration that left damaged files behind, 1 it is dead, 9 it\n" +
+			"was cancelled.",
 		Example:     "  osp admin jobs follow 42",
 		Args:        exactlyOne("JOB"),
 		Annotations: map[string]string{printsObjects: "yes"},
@@ -98,8 +99,15 @@ func (s *session) tellJob(j protocol.Job, text string) {
 
 // followed is how the verb ends with the job.
 func (s *session) followed(j protocol.Job) error {
+	done := j.Kind == protocol.JobMigrate && j.State == protocol.JobDone && j.Progress != nil
+	if done && !s.opts.json && !s.opts.quiet {
+		s.con.note("osp: " + progressText(j.Progress))
+	}
 	if !s.opts.json {
 		s.printJob(j, s.jobLine)
+	}
+	if done && j.Progress.Left > 0 {
+		s.code = exitPartial
 	}
 	return s.ended(j)
 }

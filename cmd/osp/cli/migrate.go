@@ -33,7 +33,8 @@ func newMigrate(s *session) *cobra.Command {
 			"id, kind and state are printed, with -q the id alone. osp admin jobs follow tells how far\n" +
 			"it is, cancel stops it, and retry has it go on. The way back is the same verb with the stores\n" +
 			"exchanged; the same one again while it runs is about the job there is. Needs the scope admin where there are tokens.\n\n" +
-			"Exit, with --follow: 0 it is done, 1 it is dead, 9 it was cancelled.",
+			"Exit, with --follow: 0 all is moved, 3 it is done and damaged files were left behind, 1 it is dead,\n" +
+			"9 it was cancelled.",
 		Example:     "  osp admin migrate --from disk --to minio --rate 50M --follow\n  osp admin migrate --from minio --to disk",
 		Args:        atMost(0),
 		Annotations: map[string]string{printsObjects: "yes"},
@@ -80,9 +81,6 @@ func (s *session) migrate(ctx context.Context, m migration) error {
 	}
 	if j, err = s.follow(ctx, c, j.ID); err != nil {
 		return stopped(ctx, err)
-	}
-	if j.Progress != nil && j.State == protocol.JobDone && !s.opts.json && !s.opts.quiet {
-		s.con.note("osp: " + progressText(j.Progress))
 	}
 	return s.followed(j)
 }

@@ -187,7 +187,7 @@ func (m *jobModel) retryStep(r *rapid.T) {
 		return
 	}
 	m.ok(err)
-	j.state, j.attempts, j.runAt = protocol.JobReady, 0, m.clock.Now()
+	j.state, j.attempts, j.runAt, j.fence = protocol.JobReady, 0, m.clock.Now(), j.fence+1
 }
 
 func (m *jobModel) abandonStep(*rapid.T) {
