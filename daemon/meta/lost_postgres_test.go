@@ -168,8 +168,11 @@ func TestLostCommitsOfMany(t *testing.T) {
 func TestUnknownCommit(t *testing.T) {
 	server := durableServer(t)
 	var crash atomic.Bool
+	// The server runs again and others committed; the verb may be done before.
+	crashed := make(chan struct{}, 1)
 	db := through(t, server.Dir(), "ospd", nil, func() pgtest.Fate {
 		if crash.CompareAndSwap(true, false) {
+			defer func() { crashed <- struct{}{} }()
 			server.Crash()
 			return pgtest.LostBefore
 		}
@@ -204,8 +207,11 @@ func TestUnknownCommit(t *testing.T) {
 func TestCommitLostInACrash(t *testing.T) {
 	server := durableServer(t)
 	var crash atomic.Bool
+	// The server runs again and others committed; the verb may be done before.
+	crashed := make(chan struct{}, 1)
 	db := through(t, server.Dir(), "ospd", nil, func() pgtest.Fate {
 		if crash.CompareAndSwap(true, false) {
+			defer func() { crashed <- struct{}{} }()
 			server.Crash()
 			if err := errors.Join(server.Run(t.Context()), others(t.Context(), server)); err != nil {
 				t.Error(err)
@@ -219,6 +225,7 @@ func TestCommitLostInACrash(t *testing.T) {
 		if err := db.update(t.Context(), full, "set", set(fmt.Sprint("test/", i))); err != nil {
 			t.Errorf("got %v", err)
 		}
+		<-crashed
 		if n := count(t, db); n != i+1 {
 			t.Errorf("%d rows are there, want %d", n, i+1)
 		}
