@@ -48,12 +48,13 @@ type Daemon struct {
 	sender  *webhook.Sender
 	digest  *digest.Worker
 	stores  *stores.Service
-	// stopEvents, stopDigest and stopJobs end the hub, who has digest jobs made,
-	// and the queue, and wait for them; nil while they do not run.
-	stopEvents, stopDigest, stopJobs func()
-	api                              *api.Server
-	admin                            *admin
-	l                                net.Listener
+	// stopEvents, stopDigest, stopJobs and stopAwait end the hub, who has digest
+	// jobs made, the queue, and who waits for stores, and wait for them; nil while
+	// they do not run.
+	stopEvents, stopDigest, stopJobs, stopAwait func()
+	api                                         *api.Server
+	admin                                       *admin
+	l                                           net.Listener
 }
 
 // New opens the installation, settles what a crash left, and listens. Errors
@@ -177,6 +178,7 @@ func (d *Daemon) URL() string { return "http://" + d.l.Addr().String() }
 func (d *Daemon) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- d.api.Serve(d.l) }()
+	d.stopAwait = started(func(ctx context.Context) { d.in.await(ctx, d.log, awaitPause) })
 	d.stopJobs, d.stopDigest, d.stopEvents = started(d.jobs.Run), started(d.digest.Run), started(d.events.Run)
 	if d.admin != nil {
 		d.admin.serve()
@@ -242,7 +244,7 @@ func (d *Daemon) Close() error {
 	if d.admin != nil {
 		errs = append(errs, d.admin.close())
 	}
-	for _, stop := range []func(){d.stopEvents, d.stopDigest, d.stopJobs} {
+	for _, stop := range []func(){d.stopEvents, d.stopDigest, d.stopJobs, d.stopAwait} {
 		if stop != nil {
 			stop()
 		}

@@ -58,6 +58,9 @@ type Installation struct {
 	DB     *meta.DB
 	Stores map[string]*store.Store
 
+	// awaited are the stores that could not be reached when they were opened.
+	awaited []claim
+
 	lock *flock.Flock
 	// place is nil where the lock on the data folder is the one on the database.
 	place *place
@@ -70,7 +73,8 @@ type observer func(name string) store.Options
 func unobserved(string) store.Options { return store.Options{} }
 
 // OpenInstallation takes the data folder. Where create is false no database is
-// made: one that no ospd has used is an error.
+// made: one that no ospd has used is an error; and every store has to answer, of
+// which else those that cannot be reached are awaited (await).
 func OpenInstallation(ctx context.Context, cfg Config, create bool, log *slog.Logger, observe observer) (_ *Installation, err error) {
 	if !create {
 		if err := cfg.isUsed(ctx); err != nil {
@@ -109,7 +113,7 @@ func OpenInstallation(ctx context.Context, cfg Config, create bool, log *slog.Lo
 	if in.ServerID, err = in.DB.ServerID(ctx); err != nil {
 		return nil, at(StageDatabase, err)
 	}
-	return in, at(StageStore, in.openStores(ctx, cfg, log, observe))
+	return in, at(StageStore, in.openStores(ctx, cfg, create, log, observe))
 }
 
 // lockName is the file in a data folder that whoever uses it has locked.

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -20,12 +19,10 @@ import (
 	"github.com/osproxy/osproxy/store/open"
 )
 
-// storeTimeout is how long a store has to answer at the start.
-const storeTimeout = 30 * time.Second
-
 // openStores opens every configured store, after it made sure that none is
-// missing, and that those are what they were.
-func (in *Installation) openStores(ctx context.Context, cfg Config, log *slog.Logger, observe observer) error {
+// missing, and that those are what they were. With patient those that cannot be
+// reached now are awaited.
+func (in *Installation) openStores(ctx context.Context, cfg Config, patient bool, log *slog.Logger, observe observer) error {
 	known, err := in.DB.KnownStores(ctx)
 	if err != nil {
 		return err
@@ -36,7 +33,7 @@ func (in *Installation) openStores(ctx context.Context, cfg Config, log *slog.Lo
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Stores)) {
-		if err := in.openStore(ctx, name, cfg.Stores[name], known, observe); err != nil {
+		if err := in.openStore(ctx, name, cfg.Stores[name], known, patient, observe); err != nil {
 			return fmt.Errorf("store %s: %w", name, err)
 		}
 		if note := in.Stores[name].Note(); note != "" {
@@ -79,37 +76,32 @@ func (in *Installation) checkKnown(ctx context.Context, name string, known map[s
 
 // openStore opens a store and makes sure that it is there, and this
 // installation's, as it was where it is known.
-func (in *Installation) openStore(ctx context.Context, name string, sc open.Config, known map[string]string, observe observer) error {
+func (in *Installation) openStore(ctx context.Context, name string, sc open.Config, known map[string]string, patient bool, observe observer) error {
 	b, err := open.Backend(ctx, sc)
 	if err != nil {
 		return err
 	}
 	st := store.New(name, b, observe(name))
 	in.Stores[name] = st
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	if err := st.Check(ctx); err != nil {
-		return advise(err)
-	}
 	was, before := known[name]
-	if err := st.Claim(ctx, in.ServerID, before); err != nil {
+	c := claim{st: st, kind: sc.Type, before: before, noted: before && was == sc.Type}
+	err = c.reach(ctx, in.ServerID)
+	_, files := st.FileOpener()
+	switch {
+	case err == nil:
+		return c.note(ctx, in.DB)
+	case ctx.Err() != nil || !store.MayPass(err):
+		return err
+	case files || !patient:
 		return advise(err)
 	}
-	if before && was == sc.Type {
-		return nil
-	}
-	return errors.Join(in.DB.RememberStore(ctx, name), in.DB.NoteStoreType(ctx, name, sc.Type))
+	st.Shut(err)
+	in.awaited = append(in.awaited, c)
+	return nil
 }
 
-// advise says what to do about a store that cannot be used, where its error
-// does not: a daemon that cannot reach its bytes does not start, since whoever
-// started it is there to see why.
+// advise says what to do about a store that has to answer and does not.
 func advise(err error) error {
-	for _, said := range [...]error{store.ErrForeign, store.ErrUnmarked, store.ErrDenied, store.ErrNoBucket, store.ErrRegion, store.ErrClock, store.ErrUnsupported} {
-		if errors.Is(err, said) {
-			return err
-		}
-	}
 	return fmt.Errorf("%w; it cannot be used now: see that it runs and can be reached under what the configuration says, and start again; no file was changed; where nothing lies in it, ospd starts without it once it is taken out of `stores`", err)
 }
 

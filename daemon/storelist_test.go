@@ -2,14 +2,12 @@ package daemon
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/osproxy/osproxy/protocol"
-	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/open"
 )
 
@@ -156,33 +154,4 @@ func putNamed(t *testing.T, url, name string) string {
 		t.Fatalf("put %s: %d %s", name, status, body)
 	}
 	return body
-}
-
-// TestStoreThatIsAway: a daemon that cannot reach a store does not start, and
-// says which one and what to do, without its secrets.
-func TestStoreThatIsAway(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil { // nobody listens there any more
-		t.Fatal(err)
-	}
-	cfg := config(t)
-	cfg.Stores = map[string]open.Config{"away": {
-		Type: "s3", Endpoint: "http://" + address, Region: "us-east-1", Bucket: "files", AccessKeyID: "key", SecretAccessKey: store.NewSecret("hush-hush"), PathStyle: true,
-	}}
-	_, err = New(t.Context(), cfg, "test", quiet())
-	if stageOf(err) != StageStore {
-		t.Fatal(err)
-	}
-	for _, word := range []string{"away", "see that it runs and can be reached", "start again"} {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("%q is not in %v", word, err)
-		}
-	}
-	if strings.Contains(err.Error(), "hush-hush") {
-		t.Errorf("it tells the secret: %v", err)
-	}
 }

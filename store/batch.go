@@ -33,6 +33,14 @@ type deleter struct{ s *Store }
 
 func (d deleter) DeleteAll(ctx context.Context, keys []Key) iter.Seq2[Key, error] {
 	return func(yield func(Key, error) bool) {
+		if err := d.s.admitted(); err != nil {
+			for _, k := range keys {
+				if !yield(k, d.s.named("delete", err)) {
+					return
+				}
+			}
+			return
+		}
 		failed := map[Key]error{}
 		var own, singles []Key
 		for _, k := range keys {

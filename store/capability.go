@@ -46,6 +46,10 @@ func (c composer) do(ctx context.Context, op string, key Key, l limit, f func() 
 func (c composer) Unfinished(ctx context.Context) iter.Seq2[Unfinished, error] {
 	return func(yield func(Unfinished, error) bool) {
 		const op = "unfinished"
+		if err := c.s.admitted(); err != nil {
+			yield(Unfinished{}, c.s.named(op, err))
+			return
+		}
 		var failed error
 		start := time.Now()
 		defer func() { c.s.observe(op, failed, time.Since(start)) }()

@@ -11,6 +11,11 @@ import (
 // long as it gets on, it is not given up.
 func listing[T any, K ~string](ctx context.Context, s *Store, op string, after K, list func(after K) iter.Seq2[T, error], place func(T) K) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
+		if err := s.admitted(); err != nil {
+			var none T
+			yield(none, s.named(op, err))
+			return
+		}
 		var failed error
 		start := time.Now()
 		defer func() { s.observe(op, failed, time.Since(start)) }()

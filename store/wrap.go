@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,8 @@ type Store struct {
 	calls    limit // the short ones
 	writes   limit // puts, which last as long as their clients take
 	joins    limit // compositions, which last, too
+	// shut points to why nothing but Check and Claim may reach the storage.
+	shut atomic.Pointer[error]
 
 	assembler Assembler
 	opener    FileOpener
@@ -178,6 +181,9 @@ func (s *Store) do(op string, key Key, f func() error) error {
 
 // observed runs f and reports it.
 func (s *Store) observed(op string, f func() error) error {
+	if err := s.admitted(); err != nil {
+		return s.named(op, err)
+	}
 	start := time.Now()
 	err := f()
 	s.observe(op, err, time.Since(start))

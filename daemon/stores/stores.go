@@ -120,8 +120,12 @@ func (s *Service) ask(ctx context.Context, st *protocol.Store) {
 }
 
 // Reach is nil where the store answers within a few seconds, lets us work, and
-// bears the mark of the installation, which has used it before.
+// bears the mark of the installation, which has used it before. Of one whose mark
+// is still to be read it is what kept that from being done.
 func Reach(ctx context.Context, st *store.Store, installation string) error {
+	if err := st.Away(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	if err := st.Check(ctx); err != nil {

@@ -4,7 +4,6 @@ package process
 
 import (
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -86,18 +85,15 @@ func TestOSSRefusesAtTheStart(t *testing.T) {
 	now := func() time.Time { return time.Now().Add(time.Hour) }
 	// What is refused does not come to the server behind.
 	there, later := serveOSS(t, front.New(front.Config{Vendor: aliyun})), serveOSS(t, front.New(front.Config{Vendor: aliyun, Now: now}))
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
 	for what, c := range map[string]struct {
 		endpoint, says string
 		change         func(*oss.Vendor)
 	}{
-		"a wrong secret":     {there, "access_key_secret", func(v *oss.Vendor) { v.AccessKeySecret = "not-the-secret" }},
-		"an unknown key":     {there, "access_key_id", func(v *oss.Vendor) { v.AccessKeyID = "LTAIanother" }},
-		"a missing bucket":   {there, "bucket", func(v *oss.Vendor) { v.Bucket = "folders" }},
-		"another region":     {there, "region", func(v *oss.Vendor) { v.Region = "cn-beijing" }},
-		"a clock that lags":  {later, "clock", func(*oss.Vendor) {}},
-		"nobody at the door": {gone.URL, "endpoint", func(*oss.Vendor) {}},
+		"a wrong secret":    {there, "access_key_secret", func(v *oss.Vendor) { v.AccessKeySecret = "not-the-secret" }},
+		"an unknown key":    {there, "access_key_id", func(v *oss.Vendor) { v.AccessKeyID = "LTAIanother" }},
+		"a missing bucket":  {there, "bucket", func(v *oss.Vendor) { v.Bucket = "folders" }},
+		"another region":    {there, "region", func(v *oss.Vendor) { v.Region = "cn-beijing" }},
+		"a clock that lags": {later, "clock", func(*oss.Vendor) {}},
 	} {
 		v := aliyun
 		c.change(&v)

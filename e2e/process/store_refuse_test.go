@@ -4,6 +4,7 @@ package process
 
 import (
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +17,7 @@ import (
 
 // TestStoresThatAreRefused starts daemons whose store cannot be used. Each ends
 // with the exit code for stores, and names the store and what to look at; none
-// says a secret.
+// says a secret. Only one whose store does not answer goes on without it.
 func TestStoresThatAreRefused(t *testing.T) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -35,7 +36,6 @@ func TestStoresThatAreRefused(t *testing.T) {
 				{"an unknown account", strings.ReplaceAll(good, s.account, "not-"+s.account), s.accountKey},
 				{"a bucket that is not there", s.elsewhere(s.url), s.bucketKey},
 				{"another region", s.inRegion("eu-nowhere-9"), "region"},
-				{"nobody at the address", s.config(nobody), s.addressKey},
 			} {
 				if c.config == "" {
 					continue
@@ -61,6 +61,7 @@ func TestStoresThatAreRefused(t *testing.T) {
 					t.Errorf("exit %d: %s", exit, said)
 				}
 			})
+			t.Run("nobody at the address", func(t *testing.T) { notReached(t, s.config(nobody), s) })
 			t.Run("another installation's", func(t *testing.T) {
 				b := newBehind(t, s)
 				b.daemon.Stop()
@@ -70,6 +71,25 @@ func TestStoresThatAreRefused(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// notReached starts a daemon whose store does not answer: it starts, and says so.
+func notReached(t *testing.T, config string, s storage) {
+	path := filepath.Join(t.TempDir(), "ospd.yaml")
+	if err := os.WriteFile(path, []byte("stores:\n  remote: "+config+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := harness.StartDaemon(t, bin, t.TempDir(), "--config", path)
+	if ans := d.API().JSON("GET", "/readyz", nil); ans.Status != http.StatusServiceUnavailable || !strings.Contains(string(ans.Body), "remote") {
+		t.Errorf("/readyz: %d %s", ans.Status, ans.Body)
+	}
+	ans := d.API().JSON("GET", "/v1/stores", nil)
+	if said := string(ans.Body) + d.Stderr(); !strings.Contains(string(ans.Body), s.addressKey) || strings.Contains(said, s.secret) {
+		t.Errorf("without %q, or with the secret: %s", s.addressKey, said)
+	}
+	if exit := d.Stop(); exit != 0 {
+		t.Errorf("it left with %d", exit)
 	}
 }
 

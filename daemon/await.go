@@ -1,0 +1,92 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/store"
+)
+
+const (
+	// storeTimeout is how long a store has to answer when its mark is to be read.
+	storeTimeout = 30 * time.Second
+	// awaitEvery is how long a store that could not be reached is left alone.
+	awaitEvery = 5 * time.Second
+)
+
+// claim is a store whose mark is to be read before anything else is asked of it,
+// and to be set where no blob has ever been in it.
+type claim struct {
+	st     *store.Store
+	kind   string
+	before bool // the database knows it
+	noted  bool // and that it is of this kind
+}
+
+// reach makes sure that the store answers and is this installation's.
+func (c claim) reach(ctx context.Context, installation string) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := c.st.Check(ctx); err != nil {
+		return err
+	}
+	return c.st.Claim(ctx, installation, c.before)
+}
+
+// note has the database know the store.
+func (c claim) note(ctx context.Context, db *meta.DB) error {
+	if c.noted {
+		return nil
+	}
+	return errors.Join(db.RememberStore(ctx, c.st.Name()), db.NoteStoreType(ctx, c.st.Name(), c.kind))
+}
+
+// await opens the stores that could not be reached at the start as they come
+// back, until all have or ctx ends. Until then a store is shut: requests that need
+// it are told to come again, and nothing is read or written in a storage whose mark
+// was not seen. One that turns out to be another installation's, or to refuse us,
+// stays shut: whoever looks at /readyz or the log sees why.
+func (in *Installation) await(ctx context.Context, log *slog.Logger, pause func(context.Context) error) {
+	var wg sync.WaitGroup
+	for _, c := range in.awaited {
+		wg.Go(func() { in.awaitStore(ctx, c, log.With("store", c.st.Name()), pause) })
+	}
+	wg.Wait()
+}
+
+func (in *Installation) awaitStore(ctx context.Context, c claim, log *slog.Logger, pause func(context.Context) error) {
+	log.Warn("a store cannot be reached; ospd serves what it can without it", "err", c.st.Away())
+	for pause(ctx) == nil {
+		err := c.reach(ctx, in.ServerID)
+		if err == nil {
+			err = c.note(ctx, in.DB)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			c.st.Admit()
+			log.Info("the store can be reached, and is used from now on")
+			return
+		case !store.MayPass(err) && store.MayPass(c.st.Away()):
+			log.Error("a store that could be reached again cannot be used", "err", err)
+		}
+		c.st.Shut(err)
+	}
+}
+
+// awaitPause is the pause of await.
+func awaitPause(ctx context.Context) error {
+	timer := time.NewTimer(awaitEvery)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
