@@ -113,8 +113,8 @@ func (c *Config) placer(ctx context.Context, in *Installation, log *slog.Logger)
 	}
 	takes := p.Store()
 	if takes == nil {
-		return nil, fmt.Errorf("default_store %s was migrated to another store, which is not in the configuration; nothing was changed; "+
-			"configure that one again, or have default_store name one that takes new blobs", c.DefaultStore)
+		return nil, fmt.Errorf("default_store %s was migrated to another store, and none in the configuration takes new blobs in its place; nothing was changed; "+
+			"configure the other one again, or have default_store name one that takes new blobs", c.DefaultStore)
 	}
 	if into := takes.Name(); into != c.DefaultStore {
 		log.Warn("new blobs go to another store than default_store, since that was migrated to it; osp admin migrate the other way round brings all back",

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store/open"
 )
@@ -154,4 +155,43 @@ func putNamed(t *testing.T, url, name string) string {
 		t.Fatalf("put %s: %d %s", name, status, body)
 	}
 	return body
+}
+
+// TestNoStoreTakesNewBlobs: where the stores that were migrated lead to none that
+// takes new blobs, a daemon does not start, and goes on once there is one.
+func TestNoStoreTakesNewBlobs(t *testing.T) {
+	folder := func() open.Config { return open.Config{Type: "local", Path: filepath.Join(t.TempDir(), "s")} }
+	cfg := config(t)
+	cfg.DefaultStore, cfg.Stores = "a", map[string]open.Config{"a": folder(), "b": folder(), "c": folder()}
+	_, stop := running(t, cfg)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	for name, rows := range map[string][][2]string{
+		"each was closed for the other": {{"a", "b"}, {"b", "a"}},
+		"one was closed for itself":     {{"a", "a"}},
+		"they go round at the end":      {{"a", "b"}, {"b", "c"}, {"c", "b"}},
+		"the last is not configured":    {{"a", "b"}, {"b", "gone"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := cfg.databasePath()
+			metatest.Behind(t, path, `DELETE FROM settings WHERE name LIKE 'store_closed/%'`)
+			for _, r := range rows {
+				metatest.Behind(t, path, `INSERT INTO settings (name, value) VALUES (?, ?)`, "store_closed/"+r[0], r[1])
+			}
+			d, err := New(t.Context(), cfg, "test", quiet())
+			if err == nil {
+				t.Fatal("it starts", d.Close())
+			}
+			for _, word := range []string{"default_store a was migrated", "takes new blobs", "nothing was changed"} {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("%q is not in %v", word, err)
+				}
+			}
+		})
+	}
+	metatest.Behind(t, cfg.databasePath(), `DELETE FROM settings WHERE name = 'store_closed/b'`)
+	if d, _ := running(t, cfg); putNamed(t, d.URL(), "a") == "" {
+		t.Error("nothing is put")
+	}
 }

@@ -73,7 +73,8 @@ func New(records Records, stores map[string]*store.Store, into string) *Placer {
 }
 
 // Store takes new blobs now. A blob's store and its key are chosen together:
-// the next call may give another store. It is nil where that is not configured.
+// the next call may give another store. It is nil where that is not configured,
+// or where each of those that stores were closed for is closed itself.
 func (p *Placer) Store() *store.Store {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,6 +85,9 @@ func (p *Placer) Store() *store.Store {
 			break
 		}
 		name = to // which may have been taken out of the configuration
+	}
+	if _, closed := p.closed[name]; closed {
+		return nil
 	}
 	return p.stores[name]
 }

@@ -61,13 +61,19 @@ func TestStore(t *testing.T) {
 		"and so is the other":      {map[string]string{"a": "b", "b": "c"}, "c"},
 		"another is closed":        {map[string]string{"b": "c"}, "a"},
 		"through one that is gone": {map[string]string{"a": "x", "x": "c"}, "c"},
-		"all are":                  {map[string]string{"a": "b", "b": "c", "c": "a"}, "a"},
+		"all are":                  {map[string]string{"a": "b", "b": "c", "c": "a"}, ""},
+		"one is for itself":        {map[string]string{"a": "a"}, ""},
+		"the other is gone":        {map[string]string{"a": "x"}, ""},
 	} {
 		p := placing.New(&numbers{}, stores("a", "b", "c"), "a")
 		p.Close(map[string]string{"a": "c"})
 		p.Close(c.closed)
-		if got := p.Store().Name(); got != c.want {
-			t.Errorf("%s: new blobs go to %s, not %s", name, got, c.want)
+		got := ""
+		if st := p.Store(); st != nil {
+			got = st.Name()
+		}
+		if got != c.want {
+			t.Errorf("%s: new blobs go to %q, not %q", name, got, c.want)
 		}
 	}
 }
