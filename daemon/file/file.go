@@ -84,8 +84,9 @@ type Service struct {
 	// records are those of the blocks of contents that were read lately.
 	records *records
 	smalls  *smalls
-	// buffers are what blocks are read into: *[readSize]byte.
-	buffers sync.Pool
+	// buffers are what blocks are read into: *[readSize]byte, of stores that are not
+	// files small ones: *[storeReadSize]byte.
+	buffers, pieces sync.Pool
 	// blocks are what a whole block is read into: *[]byte of its capacity.
 	blocks sync.Pool
 	budget budget
@@ -113,6 +114,7 @@ func New(cfg Config) *Service {
 	}
 	s := &Service{cfg: cfg, seen: newSeen(cfg.Clock), records: newRecords(), smalls: newSmalls(),
 		buffers: sync.Pool{New: func() any { return new([readSize]byte) }},
+		pieces:  sync.Pool{New: func() any { return new([storeReadSize]byte) }},
 		blocks: sync.Pool{New: func() any {
 			b := make([]byte, 0, protocol.BlockSize)
 			return &b

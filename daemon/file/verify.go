@@ -17,6 +17,11 @@ import (
 // rare, little enough to stay in the core's cache until it is hashed.
 const readSize = 256 << 10
 
+// storeReadSize is readSize of stores that are not files: what is read of them may
+// wait for a slow client, a thousand of whom are to cost little, and comes in small
+// pieces anyway.
+const storeReadSize = 32 << 10
+
 // verify makes sure that the block matches its record, by reading it unless
 // that was done lately. A block that does not match is a *damage.
 func (c *Content) verify(ctx context.Context, block int64) error {
@@ -136,13 +141,13 @@ func (c *Content) readOn(ctx context.Context, block int64, p layout.Piece, f fun
 		return 0, c.readError(ctx, block, p, err)
 	}
 	defer closeReader()
-	buf, _ := c.s.buffers.Get().(*[readSize]byte)
-	defer c.s.buffers.Put(buf)
+	buf, give := c.buffer(p)
+	defer give()
 	for n < p.Length {
 		if err := ctx.Err(); err != nil {
 			return n, err
 		}
-		m, err := io.ReadFull(r, buf[:min(p.Length-n, readSize)])
+		m, err := io.ReadFull(r, buf[:min(p.Length-n, int64(len(buf)))])
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
@@ -155,6 +160,16 @@ func (c *Content) readOn(ctx context.Context, block int64, p layout.Piece, f fun
 		n += int64(m)
 	}
 	return n, nil
+}
+
+// buffer is what p is read into, until it is given back.
+func (c *Content) buffer(p layout.Piece) (buf []byte, give func()) {
+	if !c.isFile(p) {
+		b, _ := c.s.pieces.Get().(*[storeReadSize]byte)
+		return b[:], func() { c.s.pieces.Put(b) }
+	}
+	b, _ := c.s.buffers.Get().(*[readSize]byte)
+	return b[:], func() { c.s.buffers.Put(b) }
 }
 
 // reader reads the bytes of p: by the request's own descriptor where they are
