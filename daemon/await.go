@@ -71,6 +71,9 @@ func (in *Installation) awaitStore(ctx context.Context, c claim, log *slog.Logge
 		case err == nil:
 			c.st.Admit()
 			log.Info("the store can be reached, and is used from now on")
+			if note := c.st.Note(); note != "" {
+				log.Warn("a store does not do all that others do", "note", note)
+			}
 			return
 		case !store.MayPass(err) && store.MayPass(c.st.Away()):
 			log.Error("a store that could be reached again cannot be used", "err", err)
