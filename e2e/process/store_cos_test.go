@@ -46,9 +46,15 @@ func TestCOS(t *testing.T) {
 		t.Errorf("with a wrong secret: exit %d, %s", exit, said)
 	}
 
+	keepsFiles(t, f, config(vendor.SecretKey))
+}
+
+// keepsFiles runs a daemon with a configuration whose only store is a front: it
+// takes files, joins their parts on the storage's side, and gives them back.
+func keepsFiles(t *testing.T, f *front.Front, config string) {
+	t.Helper()
 	data := t.TempDir()
-	right := config(vendor.SecretKey)
-	d := harness.StartDaemon(t, bin, data, "--config", right)
+	d := harness.StartDaemon(t, bin, data, "--config", config)
 	osp := harness.NewOSP(t, bin, d.URL)
 	for i, size := range []int64{0, 1, 100_000, 20 << 20} {
 		path := filepath.Join(t.TempDir(), "file")
@@ -70,7 +76,7 @@ func TestCOS(t *testing.T) {
 	if exit := d.Stop(); exit != 0 {
 		t.Errorf("the daemon left with %d: %s", exit, d.Stderr())
 	}
-	if exit, out := harness.Fsck(t, bin, data, "--read-data", "--config", right); exit != 0 {
+	if exit, out := harness.Fsck(t, bin, data, "--read-data", "--config", config); exit != 0 {
 		t.Errorf("fsck left with %d: %s", exit, out)
 	}
 }

@@ -51,32 +51,7 @@ func TestOSS(t *testing.T) {
 		AccessKeyID: behind.AccessKeyID, SecretAccessKey: behind.SecretAccessKey,
 	}})
 	config := ossConfig(t, serveOSS(t, f), aliyun)
-	data := t.TempDir()
-	d := harness.StartDaemon(t, bin, data, "--config", config)
-	osp := harness.NewOSP(t, bin, d.URL)
-	for i, size := range []int64{0, 1, 100_000, 20 << 20} {
-		path := filepath.Join(t.TempDir(), "file")
-		want := harness.WriteContent(t, path, uint64(i), size)
-		put := osp.Put(path)
-		back := filepath.Join(t.TempDir(), "back")
-		if got := osp.Get(put.UID, back); !put.OK || !got.OK || harness.SumFile(t, back) != want {
-			t.Errorf("%d bytes: put %+v, got %+v", size, put, got)
-		}
-	}
-	// Two parts of 8 MiB and one of 4 MiB, none of which passes the daemon again.
-	harness.Eventually(t, "the parts are joined", func() bool { return f.Calls(front.CompleteMultipartUpload) > 0 })
-	if n := f.Calls(front.UploadPartCopy); n != 3 {
-		t.Errorf("%d parts were copied", n)
-	}
-	if n := f.Calls(front.UploadPart); n != 0 {
-		t.Errorf("%d parts were sent once more", n)
-	}
-	if exit := d.Stop(); exit != 0 {
-		t.Errorf("the daemon left with %d: %s", exit, d.Stderr())
-	}
-	if exit, out := harness.Fsck(t, bin, data, "--read-data", "--config", config); exit != 0 {
-		t.Errorf("fsck left with %d: %s", exit, out)
-	}
+	keepsFiles(t, f, config)
 }
 
 // TestOSSRefusesAtTheStart: what is wrong with the configuration is said by the
