@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"slices"
 
 	"github.com/tencentyun/cos-go-sdk-v5"
 
@@ -21,29 +20,14 @@ var errUnsaid = errors.New("the service did not say that it did")
 // those that the service names, and not among those that it failed to delete:
 // the SDK takes an answer for a success that tells of failures, or of nothing.
 func (b *Backend) DeleteAll(ctx context.Context, keys []store.Key) iter.Seq2[store.Key, error] {
-	return func(yield func(store.Key, error) bool) {
-		failed := map[store.Key]error{}
-		var own []store.Key
-		for _, k := range keys {
-			if k.Valid() {
-				own = append(own, k)
-			} else if err := b.Delete(ctx, k); err != nil { // not every name that is not ours can be said in a document
-				failed[k] = err
-			}
-		}
-		for some := range slices.Chunk(own, page) {
-			b.deleteMany(ctx, some, failed)
-		}
-		for _, k := range keys {
-			if err := failed[k]; err != nil && !yield(k, err) {
-				return
-			}
-		}
-	}
+	return object.DeleteAll(ctx, deleting{b}, keys)
 }
 
-// deleteMany deletes objects with one request, and notes what failed.
-func (b *Backend) deleteMany(ctx context.Context, keys []store.Key, failed map[store.Key]error) {
+// deleting is an object.Deleting.
+type deleting struct{ *Backend }
+
+// DeleteMany is object.Deleting's.
+func (b deleting) DeleteMany(ctx context.Context, keys []store.Key, failed map[store.Key]error) {
 	opt := &cos.ObjectDeleteMultiOptions{}
 	for _, k := range keys {
 		opt.Objects = append(opt.Objects, cos.Object{Key: b.names.Object(k)})

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 
 	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/object"
 )
 
 // errUnsaid is what is known of an object that the service said nothing of. The
@@ -17,29 +17,14 @@ var errUnsaid = errors.New("the service did not say that it did")
 // DeleteAll is store.BatchDeleter's. An object counts as deleted when it is among
 // those that the service names.
 func (b *Backend) DeleteAll(ctx context.Context, keys []store.Key) iter.Seq2[store.Key, error] {
-	return func(yield func(store.Key, error) bool) {
-		failed := map[store.Key]error{}
-		var own []store.Key
-		for _, k := range keys {
-			if k.Valid() {
-				own = append(own, k)
-			} else if err := b.Delete(ctx, k); err != nil { // a name that is not ours may be spelt in ways that a document is not
-				failed[k] = err
-			}
-		}
-		for some := range slices.Chunk(own, page) {
-			b.deleteMany(ctx, some, failed)
-		}
-		for _, k := range keys {
-			if err := failed[k]; err != nil && !yield(k, err) {
-				return
-			}
-		}
-	}
+	return object.DeleteAll(ctx, deleting{b}, keys)
 }
 
-// deleteMany deletes objects with one request, and notes what failed.
-func (b *Backend) deleteMany(ctx context.Context, keys []store.Key, failed map[store.Key]error) {
+// deleting is an object.Deleting.
+type deleting struct{ *Backend }
+
+// DeleteMany is object.Deleting's.
+func (b deleting) DeleteMany(ctx context.Context, keys []store.Key, failed map[store.Key]error) {
 	names := make([]string, len(keys))
 	for i, k := range keys {
 		names[i] = b.names.Object(k)
