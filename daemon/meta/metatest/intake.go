@@ -2,7 +2,9 @@ package metatest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -71,6 +73,69 @@ var importTests = map[string]func(*env){
 		f, err := e.db.PutFile(e.ctx, shot, nil)
 		e.ok(err)
 		e.same("its time", f.CreatedAt.Time, o.ModifiedAt)
+	},
+	"two imports of overlapping prefixes at once": func(e *env) {
+		const count, page = 60, 7
+		entries := func(job meta.LeasedJob, from int) func() error {
+			objects := make([]meta.InPlace, 0, count-from)
+			for i := from; i < count; i++ {
+				objects = append(objects, e.object(fmt.Sprintf("%02d", i), 7))
+			}
+			return func() error {
+				for first := 0; first < len(objects); first += page {
+					some := objects[first:min(first+page, len(objects))]
+					if _, err := e.db.RecordImport(meta.Fenced(e.ctx, job.Lease), job.ID, int64(first), entriesOf(some...), json.RawMessage(`{}`)); err != nil {
+						return fmt.Errorf("in place from %d: %w", first, err)
+					}
+				}
+				return nil
+			}
+		}
+		copies := func(from int) func() error {
+			var shots []meta.NewFile
+			for i := from; i < count; i++ {
+				shot := e.oneShot(fmt.Sprintf("%02d", i), byte(i+1), 7)
+				shot.Imported = meta.Imported{From: "disk/" + shot.Name, ModifiedAt: e.clock.Now()}
+				shots = append(shots, shot)
+			}
+			return func() error {
+				for _, shot := range shots {
+					_, err := e.db.PutFile(e.ctx, shot, nil)
+					if err != nil && protocol.KindOf(err) != protocol.KindConflict {
+						return fmt.Errorf("a copy of %s: %w", shot.Name, err)
+					}
+				}
+				return nil
+			}
+		}
+		jobs := []meta.LeasedJob{e.importJob(), e.importJob()}
+		all := []func() error{entries(jobs[0], 0), entries(jobs[1], 20), copies(10), copies(0)}
+		errs := make([]error, len(all))
+		var wg sync.WaitGroup
+		for i, do := range all {
+			wg.Go(func() { errs[i] = do() })
+		}
+		wg.Wait()
+		e.ok(errors.Join(errs...))
+		var from []string
+		for i := range count {
+			from = append(from, fmt.Sprintf("disk/%02d", i))
+		}
+		files, err := e.db.ImportedFiles(e.ctx, alice, from)
+		e.ok(err)
+		e.same("files", len(files), count)
+		usage, err := e.db.Usage(e.ctx, alice)
+		e.ok(err)
+		e.same("usage", usage, meta.Usage{Bytes: 7 * count, Files: count})
+		for n, j := range jobs {
+			list, err := e.db.Manifest(e.ctx, j.ID, 0, 100)
+			e.ok(err)
+			e.same("entries", len(list), count-20*n)
+			for _, entry := range list {
+				e.same(entry.Path, []any{entry.UID, entry.Outcome != protocol.ImportFailed}, []any{files["disk/"+entry.Path].UID, true})
+			}
+		}
+		e.ok(e.db.CheckDatabase(e.ctx))
 	},
 	"a file that has expired gives way": func(e *env) {
 		j := e.importJob()
