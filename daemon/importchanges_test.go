@@ -59,6 +59,41 @@ func TestReplacedInPlace(t *testing.T) {
 	}
 }
 
+// TestImportInPlaceOfWhatVanishes: what is gone, or another size, by the time it
+// is to be taken is told, each for itself, and no File is made of it.
+func TestImportInPlaceOfWhatVanishes(t *testing.T) {
+	w, b, im, end := importWorld(t)
+	defer end()
+	for _, name := range []string{"gone", "grows", "stays"} {
+		w.foreign(b, name, "", []byte(name))
+	}
+	w.stores["old"] = store.New("old", &vanishing{b}, store.Options{Attempts: 1})
+	j, entries := w.imports(im, intake.Args{Source: "s3:old", InPlace: true})
+	if j.State != protocol.JobDone || j.Progress.Note != "2 failed" {
+		t.Errorf("job %+v at %+v", j, j.Progress)
+	}
+	w.outcome(entries, "gone", protocol.ImportFailed, "vanished")
+	w.outcome(entries, "grows", protocol.ImportFailed, "changed")
+	w.outcome(entries, "stays", protocol.ImportImported, "")
+}
+
+// vanishing has objects that are others once they were listed.
+type vanishing struct{ *bucket }
+
+func (v *vanishing) Describe(ctx context.Context, name string) (store.Found, error) {
+	var err error
+	switch name {
+	case "gone":
+		err = v.Delete(ctx, store.ForeignKey(name))
+	case "grows":
+		err = v.PutForeign(ctx, name, "", []byte("and is longer"))
+	}
+	if err != nil {
+		return store.Found{}, err
+	}
+	return v.bucket.Describe(ctx, name)
+}
+
 // breaks has the first body of the store break after n bytes, and replace run
 // then: the store goes on with what it finds.
 func (w *world) breaks(b *bucket, n int64, replace func()) {
