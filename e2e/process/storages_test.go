@@ -32,6 +32,8 @@ type storage struct {
 	accountKey, secretKey, bucketKey, addressKey string
 	// emptied is the same storage with a bucket in which nothing is.
 	emptied func(t *testing.T) storage
+	// put puts an object into the bucket, past the daemon.
+	put func(t *testing.T, name, mediaType string, data []byte)
 }
 
 // storages are all there are: the S3 servers, and a strict front of each vendor
@@ -53,8 +55,9 @@ func onS3(t *testing.T, s *s3server.Server) storage {
 				url, s.Region, bucket, s.AccessKeyID, s.SecretAccessKey)
 		}
 	}
+	bucket := s.Bucket(t)
 	return storage{
-		name: s.Kind.Name, url: s.Endpoint, config: in(s.Bucket(t)), elsewhere: in("nobodys-bucket"),
+		name: s.Kind.Name, url: s.Endpoint, config: in(bucket), put: into(s, bucket), elsewhere: in("nobodys-bucket"),
 		account: s.AccessKeyID + ",", secret: s.SecretAccessKey, region: s.Region,
 		accountKey: "access_key_id", secretKey: "secret_access_key", bucketKey: "bucket", addressKey: "endpoint",
 		emptied: func(t *testing.T) storage { return onS3(t, s) },
@@ -71,8 +74,9 @@ func onOSS(t *testing.T, behind *s3server.Server, ahead time.Duration) storage {
 				url, v.Region, bucket, v.AccessKeyID, v.AccessKeySecret)
 		}
 	}
+	bucket := behind.Bucket(t)
 	return storage{
-		name: "oss", url: serve(t, v, behind, ahead, oss.Manners), config: in(v.Bucket), elsewhere: in("nobodys-bucket"),
+		name: "oss", url: serve(t, v, behind, bucket, ahead, oss.Manners), put: into(behind, bucket), config: in(v.Bucket), elsewhere: in("nobodys-bucket"),
 		account: v.AccessKeyID, secret: v.AccessKeySecret, region: v.Region,
 		accountKey: "access_key_id", secretKey: "access_key_secret", bucketKey: "bucket", addressKey: "endpoint",
 		emptied: func(t *testing.T) storage { return onOSS(t, behind, 0) },
@@ -86,8 +90,9 @@ func onCOS(t *testing.T, behind *s3server.Server, ahead time.Duration) storage {
 	config := func(url string) string {
 		return fmt.Sprintf("{type: cos, url: '%s', secret_id: %s, secret_key: %s}", url, v.SecretID, v.SecretKey)
 	}
+	bucket := behind.Bucket(t)
 	return storage{
-		name: "cos", url: serve(t, v, behind, ahead, nil), config: config,
+		name: "cos", url: serve(t, v, behind, bucket, ahead, nil), put: into(behind, bucket), config: config,
 		elsewhere: func(url string) string { return "" }, // its bucket is its address
 		account:   v.SecretID, secret: v.SecretKey,
 		accountKey: "secret_id", secretKey: "secret_key", bucketKey: "url", addressKey: "url",
@@ -95,13 +100,20 @@ func onCOS(t *testing.T, behind *s3server.Server, ahead time.Duration) storage {
 	}
 }
 
-// serve serves a vendor's front over a bucket of its own. Its clock is so much
-// ahead.
-func serve(t *testing.T, v front.Vendor, behind *s3server.Server, ahead time.Duration, wrap func(http.Handler) http.Handler) (url string) {
+// into puts objects into a bucket of a server.
+func into(s *s3server.Server, bucket string) func(*testing.T, string, string, []byte) {
+	return func(t *testing.T, name, mediaType string, data []byte) {
+		t.Helper()
+		s.PutObject(t, bucket, name, mediaType, data)
+	}
+}
+
+// serve serves a vendor's front over a bucket. Its clock is so much ahead.
+func serve(t *testing.T, v front.Vendor, behind *s3server.Server, bucket string, ahead time.Duration, wrap func(http.Handler) http.Handler) (url string) {
 	t.Helper()
 	now := func() time.Time { return time.Now().Add(ahead) }
 	f := front.New(front.Config{Vendor: v, Spool: t.TempDir(), Now: now, Upstream: front.Upstream{
-		URL: behind.Endpoint, Region: behind.Region, Bucket: behind.Bucket(t), AccessKeyID: behind.AccessKeyID, SecretAccessKey: behind.SecretAccessKey,
+		URL: behind.Endpoint, Region: behind.Region, Bucket: bucket, AccessKeyID: behind.AccessKeyID, SecretAccessKey: behind.SecretAccessKey,
 	}})
 	var h http.Handler = f
 	if wrap != nil {
