@@ -3,14 +3,63 @@
 package metatest
 
 import (
+	"context"
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon/meta"
 )
 
-// server starts nothing: SQLite needs none.
-func server() (stop func(), err error) { return func() {}, nil }
+// emptyVar names the file of an empty database for the tests of this process.
+const emptyVar = "OSPD_TEST_EMPTY_DB"
+
+// server starts nothing: SQLite needs none. It makes an empty database, of which
+// each test's is a copy: to make its schema anew takes longer than most tests.
+func server() (stop func(), err error) {
+	dir, err := os.MkdirTemp("", "empty")
+	if err != nil {
+		return nil, err
+	}
+	stop = func() { os.RemoveAll(dir) }
+	path := filepath.Join(dir, "meta.db")
+	db, err := meta.Open(context.Background(), meta.Config{Path: path})
+	if err == nil {
+		err = errors.Join(db.Close(), os.Setenv(emptyVar, path))
+	}
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return stop, nil
+}
+
+// furnished puts an empty database where the test has none yet.
+func furnished(t testing.TB, cfg meta.Config) meta.Config {
+	t.Helper()
+	from := os.Getenv(emptyVar)
+	if from == "" {
+		return cfg
+	}
+	empty, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(cfg.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return cfg
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Write(empty)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
 
 // Located is cfg with the place of the test's database that cfg.Path names: of
 // one path it is one database. With the build tag postgres it is on the server.

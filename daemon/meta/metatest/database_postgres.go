@@ -68,3 +68,6 @@ func Discard(t testing.TB, path string) {
 	t.Helper()
 	pgtest.Remove(t, path)
 }
+
+// furnished is for SQLite: a database of the server is a copy of an empty one.
+func furnished(_ testing.TB, cfg meta.Config) meta.Config { return cfg }

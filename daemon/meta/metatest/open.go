@@ -28,7 +28,7 @@ func (s served) Run() int {
 // closes it.
 func OpenDB(t testing.TB, cfg meta.Config) *meta.DB {
 	t.Helper()
-	db, err := meta.Open(t.Context(), Located(t, cfg))
+	db, err := meta.Open(t.Context(), furnished(t, Located(t, cfg)))
 	if err != nil {
 		t.Fatal(err)
 	}
