@@ -1,0 +1,14 @@
+-- What ends links before their time.
+
+-- +goose Up
+
+-- Of an owner's links those were revoked that were signed when fewer than number
+-- revocations had been made: all of them where uid is 0, else those of one file.
+CREATE TABLE link_revocations (
+    owner      TEXT COLLATE "C" NOT NULL,
+    uid        BIGINT NOT NULL,
+    number     BIGINT NOT NULL CHECK (number > 0),
+    revoked_at BIGINT NOT NULL,
+    PRIMARY KEY (owner, uid)
+);
+CREATE INDEX link_revocations_age ON link_revocations (revoked_at);
