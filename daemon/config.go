@@ -19,6 +19,7 @@ import (
 	"github.com/adrg/xdg"
 
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/link"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/webhook"
 	"github.com/osproxy/osproxy/protocol"
@@ -73,6 +74,8 @@ type Config struct {
 	Digests DigestConfig `koanf:"digests"`
 	// Scrub is how everything is read again, in the search for rot.
 	Scrub ScrubConfig `koanf:"scrub"`
+	// Links is how long links are good.
+	Links LinksConfig `koanf:"links"`
 	// MaxSize is the largest file in bytes; 0 means the protocol's limit.
 	MaxSize int64 `koanf:"max_size"`
 	// DrainTimeout is how long requests in flight may take to finish after
@@ -97,6 +100,7 @@ func DefaultConfig() Config {
 		Events: EventsConfig{Retention: 7 * 24 * time.Hour}, Webhooks: WebhooksConfig{GiveUpAfter: webhook.DefaultGiveUpAfter},
 		Digests: DigestConfig{Stores: digestLocal, Rate: 64 << 20},
 		Scrub:   ScrubConfig{Period: 30 * 24 * time.Hour, Rate: 32 << 20},
+		Links:   LinksConfig{MaxExpiry: link.DefaultMaxExpiry},
 	}
 }
 
@@ -116,7 +120,7 @@ func (c *Config) Complete() error {
 			c.DefaultStore = name
 		}
 	}
-	return errors.Join(c.checkListeners(), c.DB.check(), c.checkStores(), c.checkReads(), c.checkClaims(), c.checkTimes(), c.checkJobs(), c.checkQuotas(), c.checkReading())
+	return errors.Join(c.checkListeners(), c.DB.check(), c.checkStores(), c.checkReads(), c.checkClaims(), c.checkTimes(), c.checkJobs(), c.checkQuotas(), c.checkReading(), c.Links.check())
 }
 
 func (c *Config) checkListeners() error {

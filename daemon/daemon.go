@@ -24,6 +24,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/intake"
 	"github.com/osproxy/osproxy/daemon/job"
+	"github.com/osproxy/osproxy/daemon/link"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/metrics"
 	"github.com/osproxy/osproxy/daemon/once"
@@ -143,6 +144,8 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	served := api.Config{
 		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, requests(files, migrates, imports), keys), Webhooks: hooks, Stores: d.stores, Manifests: intake.NewManifests(in.DB), Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
 		Capabilities: d.capabilities(version), Tokens: tokens,
+		Links:     link.New(link.Config{Records: in.DB, Minter: minter, Once: keys, MaxExpiry: cfg.Links.MaxExpiry, MaxSize: cfg.MaxSize}),
+		PublicURL: cfg.PublicURL,
 	}
 	if local {
 		served.Hosts = append(api.LoopbackHosts(d.l.Addr()), cfg.publicHost())

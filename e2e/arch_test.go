@@ -52,10 +52,11 @@ var rules = []rule{
 	{"daemon/once", []string{"protocol", "daemon/meta"}, nil},
 	// Whoever makes blobs asks it; it knows none of them.
 	{"daemon/placing", []string{"store", "daemon/crashpoint"}, nil},
-	{"daemon/upload", []string{"protocol", "store", "daemon/meta", "daemon/placing", "daemon/names", "daemon/once", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/upload", []string{"protocol", "store", "daemon/meta", "daemon/placing", "daemon/names", "daemon/once", "daemon/crashpoint"}, []string{"golang.org/x/sync/...", "github.com/zeebo/xxh3"}},
 	{"daemon/file", []string{"protocol", "store", "daemon/meta", "daemon/layout", "daemon/names", "daemon/recent", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
 	// Tokens are made and checked without HTTP: ospd token does it beside a running daemon.
 	{"daemon/token", []string{"protocol", "daemon/meta"}, nil},
+	{"daemon/link", []string{"protocol", "daemon/meta", "daemon/names", "daemon/once"}, nil},
 	{"daemon/event", []string{"protocol", "daemon/meta"}, nil},
 	{"daemon/webhook", []string{"protocol", "daemon/meta"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/pace", nil, nil},
@@ -68,7 +69,7 @@ var rules = []rule{
 	{"daemon/job", []string{"protocol", "daemon/meta", "daemon/once"}, nil},
 	{"daemon/intake", []string{"protocol", "store", "store/local", "daemon/meta", "daemon/upload", "daemon/once", "daemon/job", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/fsck", []string{"protocol", "store", "daemon/meta", "daemon/layout"}, []string{"golang.org/x/sync/..."}},
-	{"daemon/api", []string{"protocol", "daemon/upload", "daemon/file", "daemon/job", "daemon/once", "daemon/intake", "daemon/stores", "daemon/token", "daemon/webhook", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
+	{"daemon/api", []string{"protocol", "daemon/upload", "daemon/file", "daemon/job", "daemon/once", "daemon/intake", "daemon/stores", "daemon/token", "daemon/link", "daemon/webhook", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
 	{"daemon", []string{"protocol", "store", "store/open", "daemon/..."}, []string{
 		"github.com/prometheus/...", "github.com/knadh/koanf/...", "github.com/gofrs/flock", "github.com/adrg/xdg",
 		"github.com/go-viper/mapstructure/v2", "go.yaml.in/yaml/v3",
@@ -123,6 +124,7 @@ var forbidden = []struct {
 	{"daemon/upload", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/file", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/token", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
+	{"daemon/link", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/sweep", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/compose", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/event", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},

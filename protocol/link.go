@@ -80,3 +80,9 @@ func (l LinkList) MarshalJSON() ([]byte, error) {
 	l.Links = list(l.Links)
 	return json.Marshal(plain(l))
 }
+
+// UnmarshalJSON is as strict inside the list as outside of it.
+func (l *NewLink) UnmarshalJSON(data []byte) error {
+	type plain NewLink
+	return DecodeRequest(data, (*plain)(l))
+}

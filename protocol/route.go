@@ -47,10 +47,16 @@ const (
 	RouteReplayWebhook RouteName = "replay_webhook"
 
 	RouteListStores RouteName = "list_stores"
+
+	RouteCreateLinks RouteName = "create_links"
+	RouteRevokeLinks RouteName = "revoke_links"
+	RouteGetLink     RouteName = "get_link"
+	RoutePutLink     RouteName = "put_link"
 )
 
-// Route is one method on one path. {uid}, {number} and {id} stand for a UID, a
-// PartNumber and the id of something else; a path segment matches whole.
+// Route is one method on one path. {uid}, {number}, {id} and {token} stand for a
+// UID, a PartNumber, the id of something else and the token of a Link; a path
+// segment matches whole.
 type Route struct {
 	Name   RouteName
 	Method string
@@ -93,6 +99,10 @@ var routes = [...]Route{
 	{RouteTestWebhook, "POST", "/v1/webhooks/{id}/test"},
 	{RouteReplayWebhook, "POST", "/v1/webhooks/{id}/replay"},
 	{RouteListStores, "GET", "/v1/stores"},
+	{RouteCreateLinks, "POST", "/v1/links"},
+	{RouteRevokeLinks, "DELETE", "/v1/links"},
+	{RouteGetLink, "GET", "/l/{token}"},
+	{RoutePutLink, "PUT", "/l/{token}"},
 }
 
 // Routes returns the table, in order. The caller must not change it.
@@ -119,7 +129,7 @@ func (r Route) Expand(uid UID, n PartNumber) string {
 // ExpandID is the path with id in its place.
 func (r Route) ExpandID(id string) string { return strings.Replace(r.Path, "{id}", id, 1) }
 
-// The headers of ours.
+// The headers of ours, and what stands in others.
 const (
 	// HeaderXXH3 carries the XXH3-128 of a body, 32 lower-case hex digits.
 	HeaderXXH3 = "Osp-Xxh3"
@@ -129,6 +139,8 @@ const (
 	HeaderRepeated = "Osp-Repeated"
 	// HeaderRequestID names a request in logs on both sides.
 	HeaderRequestID = "X-Request-Id"
+	// SchemeLink is the scheme of an Authorization that carries a Link's token.
+	SchemeLink = "Link"
 	// HeaderIdempotencyKey makes a repeated POST give the first one's answer.
 	HeaderIdempotencyKey = "Idempotency-Key"
 )

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"strings"
+
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/protocol"
@@ -17,6 +19,9 @@ const (
 	// byToken: who sends a token with the guard's scope. The request is its
 	// owner's.
 	byToken
+	// byLink: who has a Link for the guard's action. The request is the owner's
+	// who signed it, for that one uid.
+	byLink
 )
 
 // guard is what a route asks of its caller.
@@ -25,6 +30,9 @@ type guard struct {
 	scope  protocol.Scope // of byToken
 	// or is another scope that does as well, "" for none.
 	or protocol.Scope
+	// link is the action of a Link that lets in: the only way in of byLink, and a
+	// second one of byToken, for its own uid alone. "" for none.
+	link protocol.LinkAction
 }
 
 // guards is the one place that says who may do what.
@@ -36,9 +44,13 @@ func guards() map[protocol.RouteName]guard {
 	admin := guard{access: byToken, scope: protocol.ScopeAdmin}
 	// An owner's jobs are about the owner's files; the others are an
 	// administrator's, who need not be able to read files.
-	seeJobs := guard{byToken, protocol.ScopeFileRead, protocol.ScopeAdmin}
-	changeJobs := guard{byToken, protocol.ScopeFileWrite, protocol.ScopeAdmin}
-	webhooks := guard{byToken, protocol.ScopeWebhookManage, protocol.ScopeAdmin}
+	seeJobs := guard{access: byToken, scope: protocol.ScopeFileRead, or: protocol.ScopeAdmin}
+	changeJobs := guard{access: byToken, scope: protocol.ScopeFileWrite, or: protocol.ScopeAdmin}
+	webhooks := guard{access: byToken, scope: protocol.ScopeWebhookManage, or: protocol.ScopeAdmin}
+	links := guard{access: byToken, scope: protocol.ScopeLinkCreate}
+	// A link puts one file: it begins the upload, looks at it, sends parts and
+	// commits.
+	put := guard{access: byToken, scope: protocol.ScopeFileWrite, link: protocol.LinkPut}
 	return map[protocol.RouteName]guard{
 		protocol.RouteCapabilities: everybody,
 		protocol.RouteHealthz:      everybody,
@@ -46,13 +58,13 @@ func guards() map[protocol.RouteName]guard {
 
 		// An upload is its writer's until it is committed: who may begin one
 		// may look at it and give it up.
-		protocol.RouteBeginUpload: write,
+		protocol.RouteBeginUpload: put,
 		protocol.RouteProbe:       write,
 		protocol.RouteListUploads: write,
-		protocol.RouteGetUpload:   write,
+		protocol.RouteGetUpload:   put,
 		protocol.RouteAbortUpload: write,
-		protocol.RoutePutPart:     write,
-		protocol.RouteCommit:      write,
+		protocol.RoutePutPart:     put,
+		protocol.RouteCommit:      put,
 		protocol.RouteClaim:       write,
 
 		protocol.RoutePutFile:     write,
@@ -84,6 +96,11 @@ func guards() map[protocol.RouteName]guard {
 		protocol.RouteReplayWebhook: webhooks,
 
 		protocol.RouteListStores: admin,
+
+		protocol.RouteCreateLinks: links,
+		protocol.RouteRevokeLinks: links,
+		protocol.RouteGetLink:     {access: byLink, link: protocol.LinkGet},
+		protocol.RoutePutLink:     {access: byLink, link: protocol.LinkPut},
 	}
 }
 
@@ -98,10 +115,15 @@ const (
 // the call has no owner, and without one no service does anything.
 func (c *call) authenticate() error {
 	g := c.match.guard
-	if g.access == public {
-		return nil
-	}
 	authorization := c.header("Authorization")
+	switch text, isLink := credentials(authorization, protocol.SchemeLink); {
+	case g.access == public:
+		return nil
+	case g.access == byLink:
+		return c.openLink(c.match.token, g.link)
+	case g.link != "" && isLink:
+		return c.openLink(text, g.link)
+	}
 	caller, err := c.srv.cfg.Tokens.Caller(c.ctx, authorization)
 	if protocol.KindOf(err) == protocol.KindUnauthenticated {
 		reason := authRefused
@@ -125,6 +147,26 @@ func (c *call) authenticate() error {
 		c.srv.met.AuthFailed(authScope)
 		return err
 	}
+	return nil
+}
+
+// credentials are those of an Authorization of that scheme (RFC 9110 section
+// 11.1: its name in any case).
+func credentials(field, scheme string) (string, bool) {
+	name, rest, ok := strings.Cut(field, " ")
+	return strings.TrimLeft(rest, " "), ok && strings.EqualFold(name, scheme)
+}
+
+// openLink lets in who has the link, as its owner, for its uid.
+func (c *call) openLink(text string, action protocol.LinkAction) error {
+	g, err := c.srv.cfg.Links.Open(c.ctx, text, action)
+	if err != nil {
+		if protocol.KindOf(err) == protocol.KindForbidden {
+			c.srv.met.AuthFailed(authRefused)
+		}
+		return err
+	}
+	c.caller, c.grant = token.Caller{Owner: g.Owner}, &g
 	return nil
 }
 

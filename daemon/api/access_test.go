@@ -51,7 +51,9 @@ type visit struct {
 	// is said here again, so that the table of guards is not its own judge.
 	scope protocol.Scope
 	// or is the other scope with which it works, "" for none.
-	or      protocol.Scope
+	or protocol.Scope
+	// with are scopes that are needed beside it.
+	with    []protocol.Scope
 	prepare func(o *ospd) (protocol.UID, string)
 	query   string
 	body    string
@@ -79,6 +81,22 @@ func aClaimableUpload(o *ospd) (protocol.UID, string) {
 		o.t.Fatal("the owner's own content is not offered for a claim")
 	}
 	return u.UID, ""
+}
+
+func aLinkToGet(o *ospd) (protocol.UID, string) {
+	uid, _ := aFile(o)
+	return uid, o.link(fmt.Sprintf(`{"action": "get", "uid": "%s"}`, uid)).Token
+}
+
+func aLinkToPut(o *ospd) (protocol.UID, string) {
+	l := o.link(`{"action": "put", "name": "a"}`)
+	return l.UID, l.Token
+}
+
+// link signs one link.
+func (o *ospd) link(l string) protocol.Link {
+	o.t.Helper()
+	return into[protocol.LinkList](o.t, o.do(http.MethodPost, "/v1/links", `{"links": [`+l+`]}`), http.StatusOK).Links[0]
 }
 
 func fingerprintOf(content string) protocol.Fingerprint {
@@ -155,6 +173,11 @@ func visits() map[protocol.RouteName]visit {
 		protocol.RouteGetManifest: {scope: "file:read", or: "admin", prepare: anImport, want: http.StatusOK},
 
 		protocol.RouteListStores: {scope: "admin", want: http.StatusOK},
+
+		protocol.RouteCreateLinks: {scope: "link:create", with: []protocol.Scope{"file:write"}, body: `{"links": [{"action": "put", "name": "a"}]}`, want: http.StatusOK},
+		protocol.RouteRevokeLinks: {scope: "link:create", query: "?all=true", want: http.StatusNoContent},
+		protocol.RouteGetLink:     {prepare: aLinkToGet, want: http.StatusOK},
+		protocol.RoutePutLink:     {prepare: aLinkToPut, body: "abc", want: http.StatusCreated},
 	}
 }
 
@@ -167,7 +190,7 @@ func TestEveryRouteHasAGuard(t *testing.T) {
 		if _, served := endpoints[r.Name]; !ok || !served {
 			t.Errorf("%s has a guard: %v, an endpoint: %v", r.Name, ok, served)
 		}
-		if (g.access == public) != (g.scope == "") || g.or != "" && (g.scope == "" || !protocol.AllScopes().Has(g.or)) || g.access == byToken && !protocol.AllScopes().Has(g.scope) || g.access == nobody {
+		if (g.access == byToken) != (g.scope != "") || (g.access == byLink) && g.link == "" || g.or != "" && (g.scope == "" || !protocol.AllScopes().Has(g.or)) || g.access == byToken && !protocol.AllScopes().Has(g.scope) || g.access == nobody {
 			t.Errorf("%s has the guard %+v", r.Name, g)
 		}
 	}
@@ -197,7 +220,7 @@ func TestGuards(t *testing.T) {
 			path, state := r.Path, func() string { return "" }
 			if v.prepare != nil {
 				uid, id := v.prepare(alice)
-				path = protocol.Route{Path: r.Expand(uid, 1)}.ExpandID(id)
+				path = strings.Replace(protocol.Route{Path: r.Expand(uid, 1)}.ExpandID(id), "{token}", id, 1)
 				state = func() string { return alice.stateOf(uid) }
 			}
 			path += v.query
@@ -232,7 +255,7 @@ func TestGuards(t *testing.T) {
 					uid, id := v.prepare(alice)
 					path = protocol.Route{Path: r.Expand(uid, 1)}.ExpandID(id) + v.query
 				}
-				if a := o.as("alice", does).do(r.Method, path, v.body); a.StatusCode != v.want {
+				if a := o.as("alice", append(v.with, does)...).do(r.Method, path, v.body); a.StatusCode != v.want {
 					t.Errorf("with the scope %s: %s %s", does, a.Status, a.body)
 				}
 			}

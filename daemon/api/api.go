@@ -4,7 +4,7 @@
 // through the wrapper Server.serve (serve.go: request id, log line, guards,
 // drain-or-close), is routed (route.go), let in or not by the one table of
 // access.go, and reaches a handler (uploads.go, files.go, content.go,
-// tokens.go, jobs.go, webhooks.go, system.go). A handler decodes, calls a service and
+// tokens.go, links.go, jobs.go, webhooks.go, system.go). A handler decodes, calls a service and
 // encodes; what it returns as an error is written by call.fail (problem.go).
 // A handler hands down a context, a reader that never ends early without an
 // error (body.go) and typed values, never anything of fasthttp. Bodies of
@@ -23,6 +23,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/intake"
 	"github.com/osproxy/osproxy/daemon/job"
+	"github.com/osproxy/osproxy/daemon/link"
 	"github.com/osproxy/osproxy/daemon/stores"
 	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/daemon/upload"
@@ -108,6 +109,9 @@ type Config struct {
 	Metrics Metrics
 	// Tokens says who calls. It is required.
 	Tokens *token.Service
+	// Links signs and opens links, whose addresses begin with PublicURL.
+	Links     *link.Service
+	PublicURL string
 	// Hosts are the names in the Host header that a daemon answers to while it
 	// is open (has no tokens), whatever the port: see LoopbackHosts. Nil asks
 	// nothing of Host and Origin: the operator vouched for the network.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -20,6 +21,10 @@ type representation struct {
 	modified    time.Time
 	mediaType   string
 	disposition string
+	// cache is its Cache-Control, "private, no-cache" where empty: the bytes of a
+	// uid never change, but its name, its type and its life do, so that a cache
+	// may keep them and has to ask.
+	cache string
 	// sha256 is that of all bytes in hex, nil while it is not known.
 	sha256 *string
 	// check finds out whether the range begins sound, while there still can
@@ -130,15 +135,13 @@ func (c *call) answerWith(r representation) (*stream, error) {
 	return &stream{call: c, pieces: pieces, size: length, writeRange: r.writeRange, close: r.close}, nil
 }
 
-// setValidators sets what every answer about r carries, 304 included. The
-// bytes of a uid never change, but its name, its type and its life do: a cache
-// may keep them and has to ask.
+// setValidators sets what every answer about r carries, 304 included.
 func (c *call) setValidators(r representation) {
 	h := &c.http.Response.Header
 	// Set would spell it Etag, which people who search for it do not.
 	h.SetCanonical([]byte("ETag"), []byte(r.etag))
 	h.Set("Last-Modified", r.modified.UTC().Format(http.TimeFormat))
-	h.Set("Cache-Control", "private, no-cache")
+	h.Set("Cache-Control", cmp.Or(r.cache, "private, no-cache"))
 }
 
 // setContentHeader sets what describes the body, and what keeps a browser from

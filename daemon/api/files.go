@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math/bits"
@@ -140,11 +141,23 @@ func (c *call) deleteFile() error {
 // getContent answers with a File's bytes.
 func (c *call) getContent() error {
 	switch d := c.query["disposition"]; d {
-	case "", "attachment", "inline":
+	case "", protocol.DispositionAttachment, protocol.DispositionInline:
 	default:
 		return protocol.Errorf(protocol.KindBadRequest, "the disposition is attachment or inline")
 	}
-	content, err := c.srv.cfg.Files.Open(c.ctx, c.caller.Owner, c.uid)
+	return c.serveFile(c.uid, presentation{inline: c.query["disposition"] == protocol.DispositionInline})
+}
+
+// presentation is how a File's bytes are shown.
+type presentation struct {
+	inline bool
+	// name and mediaType are the File's own where empty, cache is
+	// representation's.
+	name, mediaType, cache string
+}
+
+func (c *call) serveFile(uid protocol.UID, p presentation) error {
+	content, err := c.srv.cfg.Files.Open(c.ctx, c.caller.Owner, uid)
 	if err != nil {
 		return err
 	}
@@ -153,9 +166,10 @@ func (c *call) getContent() error {
 	if f.MediaType != nil && *f.MediaType != "" {
 		mediaType = *f.MediaType
 	}
+	mediaType = cmp.Or(p.mediaType, mediaType)
 	return c.serveContent(representation{
-		size: content.Size(), etag: f.ETag, modified: f.CommittedAt.Time, mediaType: mediaType,
-		disposition: disposition(c.query["disposition"] == "inline" && mayInline(mediaType), protocol.LastSegment(f.Name)),
+		size: content.Size(), etag: f.ETag, modified: f.CommittedAt.Time, mediaType: mediaType, cache: p.cache,
+		disposition: disposition(p.inline && mayInline(mediaType), cmp.Or(p.name, protocol.LastSegment(f.Name))),
 		sha256:      f.SHA256,
 		check:       content.Check, writeRange: content.WriteRange, close: content.Close,
 	})

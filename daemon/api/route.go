@@ -41,6 +41,7 @@ type match struct {
 	uid      string
 	number   string
 	id       string
+	token    string
 }
 
 // router finds routes of protocol.Routes. A path that is not spelled as the
@@ -115,6 +116,8 @@ func (c *compiled) match(segments []string) (match, bool) {
 			m.number = got
 		case want == "{id}" && got != "":
 			m.id = got
+		case want == "{token}" && got != "":
+			m.token = got
 		case got != want:
 			return match{}, false
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/osproxy/osproxy/daemon/link"
 	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -26,6 +27,7 @@ type call struct {
 	start  time.Time
 	id     string
 	caller token.Caller // nobody, until authenticate says who
+	grant  *link.Grant  // of the link that let the caller in, nil without one
 
 	match  match
 	uid    protocol.UID        // where the route has one
@@ -166,6 +168,9 @@ func (c *call) readTarget() (err error) {
 			return err
 		}
 	}
+	if c.grant != nil && c.match.uid != "" && c.uid != c.grant.UID {
+		return protocol.Errorf(protocol.KindForbidden, "this link is for another uid; nothing was done")
+	}
 	c.query, err = parseQuery(c.rawURL.query, c.match.endpoint.query)
 	return err
 }
@@ -232,6 +237,10 @@ func (c *call) finish() {
 	}
 	if c.caller.TokenID != "" {
 		attrs = append(attrs, slog.String("token", c.caller.TokenID))
+	}
+	if c.grant != nil {
+		c.uid = c.grant.UID
+		attrs = append(attrs, slog.Bool("link", true))
 	}
 	if c.uid != 0 {
 		attrs = append(attrs, slog.String("uid", c.uid.String()))

@@ -20,6 +20,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/intake"
 	"github.com/osproxy/osproxy/daemon/job"
+	"github.com/osproxy/osproxy/daemon/link"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/daemon/once"
@@ -80,7 +81,8 @@ func startOspdWith(t testing.TB, quota meta.Quota, metrics Metrics) *ospd {
 	hooks := webhook.New(webhook.Config{Meta: db, Sender: sender, Guard: everywhere, Logger: quiet})
 	jobs := job.NewService(db, map[protocol.JobKind]job.Request{"nap": nap, protocol.JobImport: importing}, once.NewKeys(db))
 	described := stores.New(stores.Config{Meta: db, Stores: all, Types: map[string]string{"disk": "local"}, Default: "disk", Logger: quiet})
-	return &ospd{start(t, Config{Stores: described, Manifests: intake.NewManifests(db), Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens, Metrics: metrics}, nil), filepath.Join(root, "blobs"), tokens}
+	return &ospd{start(t, Config{Stores: described, Manifests: intake.NewManifests(db), Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens, Metrics: metrics,
+		Links: link.New(link.Config{Records: db, Minter: minter})}, nil), filepath.Join(root, "blobs"), tokens}
 }
 
 // importing is an import that nobody does.

@@ -50,6 +50,11 @@ func (s *Server) endpoints() map[protocol.RouteName]endpoint {
 		protocol.RouteGetManifest: {serve: (*call).getManifest, query: []string{"limit", "cursor"}},
 
 		protocol.RouteListStores: {serve: (*call).listStores},
+
+		protocol.RouteCreateLinks: {serve: (*call).createLinks, body: bodyJSON},
+		protocol.RouteRevokeLinks: {serve: (*call).revokeLinks, query: []string{"uid", "all"}},
+		protocol.RouteGetLink:     {serve: (*call).getLink},
+		protocol.RoutePutLink:     {serve: (*call).putLink, body: bodyBytes},
 	}
 }
 

@@ -17,6 +17,9 @@ func (c *call) beginUpload() error {
 	if err := protocol.DecodeRequest(b, &begin); err != nil {
 		return err
 	}
+	if c.grant != nil {
+		return c.beginLinked(begin)
+	}
 	once, err := c.once(b)
 	if err != nil {
 		return err

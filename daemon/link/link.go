@@ -14,6 +14,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/names"
+	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -35,6 +36,8 @@ type Records interface {
 	LinkRevoked(ctx context.Context, owner protocol.Owner, uid protocol.UID) (int64, error)
 	RevokeLinks(ctx context.Context, owner protocol.Owner, uid protocol.UID) error
 	File(ctx context.Context, owner protocol.Owner, uid protocol.UID) (protocol.File, error)
+	SaveAnswer(ctx context.Context, owner protocol.Owner, a meta.Idempotency) error
+	once.Answers
 }
 
 // Minter gives the uids of Files to be put; meta.Minter is one.
@@ -46,6 +49,8 @@ type Minter interface {
 type Config struct {
 	Records Records
 	Minter  Minter
+	// Once are the keys that requests bring, the service's own when nil.
+	Once *once.Keys
 	// MaxExpiry is how long a link may be good, DefaultMaxExpiry when 0.
 	MaxExpiry time.Duration
 	// MaxSize is the largest file, protocol.MaxSize when 0.
@@ -70,6 +75,9 @@ func New(cfg Config) *Service {
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
+	}
+	if cfg.Once == nil {
+		cfg.Once = once.NewKeys(cfg.Records)
 	}
 	return &Service{cfg: cfg, keys: keys{records: cfg.Records, now: cfg.Clock}}
 }
@@ -115,6 +123,22 @@ func (s *Service) Sign(ctx context.Context, owner protocol.Owner, links []protoc
 		signed[i] = Signed{Token: g.encode(key.ID, key.Secret), Grant: g}
 	}
 	return signed, nil
+}
+
+// Once is Sign for a request that may bring a key (WIRE 10): the answer that
+// render makes of the links is given again to the same request.
+func (s *Service) Once(ctx context.Context, owner protocol.Owner, req *once.Request, links []protocol.NewLink, render func([]Signed) (once.Reply, error)) (once.Reply, error) {
+	return s.cfg.Once.Do(ctx, owner, req, func() (once.Reply, error) {
+		signed, err := s.Sign(ctx, owner, links)
+		if err != nil {
+			return once.Reply{}, err
+		}
+		reply, err := render(signed)
+		if err == nil && req != nil {
+			err = s.cfg.Records.SaveAnswer(ctx, owner, *req.Record(reply))
+		}
+		return reply, err
+	})
 }
 
 // numbered says which of several links is wrong.

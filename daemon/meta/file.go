@@ -19,7 +19,8 @@ const (
 	fileDeleted   fileState = "deleted"
 )
 
-// insertFile makes the row of a file that has no content yet.
+// insertFile makes the row of a file that has no content yet. A uid that was
+// used before is KindConflict.
 func (t *tx) insertFile(f FileFields, uid protocol.UID, state fileState, created time.Time) error {
 	labels, err := encodeMeta(f.Meta)
 	if err != nil {
@@ -28,8 +29,12 @@ func (t *tx) insertFile(f FileFields, uid protocol.UID, state fileState, created
 	if !f.ModifiedAt.IsZero() {
 		created = f.ModifiedAt
 	}
-	_, err = t.exec(`INSERT INTO files (uid, owner, name, media_type, meta, state, created_at, expires_at, imported_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	n, err := t.exec(`INSERT INTO files (uid, owner, name, media_type, meta, state, created_at, expires_at, imported_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (uid) DO NOTHING`,
 		int64(uid), string(f.Owner), f.Name, f.MediaType, labels, string(state), ms(created), msOf(f.ExpiresAt), nilIfNone(f.From))
+	if err == nil && n == 0 {
+		err = protocol.Errorf(protocol.KindConflict, "the uid %s is one of another file; nothing was recorded", uid)
+	}
 	return err
 }
 

@@ -148,17 +148,17 @@ func (db *DB) LinkRevoked(ctx context.Context, owner protocol.Owner, uid protoco
 	return number, err
 }
 
-// PruneLinks forgets what is of no use since the time: revocations, when no link
-// is good any more that was signed before them, and keys that retired.
-func (db *DB) PruneLinks(ctx context.Context, before time.Time, limit int) (n int, err error) {
+// PruneLinks forgets up to limit keys that retired by the time, and revocations
+// that were made by the other, when no link is good any more that is older.
+func (db *DB) PruneLinks(ctx context.Context, retired, revoked time.Time, limit int) (n int, err error) {
 	err = db.update(ctx, full, "forget about links", func(t *tx) error {
-		keys, err := t.exec(`DELETE FROM link_keys WHERE id IN (SELECT id FROM link_keys WHERE retired_at <= ? ORDER BY id LIMIT ?)`, ms(before), limit)
+		keys, err := t.exec(`DELETE FROM link_keys WHERE id IN (SELECT id FROM link_keys WHERE retired_at <= ? ORDER BY id LIMIT ?)`, ms(retired), limit)
 		if err != nil {
 			return err
 		}
-		revoked, err := t.exec(`DELETE FROM link_revocations WHERE (owner, uid) IN
-			(SELECT owner, uid FROM link_revocations WHERE revoked_at <= ? ORDER BY revoked_at LIMIT ?)`, ms(before), limit)
-		n = int(keys + revoked)
+		rows, err := t.exec(`DELETE FROM link_revocations WHERE (owner, uid) IN
+			(SELECT owner, uid FROM link_revocations WHERE revoked_at <= ? ORDER BY revoked_at LIMIT ?)`, ms(revoked), limit-int(keys))
+		n = int(keys + rows)
 		return err
 	})
 	return n, err

@@ -181,5 +181,8 @@ func (r *round) prune(ctx context.Context, now time.Time) error {
 		repeat(ctx, &r.report.Pruned, func(limit int) (int, error) {
 			return r.cfg.Meta.PruneWebhooks(ctx, now.Add(-r.cfg.GiveUpAfter-giveUpSlack), now.Add(-keepDead), limit)
 		}),
+		repeat(ctx, &r.report.Pruned, func(limit int) (int, error) {
+			return r.cfg.Meta.PruneLinks(ctx, before, now.Add(-keepRevoked), limit)
+		}),
 		r.cfg.Meta.NotifyWaiting(ctx))
 }

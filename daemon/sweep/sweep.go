@@ -35,6 +35,7 @@ type Records interface {
 	RemoveTombstones(ctx context.Context, blobs []meta.BlobID) error
 	Prune(ctx context.Context, before time.Time, limit int) (int, error)
 	PruneEvents(ctx context.Context, now time.Time, keep time.Duration, limit int) (int, error)
+	PruneLinks(ctx context.Context, retired, revoked time.Time, limit int) (int, error)
 	PruneWebhooks(ctx context.Context, waiting, dead time.Time, limit int) (int, error)
 	NotifyWaiting(ctx context.Context) error
 	Composing(ctx context.Context, store, key, id string) (bool, error)
@@ -80,6 +81,9 @@ const (
 	keepDead = 30 * 24 * time.Hour
 	// keepRows is how long tombstones stay, and the rows of what has ended.
 	keepRows = 24 * time.Hour
+	// keepRevoked is how long revocations of links stay: longer than any link
+	// is good.
+	keepRevoked = 367 * 24 * time.Hour
 	// batch bounds the rows of one transaction.
 	batch = 256
 )

@@ -18,7 +18,7 @@ func (s *Service) BeginImported(ctx context.Context, owner protocol.Owner, b pro
 		if err := s.checkBegin(b); err != nil {
 			return once.Reply{}, err
 		}
-		return s.begin(ctx, owner, b, from, req)
+		return s.begin(ctx, owner, beginning{BeginUpload: b, from: from}, req)
 	})
 }
 
@@ -35,7 +35,7 @@ func (s *Service) Begin(ctx context.Context, owner protocol.Owner, b protocol.Be
 				return r, err
 			}
 		}
-		return s.begin(ctx, owner, b, meta.Imported{}, req)
+		return s.begin(ctx, owner, beginning{BeginUpload: b}, req)
 	})
 }
 
@@ -105,23 +105,37 @@ func (s *Service) find(ctx context.Context, owner protocol.Owner, b protocol.Beg
 	return once.Reply{}, nil
 }
 
-func (s *Service) begin(ctx context.Context, owner protocol.Owner, b protocol.BeginUpload, from meta.Imported, req *once.Request) (once.Reply, error) {
-	uid, err := s.cfg.Minter.Next(ctx)
-	if err != nil {
-		return once.Reply{}, err
+// beginning is what an upload is begun with.
+type beginning struct {
+	protocol.BeginUpload
+	// from is the zero value but for what an import found.
+	from meta.Imported
+	// uid is that of a link, 0 for a new one.
+	uid protocol.UID
+}
+
+func (s *Service) begin(ctx context.Context, owner protocol.Owner, b beginning, req *once.Request) (_ once.Reply, err error) {
+	uid := b.uid
+	if uid == 0 {
+		if uid, err = s.cfg.Minter.Next(ctx); err != nil {
+			return once.Reply{}, err
+		}
 	}
 	up := meta.NewUpload{
 		FileFields: fields(owner, b.Name, b.MediaType, b.Meta, b.ExpiresAt),
 		UID:        uid, CreatedAt: s.now(), Size: b.Size, Fingerprint: b.Fingerprint,
 	}
-	up.Imported = from
+	up.Imported = b.from
 	if b.Size != nil {
 		up.PartSize = protocol.PartSizeFor(*b.Size)
 	} else {
 		up.PartSize = protocol.PartSizeForUnknown(b.SizeHint)
 	}
-	if up.Maybe, err = s.maybe(ctx, owner, b.Size, b.Fingerprint); err != nil {
-		return once.Reply{}, err
+	// Who has a link is told nothing of what the owner has.
+	if b.uid == 0 {
+		if up.Maybe, err = s.maybe(ctx, owner, b.Size, b.Fingerprint); err != nil {
+			return once.Reply{}, err
+		}
 	}
 	r, err := once.ReplyOf(true, uid, s.wire(meta.Upload{NewUpload: up, State: protocol.UploadOpen, TouchedAt: up.CreatedAt}))
 	if err != nil {
