@@ -62,6 +62,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"nowhere": cmdNowhere,
 		"save":    cmdSave,
 		"poke":    cmdPoke,
+		"url":     cmdURL,
 	}
 }
 

@@ -14,6 +14,7 @@ func Objects() map[string]string {
 	return map[string]string{
 		"stat":              "file.json",
 		"ls":                "file.json",
+		"link":              "link.json",
 		"transfers list":    "transfer.json",
 		"transfers show":    "transfer.json",
 		"admin jobs list":   "job.json",
