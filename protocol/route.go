@@ -120,14 +120,16 @@ func RouteOf(name RouteName) Route {
 }
 
 // Expand is the path with uid and n in their places; what has no place in it
-// is not used. Paths with {id} are ExpandID's.
+// is not used. Paths with {id} and {token} are ExpandID's.
 func (r Route) Expand(uid UID, n PartNumber) string {
 	path := strings.Replace(r.Path, "{uid}", uid.String(), 1)
 	return strings.Replace(path, "{number}", strconv.Itoa(int(n)), 1)
 }
 
-// ExpandID is the path with id in its place.
-func (r Route) ExpandID(id string) string { return strings.Replace(r.Path, "{id}", id, 1) }
+// ExpandID is the path with an id, or a token, in its place.
+func (r Route) ExpandID(id string) string {
+	return strings.NewReplacer("{id}", id, "{token}", id).Replace(r.Path)
+}
 
 // The headers of ours, and what stands in others.
 const (

@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	// DefaultExpiry is how long a link is good that does not say, and
-	// DefaultMaxExpiry how long one may be good.
-	DefaultExpiry    = 15 * time.Minute
+	// DefaultExpiry is how long a link is good that does not say.
+	DefaultExpiry = 15 * time.Minute
+	// DefaultMaxExpiry is how long one may be good.
 	DefaultMaxExpiry = 7 * 24 * time.Hour
 	// LastExpiry bounds what an operator can allow: what is known of a revocation
 	// is forgotten after it.

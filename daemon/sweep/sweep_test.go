@@ -106,7 +106,7 @@ func (i *idle) KeepClock(_ context.Context, now time.Time) error {
 	return nil
 }
 
-func (i *idle) RestartTimers(context.Context, int) (int, error) { return 0, nil }
+func (i *idle) RestartTimers(context.Context, int) (int, error) { return 0, i.fail }
 
 func (i *idle) ExpireFiles(context.Context, time.Time, int) (int, error) {
 	return 0, i.fail
@@ -121,7 +121,9 @@ func (i *idle) Doomed(context.Context, time.Time, *meta.Blob, int) ([]meta.Blob,
 func (i *idle) Tombstones(context.Context, time.Time, *meta.Blob, int) ([]meta.Blob, error) {
 	return nil, i.fail
 }
-func (i *idle) Prune(context.Context, time.Time, int) (int, error) { return 0, i.fail }
+func (i *idle) Prune(context.Context, time.Time, int) (int, error)                 { return 0, i.fail }
+func (i *idle) PruneLinks(context.Context, time.Time, time.Time, int) (int, error) { return 0, i.fail }
+
 func (i *idle) PruneWebhooks(context.Context, time.Time, time.Time, int) (int, error) {
 	return 0, i.fail
 }

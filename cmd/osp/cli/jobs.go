@@ -139,13 +139,15 @@ func newJobsCancel(s *session) *cobra.Command {
 		Args:        atLeastOne("JOB"),
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.eachJob(cmd, args, s.cancelJob, s.jobLine)
+			return s.eachJob(cmd, args, func(c *client.Client, ctx context.Context, id protocol.JobID) (protocol.Job, error) { //nolint:revive // it is a method of the client's
+				return s.cancelJob(ctx, c, id)
+			}, s.jobLine)
 		},
 	}
 }
 
 // cancelJob cancels a job, and says so where there is nothing to cancel any more.
-func (s *session) cancelJob(c *client.Client, ctx context.Context, id protocol.JobID) (protocol.Job, error) {
+func (s *session) cancelJob(ctx context.Context, c *client.Client, id protocol.JobID) (protocol.Job, error) {
 	j, err := c.CancelJob(ctx, id)
 	if err != nil || s.opts.quiet || j.State != protocol.JobDone && j.State != protocol.JobDead {
 		return j, err

@@ -43,6 +43,7 @@ func TestSchemasAgreeWithTheStructs(t *testing.T) {
 		{"webhook_test.json", nil, protocol.WebhookTest{}},
 		{"webhook_replay.json", nil, protocol.WebhookReplay{}},
 		{"store.json", nil, protocol.Store{}},
+		{"link.json", nil, protocol.Link{}},
 		{"manifest_entry.json", nil, protocol.ManifestEntry{}},
 		{"event.json", nil, protocol.Event{}},
 		{"event.json", []string{"data"}, protocol.EventData{}},
