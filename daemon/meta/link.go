@@ -55,7 +55,7 @@ func (db *DB) RotateLinkKey(ctx context.Context, until time.Time) (keys []LinkKe
 		if err := t.lockLinkKeys(); err != nil {
 			return err
 		}
-		if _, err := t.exec(`UPDATE link_keys SET retired_at = ? WHERE retired_at IS NULL OR retired_at > ?`, ms(until), ms(until)); err != nil {
+		if _, err := t.exec(`UPDATE link_keys SET retired_at = ? WHERE id > 0 AND (retired_at IS NULL OR retired_at > ?)`, ms(until), ms(until)); err != nil {
 			return err
 		}
 		if err := t.newLinkKey(); err != nil {
@@ -81,7 +81,7 @@ func (t *tx) newLinkKey() error {
 }
 
 func (q query) linkKeys() (keys []LinkKey, err error) {
-	err = q.each(`SELECT id, secret, created_at, retired_at FROM link_keys ORDER BY id`, nil, func(scan scanFunc) error {
+	err = q.each(`SELECT id, secret, created_at, retired_at FROM link_keys WHERE id > 0 ORDER BY id`, nil, func(scan scanFunc) error {
 		var k LinkKey
 		var secret []byte
 		var created int64
@@ -152,7 +152,7 @@ func (db *DB) LinkRevoked(ctx context.Context, owner protocol.Owner, uid protoco
 // that were made by the other, when no link is good any more that is older.
 func (db *DB) PruneLinks(ctx context.Context, retired, revoked time.Time, limit int) (n int, err error) {
 	err = db.update(ctx, full, "forget about links", func(t *tx) error {
-		keys, err := t.exec(`DELETE FROM link_keys WHERE id IN (SELECT id FROM link_keys WHERE retired_at <= ? ORDER BY id LIMIT ?)`, ms(retired), limit)
+		keys, err := t.exec(`DELETE FROM link_keys WHERE id IN (SELECT id FROM link_keys WHERE id > 0 AND retired_at <= ? ORDER BY id LIMIT ?)`, ms(retired), limit)
 		if err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ var uploadTests = map[string]func(*env){
 		again := e.newUpload("y")
 		again.UID = n.UID
 		_, err := e.db.BeginUpload(e.ctx, again, nil)
-		e.kind(err, protocol.KindInternal)
+		e.kind(err, protocol.KindConflict)
 		e.same("blobs", e.blobCount(), 1)
 	},
 	"open uploads for resume": func(e *env) {
