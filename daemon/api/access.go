@@ -166,7 +166,7 @@ func (c *call) openLink(text string, action protocol.LinkAction) error {
 		}
 		return err
 	}
-	c.caller, c.grant = token.Caller{Owner: g.Owner}, &g
+	c.caller, c.grant, c.linkText = token.Caller{Owner: g.Owner}, &g, text
 	return nil
 }
 

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -13,6 +15,12 @@ import (
 // createLinks signs links, as far as the token itself reaches: one that may not
 // read makes no link that reads.
 func (c *call) createLinks() error {
+	if c.caller.TokenID == "" {
+		// What is signed outlives what the daemon believes of itself.
+		if open, err := c.srv.cfg.Tokens.StillOpen(c.ctx); err != nil || !open {
+			return errors.Join(err, protocol.Errorf(protocol.KindUnauthenticated, "this daemon has tokens since a moment ago; no link was signed"))
+		}
+	}
 	b, err := c.readJSON()
 	if err != nil {
 		return err
@@ -95,20 +103,49 @@ func (c *call) putLink() error {
 	if err != nil {
 		return err
 	}
-	begin := protocol.BeginUpload{Size: &c.body.want}
-	if mediaType := c.header("Content-Type"); mediaType != "" {
-		begin.MediaType = &mediaType
-	}
-	if err := c.bind(&begin); err != nil {
+	begin, err := c.linkedFile()
+	if err != nil {
 		return err
 	}
 	f, err := c.srv.cfg.Uploads.PutLinked(c.ctx, c.linked(), begin, upload.Body{Reader: c.body, Length: c.body.want, XXH3: xxh3, SHA256: sum})
 	if err != nil {
-		return err
+		return c.toStranger(err)
 	}
 	c.http.Response.Header.Set("Location", "/v1/files/"+f.UID.String())
-	c.writeJSON(http.StatusCreated, f)
+	c.writeJSON(http.StatusCreated, c.shown(f))
 	return nil
+}
+
+// linkedFile is the file that a PUT to a link brings, by its header alone: who
+// waits with the body is refused before it is sent.
+func (c *call) linkedFile() (begin protocol.BeginUpload, err error) {
+	h := &c.http.Request.Header
+	size := int64(h.ContentLength())
+	begin.Size = &size
+	if mediaType := c.header("Content-Type"); mediaType != "" {
+		begin.MediaType = &mediaType
+	}
+	if err := c.bind(&begin); err != nil {
+		return begin, err
+	}
+	return begin, c.linked().Check(begin.Size)
+}
+
+// shown is what who has a link sees of its file: not what the owner said of it
+// since.
+func (c *call) shown(f protocol.File) protocol.File {
+	if c.grant != nil {
+		f.Name, f.Meta, f.ExpiresAt = c.grant.Name, nil, nil
+	}
+	return f
+}
+
+// toStranger keeps from who has a link how much its owner has.
+func (c *call) toStranger(err error) error {
+	if c.grant != nil && protocol.KindOf(err) == protocol.KindQuotaExceeded {
+		return &protocol.Error{Kind: protocol.KindQuotaExceeded, Message: "there is no room for this file; nothing was recorded", Hint: "Ask who gave the link to you.", Err: err}
+	}
+	return err
 }
 
 // beginLinked is beginUpload for who has a link.
@@ -118,14 +155,15 @@ func (c *call) beginLinked(begin protocol.BeginUpload) error {
 	}
 	reply, err := c.srv.cfg.Uploads.BeginLinked(c.ctx, c.linked(), begin)
 	if err != nil {
-		return err
+		return c.toStranger(err)
 	}
 	c.writeReply(reply, "/v1/uploads/")
 	return nil
 }
 
 func (c *call) linked() upload.Linked {
-	return upload.Linked{Owner: c.grant.Owner, UID: c.grant.UID, MaxSize: c.grant.MaxSize}
+	still := func(ctx context.Context) error { return c.srv.cfg.Links.Still(ctx, c.linkText) }
+	return upload.Linked{Owner: c.grant.Owner, UID: c.grant.UID, MaxSize: c.grant.MaxSize, Still: still}
 }
 
 // bind has the file be the one that the link is for. What the request says
@@ -140,7 +178,10 @@ func (c *call) bind(begin *protocol.BeginUpload) error {
 	case begin.Meta != nil || begin.ExpiresAt != nil:
 		return protocol.Errorf(protocol.KindForbidden, "with a link nothing else can be said of the file; nothing was recorded")
 	}
-	begin.Name, begin.Resume = g.Name, false
+	begin.Name = g.Name
+	// The upload of the link's uid is the only one there is to resume; and by a
+	// fingerprint its owner would find it.
+	begin.Resume, begin.Fingerprint = false, nil
 	if g.MediaType != "" {
 		begin.MediaType = &g.MediaType
 	}

@@ -27,7 +27,10 @@ type call struct {
 	start  time.Time
 	id     string
 	caller token.Caller // nobody, until authenticate says who
-	grant  *link.Grant  // of the link that let the caller in, nil without one
+	// grant and linkText are of the link that let the caller in, nil and "" without
+	// one.
+	grant    *link.Grant
+	linkText string
 
 	match  match
 	uid    protocol.UID        // where the route has one
@@ -135,11 +138,12 @@ func (c *call) admit() error {
 		return closing{err}
 	}
 	stripPeer(h)
-	if err := c.srv.checkSite(c.ctx, h); err != nil {
+	found, unknown := c.srv.router.find(string(h.Method()), c.rawURL.path)
+	if err := c.srv.checkSite(c.ctx, h, found.guard); err != nil {
 		return err
 	}
-	if c.match, err = c.srv.router.find(string(h.Method()), c.rawURL.path); err != nil {
-		return err
+	if c.match = found; unknown != nil {
+		return unknown
 	}
 	if c.srv.active.isDraining() {
 		c.closeAfter()
@@ -170,6 +174,11 @@ func (c *call) readTarget() (err error) {
 	}
 	if c.grant != nil && c.match.uid != "" && c.uid != c.grant.UID {
 		return protocol.Errorf(protocol.KindForbidden, "this link is for another uid; nothing was done")
+	}
+	if c.match.name == protocol.RoutePutLink {
+		if _, err := c.linkedFile(); err != nil {
+			return err
+		}
 	}
 	c.query, err = parseQuery(c.rawURL.query, c.match.endpoint.query)
 	return err

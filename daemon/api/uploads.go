@@ -72,10 +72,15 @@ func (c *call) putPart() error {
 	if err != nil {
 		return err
 	}
-	part, err := c.srv.cfg.Uploads.PutPart(c.ctx, c.caller.Owner, c.uid, c.number,
-		upload.Body{Reader: c.body, Length: c.body.want, XXH3: xxh3, SHA256: sum})
+	body := upload.Body{Reader: c.body, Length: c.body.want, XXH3: xxh3, SHA256: sum}
+	var part protocol.Part
+	if c.grant != nil {
+		part, err = c.srv.cfg.Uploads.PutLinkedPart(c.ctx, c.linked(), c.number, body)
+	} else {
+		part, err = c.srv.cfg.Uploads.PutPart(c.ctx, c.caller.Owner, c.uid, c.number, body)
+	}
 	if err != nil {
-		return err
+		return c.toStranger(err)
 	}
 	c.writeJSON(http.StatusOK, part)
 	return nil
@@ -94,12 +99,12 @@ func (c *call) commit() error {
 	}
 	f, repeated, err := c.srv.cfg.Uploads.Commit(c.ctx, c.caller.Owner, c.uid, commit)
 	if err != nil {
-		return err
+		return c.toStranger(err)
 	}
 	if repeated {
 		c.http.Response.Header.Set(protocol.HeaderRepeated, "true")
 	}
-	c.writeJSON(http.StatusOK, f)
+	c.writeJSON(http.StatusOK, c.shown(f))
 	return nil
 }
 
@@ -136,6 +141,10 @@ func (c *call) getUpload() error {
 	u, err := c.srv.cfg.Uploads.Upload(c.ctx, c.caller.Owner, c.uid)
 	if err != nil {
 		return err
+	}
+	if c.grant != nil && u.File != nil {
+		f := c.shown(*u.File)
+		u.File, u.Name, u.Meta = &f, f.Name, nil
 	}
 	c.writeJSON(http.StatusOK, u)
 	return nil

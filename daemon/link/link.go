@@ -33,7 +33,7 @@ type Records interface {
 	LinkKeys(ctx context.Context) ([]meta.LinkKey, error)
 	RotateLinkKey(ctx context.Context, until time.Time) ([]meta.LinkKey, error)
 	LinkRevocations(ctx context.Context) (int64, error)
-	LinkRevoked(ctx context.Context, owner protocol.Owner, uid protocol.UID) (int64, error)
+	LinkRevoked(ctx context.Context, owner protocol.Owner, uid protocol.UID) (number, count int64, err error)
 	RevokeLinks(ctx context.Context, owner protocol.Owner, uid protocol.UID) error
 	File(ctx context.Context, owner protocol.Owner, uid protocol.UID) (protocol.File, error)
 	SaveAnswer(ctx context.Context, owner protocol.Owner, a meta.Idempotency) error
@@ -271,6 +271,37 @@ func (s *Service) tooLong(what string) error {
 // is wrong with it is KindForbidden. A token that nobody here signed is refused
 // before anything is looked up for it.
 func (s *Service) Open(ctx context.Context, token string, action protocol.LinkAction) (Grant, error) {
+	g, err := s.signed(ctx, token)
+	now := s.cfg.Clock()
+	switch {
+	case err != nil:
+		return Grant{}, err
+	case g.Action != action:
+		return Grant{}, refused("it is for another action: " + string(g.Action))
+	case !now.Before(g.Expires):
+		return Grant{}, refused("it ended at " + protocol.TimeOf(g.Expires).String())
+	case now.Before(g.NotBefore):
+		return Grant{}, refused("it begins at " + protocol.TimeOf(g.NotBefore).String())
+	}
+	if err := s.live(ctx, g); err != nil {
+		return Grant{}, err
+	}
+	return g, nil
+}
+
+// Still says whether what a token allows, which was opened, is not taken back
+// meanwhile: its key has not retired, and it was not revoked. That its time has
+// come does not end what is under way.
+func (s *Service) Still(ctx context.Context, token string) error {
+	g, err := s.signed(ctx, token)
+	if err != nil {
+		return err
+	}
+	return s.live(ctx, g)
+}
+
+// signed is what a token allows by its signature alone.
+func (s *Service) signed(ctx context.Context, token string) (Grant, error) {
 	t, ok := split(token)
 	if !ok {
 		return Grant{}, refused("it is not whole, or was changed")
@@ -285,25 +316,24 @@ func (s *Service) Open(ctx context.Context, token string, action protocol.LinkAc
 		return Grant{}, refused("it is not whole, was changed, or its key was retired")
 	}
 	g, ok := t.grant()
-	now := s.cfg.Clock()
-	switch {
-	case !ok:
+	if !ok {
 		return Grant{}, refused("another version of ospd signed it")
-	case g.Action != action:
-		return Grant{}, refused("it is for another action: " + string(g.Action))
-	case !now.Before(g.Expires):
-		return Grant{}, refused("it ended at " + protocol.TimeOf(g.Expires).String())
-	case now.Before(g.NotBefore):
-		return Grant{}, refused("it begins at " + protocol.TimeOf(g.NotBefore).String())
-	}
-	revoked, err := s.cfg.Records.LinkRevoked(ctx, g.Owner, g.UID)
-	if err != nil {
-		return Grant{}, fmt.Errorf("look whether a link was revoked: %w", err)
-	}
-	if revoked > g.Revocations {
-		return Grant{}, refused("it was revoked")
 	}
 	return g, nil
+}
+
+// live is nil where the link was not revoked.
+func (s *Service) live(ctx context.Context, g Grant) error {
+	revoked, count, err := s.cfg.Records.LinkRevoked(ctx, g.Owner, g.UID)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look whether a link was revoked: %w", err)
+	case revoked > g.Revocations:
+		return refused("it was revoked")
+	case g.Revocations > count:
+		return refused("it was signed by a state of the database that is lost")
+	}
+	return nil
 }
 
 func refused(why string) error {

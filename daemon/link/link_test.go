@@ -224,7 +224,7 @@ func (c *counting) LinkKeys(ctx context.Context) ([]meta.LinkKey, error) {
 	return c.Records.LinkKeys(ctx)
 }
 
-func (c *counting) LinkRevoked(ctx context.Context, owner protocol.Owner, uid protocol.UID) (int64, error) {
+func (c *counting) LinkRevoked(ctx context.Context, owner protocol.Owner, uid protocol.UID) (number, count int64, err error) {
 	c.revoked++
 	return c.Records.LinkRevoked(ctx, owner, uid)
 }

@@ -108,48 +108,70 @@ const settingRevocations = "link_revocations"
 // clock decides which came first.
 func (db *DB) LinkRevocations(ctx context.Context) (n int64, err error) {
 	err = db.look(ctx, "count the revocations of links", func(q query) error {
-		var text string
-		found, err := q.one(`SELECT value FROM settings WHERE name = ?`, []any{settingRevocations}, &text)
-		if err != nil || !found {
-			return err
-		}
-		if n, err = strconv.ParseInt(text, 10, 64); err != nil {
-			return broken(fmt.Sprintf("the setting %s is %.40q, not a number", settingRevocations, text), err)
-		}
-		return nil
+		n, err = q.revocations()
+		return err
 	})
 	return n, err
+}
+
+func (q query) revocations() (n int64, err error) {
+	var text string
+	found, err := q.one(`SELECT value FROM settings WHERE name = ?`, []any{settingRevocations}, &text)
+	if err != nil || !found {
+		return 0, err
+	}
+	if n, err = strconv.ParseInt(text, 10, 64); err != nil {
+		return 0, broken(fmt.Sprintf("the setting %s is %.40q, not a number", settingRevocations, text), err)
+	}
+	return n, nil
 }
 
 // RevokeLinks ends the links of one file of the owner's that are signed by now,
 // of all files where uid is 0. It does not ask whether there is such a file: a
 // link to put one is older than it.
 func (db *DB) RevokeLinks(ctx context.Context, owner protocol.Owner, uid protocol.UID) error {
-	return db.update(ctx, full, "revoke links", func(t *tx) error {
-		old, err := t.counter(settingRevocations, func(n int64) int64 { return n + 1 })
-		if err != nil {
-			return err
-		}
-		_, err = t.exec(`INSERT INTO link_revocations (owner, uid, number, revoked_at) VALUES (?, ?, ?, ?)
-			ON CONFLICT (owner, uid) DO UPDATE SET number = excluded.number, revoked_at = excluded.revoked_at`,
-			string(owner), int64(uid), old+1, t.now)
+	return db.update(ctx, full, "revoke links", func(t *tx) error { return t.revokeLinks(owner, uid) })
+}
+
+func (t *tx) revokeLinks(owner protocol.Owner, uid protocol.UID) error {
+	old, err := t.counter(settingRevocations, func(n int64) int64 { return n + 1 })
+	if err != nil {
 		return err
-	})
+	}
+	_, err = t.exec(`INSERT INTO link_revocations (owner, uid, number, revoked_at) VALUES (?, ?, ?, ?)
+		ON CONFLICT (owner, uid) DO UPDATE SET number = excluded.number, revoked_at = excluded.revoked_at`,
+		string(owner), int64(uid), old+1, t.now)
+	return err
 }
 
 // LinkRevoked is the number of the last revocation that is about the file, 0 for
-// none: links signed before it are no good.
-func (db *DB) LinkRevoked(ctx context.Context, owner protocol.Owner, uid protocol.UID) (number int64, err error) {
+// none: links signed before it are no good. count is what LinkRevocations gives:
+// a link that knows of more was signed by a state of the database that is lost.
+func (db *DB) LinkRevoked(ctx context.Context, owner protocol.Owner, uid protocol.UID) (number, count int64, err error) {
 	err = db.look(ctx, "look whether a link was revoked", func(q query) error {
-		_, err := q.one(`SELECT COALESCE(MAX(number), 0) FROM link_revocations WHERE owner = ? AND uid IN (0, ?)`,
-			[]any{string(owner), int64(uid)}, &number)
+		if _, err := q.one(`SELECT COALESCE(MAX(number), 0) FROM link_revocations WHERE owner = ? AND uid IN (0, ?)`,
+			[]any{string(owner), int64(uid)}, &number); err != nil {
+			return err
+		}
+		count, err = q.revocations()
 		return err
 	})
-	return number, err
+	return number, count, err
+}
+
+// useLink notes that a link that puts is used under the uid. One that was used
+// before is KindConflict, also when nothing is left of its file.
+func (t *tx) useLink(uid protocol.UID) error {
+	n, err := t.exec(`INSERT INTO link_uses (uid, used_at) VALUES (?, ?) ON CONFLICT (uid) DO NOTHING`, int64(uid), t.now)
+	if err == nil && n == 0 {
+		err = protocol.Errorf(protocol.KindConflict, "the link for uid %s was used before; nothing was recorded", uid)
+	}
+	return err
 }
 
 // PruneLinks forgets up to limit keys that retired by the time, and revocations
-// that were made by the other, when no link is good any more that is older.
+// and uses that were made by the other, when no link is good any more that is
+// older.
 func (db *DB) PruneLinks(ctx context.Context, retired, revoked time.Time, limit int) (n int, err error) {
 	err = db.update(ctx, full, "forget about links", func(t *tx) error {
 		keys, err := t.exec(`DELETE FROM link_keys WHERE id IN (SELECT id FROM link_keys WHERE id > 0 AND retired_at <= ? ORDER BY id LIMIT ?)`, ms(retired), limit)
@@ -158,7 +180,12 @@ func (db *DB) PruneLinks(ctx context.Context, retired, revoked time.Time, limit 
 		}
 		rows, err := t.exec(`DELETE FROM link_revocations WHERE (owner, uid) IN
 			(SELECT owner, uid FROM link_revocations WHERE revoked_at <= ? ORDER BY revoked_at LIMIT ?)`, ms(revoked), limit-int(keys))
-		n = int(keys + rows)
+		if err != nil {
+			return err
+		}
+		uses, err := t.exec(`DELETE FROM link_uses WHERE uid IN (SELECT uid FROM link_uses WHERE used_at <= ? ORDER BY used_at LIMIT ?)`,
+			ms(revoked), limit-int(keys+rows))
+		n = int(keys + rows + uses)
 		return err
 	})
 	return n, err

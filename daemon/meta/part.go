@@ -89,6 +89,27 @@ func (db *DB) Parts(ctx context.Context, owner protocol.Owner, uid protocol.UID)
 	return parts, gen, err
 }
 
+// Part is the part of an open upload of that number, as Parts has it. found is
+// false where there is none.
+func (db *DB) Part(ctx context.Context, owner protocol.Owner, uid protocol.UID, n protocol.PartNumber) (p Part, found bool, err error) {
+	err = db.view(ctx, "look up a part", func(q query) error {
+		u, err := q.upload(owner, uid)
+		if err != nil {
+			return err
+		}
+		if u.State == protocol.UploadCommitted {
+			return committed(uid)
+		}
+		found = false
+		return q.each(partColumns+`WHERE p.uid = ? AND p.number = ?`, []any{int64(uid), int(n)}, func(scan scanFunc) error {
+			p, err = scanPart(scan)
+			found = err == nil
+			return err
+		})
+	})
+	return p, found, err
+}
+
 func (q query) parts(uid protocol.UID) (parts []Part, err error) {
 	err = q.each(partColumns+`WHERE p.uid = ? ORDER BY p.number`, []any{int64(uid)}, func(scan scanFunc) error {
 		p, err := scanPart(scan)

@@ -106,6 +106,9 @@ type NewUpload struct {
 	Fingerprint *protocol.Fingerprint
 	// Maybe says that the caller was told that a claim may succeed.
 	Maybe bool
+	// Linked says that it is of a link that puts, to be used once. It is not read
+	// back.
+	Linked bool
 	// InPlace is the blob the parts are assembled in, nil where the store
 	// cannot assemble.
 	InPlace *NewBlob

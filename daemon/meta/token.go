@@ -28,9 +28,20 @@ type Token struct {
 // usedCoarse is how far UsedAt may lie behind.
 const usedCoarse = time.Minute
 
-// CreateToken records a token. An id that exists is KindConflict.
+// CreateToken records a token. An id that exists is KindConflict. The first one
+// revokes the links that were signed while there was none.
 func (db *DB) CreateToken(ctx context.Context, k Token) error {
 	return db.update(ctx, full, "create a token", func(t *tx) error {
+		has, err := t.hasTokens()
+		if err != nil {
+			return err
+		}
+		if !has {
+			// Whoever reached the daemon could sign them.
+			if err := t.revokeLinks(protocol.OwnerLocal, 0); err != nil {
+				return err
+			}
+		}
 		created := t.now
 		if !k.CreatedAt.IsZero() {
 			created = ms(k.CreatedAt)
@@ -111,10 +122,14 @@ func (db *DB) RevokeToken(ctx context.Context, id string) error {
 // the last token must not open the daemon to everybody.
 func (db *DB) HasTokens(ctx context.Context) (has bool, err error) {
 	err = db.look(ctx, "look for tokens", func(q query) error {
-		has, err = q.one(`SELECT id FROM tokens WHERE id > '' ORDER BY id LIMIT 1`, nil, new(string))
+		has, err = q.hasTokens()
 		return err
 	})
 	return has, err
+}
+
+func (q query) hasTokens() (bool, error) {
+	return q.one(`SELECT id FROM tokens WHERE id > '' ORDER BY id LIMIT 1`, nil, new(string))
 }
 
 // TouchToken notes that the token was used, at most once a minute. A power cut

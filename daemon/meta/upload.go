@@ -71,11 +71,17 @@ func (t *tx) change(u openUpload) (int64, error) {
 // BeginUpload makes the file's row (open), the upload's and, with InPlace, the
 // blob's (writing), and keeps idem, if given, in one durable transaction. A key
 // that was used in the last 24 h is KindIdempotencyMismatch for another
-// request, KindConflict for the same (Answer has it). What the upload will need
+// request, KindConflict for the same (Answer has it), and for a link that was used
+// before. What the upload will need
 // is reserved, or it is KindQuotaExceeded. A store that is closed is
 // ErrStoreClosed. Nothing is made on any error.
 func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (u Upload, err error) {
 	err = db.named(ctx, "begin an upload", func(t *tx) error {
+		if n.Linked {
+			if err := t.useLink(n.UID); err != nil {
+				return err
+			}
+		}
 		if err := t.insertFile(n.FileFields, n.UID, fileOpen, n.CreatedAt); err != nil {
 			return err
 		}

@@ -102,6 +102,9 @@ func (c Caller) Require(s protocol.Scope) error {
 // everything. Once it is false it stays false.
 func (s *Service) Open(ctx context.Context) (bool, error) { return s.open(ctx, maxAge) }
 
+// StillOpen is Open as of now.
+func (s *Service) StillOpen(ctx context.Context) (bool, error) { return s.open(ctx, 0) }
+
 // open is Open with another age, 0 to ask the database.
 func (s *Service) open(ctx context.Context, age time.Duration) (bool, error) {
 	now := s.now()

@@ -125,7 +125,7 @@ func (s *Service) begin(ctx context.Context, owner protocol.Owner, b beginning, 
 		FileFields: fields(owner, b.Name, b.MediaType, b.Meta, b.ExpiresAt),
 		UID:        uid, CreatedAt: s.now(), Size: b.Size, Fingerprint: b.Fingerprint,
 	}
-	up.Imported = b.from
+	up.Imported, up.Linked = b.from, b.uid != 0
 	if b.Size != nil {
 		up.PartSize = protocol.PartSizeFor(*b.Size)
 	} else {

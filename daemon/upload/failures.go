@@ -9,7 +9,8 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// failures holds each subject to a number of failed proofs in an hour. An
+// failures holds each subject to a number of failures in an hour: of proofs, or
+// of links that were used for other bytes than before. An
 // attempt that runs counts as one that may fail: as many as could still fail
 // run at once, and those beyond wait for the outcome of one of them. So
 // parallel guesses cannot go over the limit, and parallel honest claims are
@@ -17,6 +18,8 @@ import (
 type failures struct {
 	limit int
 	now   func() time.Time
+	// message and hint are what a subject is told that is over it.
+	message, hint string
 
 	mu       sync.Mutex
 	subjects map[string]*failing // guarded by mu
@@ -35,6 +38,12 @@ const failureWindow = time.Hour
 
 func newFailures(limit int, now func() time.Time) *failures {
 	return &failures{limit: limit, now: now, subjects: map[string]*failing{}}
+}
+
+// telling sets what a subject is told.
+func (f *failures) telling(message, hint string) *failures {
+	f.message, f.hint = message, hint
+	return f
 }
 
 // attempt is one proof being checked.
@@ -99,8 +108,16 @@ func (f *failures) overLocked(s *failing) error {
 		return nil
 	}
 	return &protocol.Error{Kind: protocol.KindRateLimited, RetryAfter: s.at[0].Add(failureWindow).Sub(f.now()),
-		Message: "too many proofs failed within an hour; no claim is looked at until then",
-		Hint:    "Go on as a plain upload: send the parts."}
+		Message: f.message, Hint: f.hint}
+}
+
+// add notes a failure that is not of an attempt which was begun.
+func (f *failures) add(subject string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.ofLocked(subject)
+	s.at = append(s.at, f.now())
+	f.subjects[subject] = s
 }
 
 // fail says that the attempt's proof was wrong.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"hash"
 	"io"
 
@@ -20,6 +22,16 @@ type Linked struct {
 	UID   protocol.UID
 	// MaxSize bounds it; -1 where the service's limit is the only one.
 	MaxSize int64
+	// Still says whether the link is still good, before each part and the commit:
+	// one request may take long. It may be nil.
+	Still func(ctx context.Context) error
+}
+
+func (l Linked) still(ctx context.Context) error {
+	if l.Still == nil {
+		return nil
+	}
+	return l.Still(ctx)
 }
 
 // BeginLinked makes the upload of a link's file, or finds the one that was made
@@ -30,7 +42,7 @@ func (s *Service) BeginLinked(ctx context.Context, l Linked, b protocol.BeginUpl
 	if err := s.checkBegin(b); err != nil {
 		return once.Reply{}, err
 	}
-	if err := l.check(b.Size); err != nil {
+	if err := l.Check(b.Size); err != nil {
 		return once.Reply{}, err
 	}
 	for begun := false; ; begun = true {
@@ -67,7 +79,8 @@ func usedUp(uid protocol.UID) error {
 		Hint: "Ask who gave it to you for a new one."}
 }
 
-func (l Linked) check(size *int64) error {
+// Check is nil where a file of the size, nil while it is unknown, may be put.
+func (l Linked) Check(size *int64) error {
 	switch {
 	case l.MaxSize < 0:
 		return nil
@@ -80,8 +93,9 @@ func (l Linked) check(size *int64) error {
 }
 
 // PutLinked puts the link's file in one request of any length: in parts, one
-// after the other, so that memory does not grow with it. b has the size. What a
-// request that broke off left is put again. The hashes of body are of the whole.
+// after the other, so that memory does not grow with it. b has the size. A
+// request that broke off is repeated: what it left is compared, not written again.
+// The hashes of body are of the whole.
 func (s *Service) PutLinked(ctx context.Context, l Linked, b protocol.BeginUpload, body Body) (f protocol.File, err error) {
 	r, err := s.BeginLinked(ctx, l, b)
 	if err != nil {
@@ -91,8 +105,8 @@ func (s *Service) PutLinked(ctx context.Context, l Linked, b protocol.BeginUploa
 	if err := json.Unmarshal(r.Body, &u); err != nil {
 		return f, err
 	}
-	if *b.Size != *u.Size {
-		return f, protocol.Errorf(protocol.KindConflict, "an upload of %d bytes was begun by this link, and these are %d; nothing was recorded", *u.Size, *b.Size)
+	if err := sameFile(u, b); err != nil {
+		return f, err
 	}
 	whole := newWhole(body)
 	layout := protocol.Layout{Size: *b.Size, PartSize: u.PartSize}
@@ -102,23 +116,100 @@ func (s *Service) PutLinked(ctx context.Context, l Linked, b protocol.BeginUploa
 		if err != nil {
 			return f, err
 		}
-		p, err := s.PutPart(ctx, l.Owner, l.UID, n, Body{Reader: whole, Length: length})
+		p, err := s.PutLinkedPart(ctx, l, n, Body{Reader: whole, Length: length})
 		if err != nil {
 			return f, err
 		}
 		sums = append(sums, p.XXH3)
 	}
 	if err := whole.check(body); err != nil {
+		return f, errors.Join(err, s.dropParts(ctx, l))
+	}
+	if err := l.still(ctx); err != nil {
 		return f, err
 	}
 	all := protocol.PartsXXH3(sums)
-	f, repeated, err := s.Commit(ctx, l.Owner, l.UID, protocol.CommitUpload{PartsXXH3: &all})
+	f, repeated, err := s.Commit(ctx, l.Owner, l.UID, protocol.CommitUpload{Size: b.Size, PartsXXH3: &all})
 	if err == nil && repeated {
 		// Somebody else's request with the same link was first, with bytes of its
 		// own.
 		err = committed(meta.Upload{NewUpload: meta.NewUpload{UID: l.UID}})
 	}
 	return f, err
+}
+
+// sameFile refuses to go on with an upload that was begun as another file.
+func sameFile(u protocol.Upload, b protocol.BeginUpload) error {
+	var was string
+	switch {
+	case u.Size != nil && *u.Size != *b.Size:
+		was = fmt.Sprintf("a file of %d bytes, and this one has %d", *u.Size, *b.Size)
+	case b.MediaType != nil && u.MediaType == nil:
+		was = "a file of no type, and this one is " + *b.MediaType
+	case b.MediaType != nil && *u.MediaType != *b.MediaType:
+		was = "a file of type " + *u.MediaType + ", and this one is " + *b.MediaType
+	default:
+		return nil
+	}
+	return &protocol.Error{Kind: protocol.KindConflict, UID: u.UID, Message: "this link was begun with " + was + "; nothing was recorded",
+		Hint: "Send the file that it was begun with, or ask who gave it to you for a new link."}
+}
+
+// linkRewrites is how often in an hour a link may send other bytes than it did
+// before: what is replaced stays on the disk for a while, past its size and the
+// owner's quota.
+const linkRewrites = 10
+
+// PutLinkedPart is PutPart for who has a link. A part that is recorded is
+// compared and not written: the same bytes are answered with it. Others un-record
+// it, as KindPartsDiffer, and can be sent then; too often is KindRateLimited.
+func (s *Service) PutLinkedPart(ctx context.Context, l Linked, n protocol.PartNumber, body Body) (protocol.Part, error) {
+	if err := l.still(ctx); err != nil {
+		return protocol.Part{}, err
+	}
+	subject := "link " + l.UID.String()
+	if err := s.rewrites.check(subject); err != nil {
+		return protocol.Part{}, err
+	}
+	held, found, err := s.db.Part(ctx, l.Owner, l.UID, n)
+	if err != nil {
+		return protocol.Part{}, err
+	}
+	if !found || held.Length != body.Length {
+		return s.PutPart(ctx, l.Owner, l.UID, n, body)
+	}
+	sc := s.scratches.Get().(*scratch)
+	defer s.scratches.Put(sc)
+	in := &hashingReader{r: body.Reader, h: body.hashing(sc.part), want: body.Length}
+	if _, err := io.CopyBuffer(io.Discard, onlyReader{in}, sc.buf); err != nil {
+		return protocol.Part{}, err
+	}
+	sent := in.h.sum()
+	if err := body.check(sent); err != nil {
+		return protocol.Part{}, err
+	}
+	if sent.xxh3 == held.XXH3 {
+		return protocol.Part{Number: n, Offset: held.Offset, Length: held.Length, XXH3: held.XXH3}, nil
+	}
+	s.rewrites.add(subject)
+	if err := s.db.DropPart(ctx, l.UID, n, held.Gen); err != nil {
+		return protocol.Part{}, err
+	}
+	return protocol.Part{}, &protocol.Error{Kind: protocol.KindPartsDiffer, UID: l.UID, Parts: []protocol.Part{},
+		Message: fmt.Sprintf("part %d was sent before with other bytes; it was taken back, and the new bytes were not recorded", n), Hint: "Send it again."}
+}
+
+// onlyReader hides what a reader can do besides.
+type onlyReader struct{ io.Reader }
+
+// dropParts un-records what was received of a file whose hash is wrong.
+func (s *Service) dropParts(ctx context.Context, l Linked) error {
+	s.rewrites.add("link " + l.UID.String())
+	parts, _, err := s.db.Parts(ctx, l.Owner, l.UID)
+	for _, p := range parts {
+		err = errors.Join(err, s.db.DropPart(ctx, l.UID, p.Number, p.Gen))
+	}
+	return err
 }
 
 // whole hashes all of a body that is received in parts, where the caller gave

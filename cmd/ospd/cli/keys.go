@@ -34,8 +34,9 @@ func newKeysRotate(e *env) *cobra.Command {
 		Short: "Make a new key; what older ones signed ends at its time, or at once with --now",
 		Long: "Make a new key, with which links are signed from then on (within 5 seconds, where\n" +
 			"a daemon runs). Links that older keys signed stay good until they end, at most for\n" +
-			"links.max_expiry. With --now they end at once, every one of them: for a key that\n" +
-			"others may have.",
+			"links.max_expiry of the configuration that is given here. With --now they end at\n" +
+			"once, every one of them: for a key that others may have, and after the database was\n" +
+			"restored from a backup, which knows nothing of what was revoked since.",
 		Args: noArgs,
 	}
 	config := addConfigFlags(cmd)
@@ -45,9 +46,11 @@ func newKeysRotate(e *env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		until := time.Now()
+		// At once is a time that is past by every clock: this machine's may be
+		// ahead of the daemon's.
+		until := time.UnixMilli(1)
 		if !now {
-			until = until.Add(cfg.Links.MaxExpiry)
+			until = time.Now().Add(cfg.Links.MaxExpiry)
 		}
 		return withTokens(cmd.Context(), e, config, false, func(ctx context.Context, tokens *daemon.Tokens) error {
 			keys, err := tokens.RotateLinkKey(ctx, until)
@@ -87,7 +90,7 @@ func printKeys(e *env, keys []daemon.LinkKey, now time.Time) error {
 		if k.RetiredAt != nil {
 			state, until = "checks", protocol.TimeOf(*k.RetiredAt).String()
 			if !now.Before(*k.RetiredAt) {
-				state = "retired"
+				state, until = "retired", "-"
 			}
 		}
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", k.ID, state, protocol.TimeOf(k.CreatedAt), until)

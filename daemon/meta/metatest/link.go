@@ -52,11 +52,11 @@ var linkTests = map[string]func(*env){
 			e.Helper()
 			var got []int64
 			for _, uid := range []int64{7, 8} {
-				n, err := e.db.LinkRevoked(e.ctx, alice, protocol.UID(uid))
+				n, _, err := e.db.LinkRevoked(e.ctx, alice, protocol.UID(uid))
 				e.ok(err)
 				got = append(got, n)
 			}
-			n, err := e.db.LinkRevoked(e.ctx, bob, 7)
+			n, _, err := e.db.LinkRevoked(e.ctx, bob, 7)
 			e.ok(err)
 			e.same(what, append(got, n), want)
 			n, err = e.db.LinkRevocations(e.ctx)
@@ -77,6 +77,37 @@ var linkTests = map[string]func(*env){
 		e.ok(e.db.RevokeLinks(e.ctx, alice, 8))
 		revoked("of another file", 3, 4, 2)
 	},
+	"a link is used once, also when nothing is left of its file": func(e *env) {
+		n := e.newUpload("x")
+		n.Linked = true
+		e.begin(n)
+		again := e.newUpload("y")
+		again.UID, again.Linked = n.UID, true
+		_, err := e.db.BeginUpload(e.ctx, again, nil)
+		e.kind(err, protocol.KindConflict)
+		e.ok(e.db.AbortUpload(e.ctx, alice, n.UID))
+		e.clock.Add(48 * time.Hour)
+		pruned, err := e.db.Prune(e.ctx, e.clock.Now(), 100)
+		e.ok(err)
+		if pruned == 0 {
+			e.Fatal("the row of the file is still there")
+		}
+		_, err = e.db.BeginUpload(e.ctx, again, nil)
+		e.kind(err, protocol.KindConflict)
+		forgotten, err := e.db.PruneLinks(e.ctx, e.clock.Now(), e.clock.Now(), 10)
+		e.ok(err)
+		e.same("forgotten", forgotten, 1)
+	},
+	"the first token ends what was signed while there was none": func(e *env) {
+		for i := range 2 {
+			e.ok(e.db.CreateToken(e.ctx, meta.Token{ID: string(rune('a' + i)), Owner: alice}))
+			for owner, want := range map[protocol.Owner]int64{protocol.OwnerLocal: 1, alice: 0} {
+				n, _, err := e.db.LinkRevoked(e.ctx, owner, 7)
+				e.ok(err)
+				e.same("revoked of "+string(owner), n, want)
+			}
+		}
+	},
 	"a revocation is forgotten at its time, and its number never given again": func(e *env) {
 		e.ok(e.db.RevokeLinks(e.ctx, alice, 7))
 		e.clock.Add(time.Hour)
@@ -85,7 +116,7 @@ var linkTests = map[string]func(*env){
 		e.ok(err)
 		e.same("pruned", n, 1)
 		for uid, want := range map[int64]int64{7: 0, 8: 2} {
-			n, err := e.db.LinkRevoked(e.ctx, alice, protocol.UID(uid))
+			n, _, err := e.db.LinkRevoked(e.ctx, alice, protocol.UID(uid))
 			e.ok(err)
 			e.same("revoked", n, want)
 		}
@@ -93,9 +124,9 @@ var linkTests = map[string]func(*env){
 		_, err = e.db.PruneLinks(e.ctx, e.clock.Now(), e.clock.Now(), 10)
 		e.ok(err)
 		e.ok(e.db.RevokeLinks(e.ctx, alice, 7))
-		n64, err := e.db.LinkRevoked(e.ctx, alice, 7)
+		n64, count, err := e.db.LinkRevoked(e.ctx, alice, 7)
 		e.ok(err)
-		e.same("the next", n64, int64(3))
+		e.same("the next, and how many there were", []int64{n64, count}, []int64{3, 3})
 	},
 }
 

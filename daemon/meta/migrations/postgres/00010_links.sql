@@ -12,3 +12,11 @@ CREATE TABLE link_revocations (
     PRIMARY KEY (owner, uid)
 );
 CREATE INDEX link_revocations_age ON link_revocations (revoked_at);
+
+-- Links that put were used under these uids: each puts one file, also when the
+-- row of that is gone.
+CREATE TABLE link_uses (
+    uid     BIGINT PRIMARY KEY,
+    used_at BIGINT NOT NULL
+);
+CREATE INDEX link_uses_age ON link_uses (used_at);
