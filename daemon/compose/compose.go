@@ -10,12 +10,19 @@
 // with the blob the id of the composition. The flip is a compare-and-set
 // (meta.DB.MoveExtents): bytes that are moved or put again meanwhile win, and the
 // object is given up.
+//
+// In a store that a migration empties nothing is joined, as the migration would
+// copy it again: the job waits for its end, and has nothing left to do where the
+// content was moved into one object. Where the migration was cancelled or is
+// dead, the content is joined in the store where it lies, which stays closed to
+// all that is new: objects of two stores cannot be joined on a storage's side.
 package compose
 
 import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -29,7 +36,8 @@ import (
 type Records interface {
 	ContentOf(ctx context.Context, id meta.ContentID) (meta.Content, error)
 	Blocks(ctx context.Context, id meta.ContentID, first, n int64) ([]protocol.Block, error)
-	AddJobBlob(ctx context.Context, b meta.NewBlob) (meta.BlobID, error)
+	Emptying(ctx context.Context, store string) (bool, error)
+	AddJoinedBlob(ctx context.Context, b meta.NewBlob) (meta.BlobID, error)
 	JobBlobs(ctx context.Context) ([]meta.Blob, error)
 	KeepComposition(ctx context.Context, blob meta.BlobID, id string) error
 	DropBlob(ctx context.Context, id meta.BlobID) error
@@ -37,10 +45,8 @@ type Records interface {
 	EnqueueScrub(ctx context.Context, content meta.ContentID) error
 }
 
-// Place says which stores take new blobs, and chooses keys in them;
-// placing.Placer is the one.
+// Place chooses keys; placing.Placer is the one.
 type Place interface {
-	Takes(name string) bool
 	Key(ctx context.Context, st *store.Store) (store.Key, error)
 }
 
@@ -101,10 +107,16 @@ func (w *Worker) once(ctx context.Context, r *job.Run, id meta.ContentID) (again
 	if why != "" {
 		return false, w.leave(ctx, r, why)
 	}
+	switch empties, err := w.cfg.Meta.Emptying(ctx, st.Name()); {
+	case err != nil:
+		return false, err
+	case empties:
+		return false, w.wait(ctx, r)
+	}
 	t := &target{Worker: w, run: r, content: c, st: st}
 	switch err := t.open(ctx); {
 	case errors.Is(err, meta.ErrStoreClosed):
-		return false, w.leave(ctx, r, emptied)
+		return false, w.wait(ctx, r)
 	case err != nil:
 		return false, err
 	}
@@ -132,20 +144,27 @@ func (w *Worker) joins(c meta.Content) (st *store.Store, why string) {
 	case st == nil:
 		return nil, "its store is not configured"
 	}
-	if !w.cfg.Place.Takes(st.Name()) {
-		return nil, emptied
-	}
 	if _, ok := st.Composer(); !ok {
 		return nil, "its store cannot join objects"
 	}
 	return st, ""
 }
 
-// emptied is why nothing is made in a store that is closed.
-const emptied = "its store is being emptied"
+// emptiedPause is how long a job waits before it looks whether its store is still
+// being emptied.
+const emptiedPause = time.Minute
 
-// leave ends a job that has nothing to do, or nothing more: what earlier
-// attempts began is given up.
+// wait has the job go on later. What earlier attempts began is given up, since
+// the migration waits for what is written in its source.
+func (w *Worker) wait(ctx context.Context, r *job.Run) error {
+	if err := w.leave(ctx, r, "its store is being emptied; waits for the end of the migration"); err != nil {
+		return err
+	}
+	return job.Snooze(emptiedPause)
+}
+
+// leave ends an attempt that has nothing to do, or nothing more: what earlier
+// ones began is given up.
 func (w *Worker) leave(ctx context.Context, r *job.Run, note string) error {
 	blobs, err := w.cfg.Meta.JobBlobs(ctx)
 	if err != nil {

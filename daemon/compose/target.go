@@ -63,7 +63,7 @@ func (t *target) begin(ctx context.Context) (err error) {
 	if t.key, err = t.cfg.Place.Key(ctx, t.st); err != nil {
 		return fmt.Errorf("choose a key: %w", err)
 	}
-	if t.blob, err = t.cfg.Meta.AddJobBlob(ctx, meta.NewBlob{Store: t.st.Name(), Key: string(t.key), Size: t.content.Size}); err != nil {
+	if t.blob, err = t.cfg.Meta.AddJoinedBlob(ctx, meta.NewBlob{Store: t.st.Name(), Key: string(t.key), Size: t.content.Size}); err != nil {
 		return err
 	}
 	crashpoint.Hit(crashpoint.ComposeNamed)

@@ -5,8 +5,8 @@ import "context"
 // CloseStore has new blobs that were to go to a store go to another one, which
 // is closed no more, until it is the other one of a CloseStore itself. Stores
 // that were closed for the first are closed for the other one. Once CloseStore
-// has returned, nobody names a blob in the store: whoever does is told
-// ErrStoreClosed, and whoever did before has a row there. Who chooses stores has
+// has returned, nobody names a blob in the store, but for what AddJoinedBlob joins
+// of what lies there: whoever does is told ErrStoreClosed, and whoever did before has a row there. Who chooses stores has
 // to be told.
 func (db *DB) CloseStore(ctx context.Context, from, to string) error {
 	closed, err := db.ClosedStores(ctx)

@@ -11,13 +11,36 @@ import (
 // that the object may be made. It stays the job's over all its attempts, until
 // MoveExtents makes it live or DropBlob gives it up; the sweep dooms it once the
 // job has ended. A store that is closed is ErrStoreClosed.
-func (db *DB) AddJobBlob(ctx context.Context, b NewBlob) (id BlobID, err error) {
+func (db *DB) AddJobBlob(ctx context.Context, b NewBlob) (BlobID, error) {
+	return db.addJobBlob(ctx, func(t *tx, job protocol.JobID) (BlobID, error) {
+		return t.nameBlob(b, ownerJob, int64(job))
+	})
+}
+
+// AddJoinedBlob is AddJobBlob of an object that takes the place of others of one
+// content in their own store. Those lie there also where it is closed and nobody
+// moves them away, since the migration was cancelled or is dead: it is
+// ErrStoreClosed only while the store is Emptying.
+func (db *DB) AddJoinedBlob(ctx context.Context, b NewBlob) (BlobID, error) {
+	return db.addJobBlob(ctx, func(t *tx, job protocol.JobID) (BlobID, error) {
+		yes, err := t.emptying(b.Store)
+		if err == nil && yes {
+			err = storeClosed()
+		}
+		if err != nil {
+			return 0, err
+		}
+		return t.addBlob(b, ownerJob, int64(job))
+	})
+}
+
+func (db *DB) addJobBlob(ctx context.Context, add func(*tx, protocol.JobID) (BlobID, error)) (id BlobID, err error) {
 	l, ok := leaseOf(ctx)
 	if !ok {
 		return 0, broken("a blob was to be written by a job, and no job was named", nil)
 	}
 	err = db.named(ctx, "add a blob of a job", func(t *tx) error {
-		id, err = t.nameBlob(b, ownerJob, int64(l.Job))
+		id, err = add(t, l.Job)
 		return err
 	})
 	return id, err

@@ -87,22 +87,44 @@ func (db *DB) Migrates(ctx context.Context, from, to string) (yes bool, err erro
 	return yes, err
 }
 
+// Emptying reports whether the store is the source of a migration that has begun
+// and is not over: one that runs, or waits to go on.
+func (db *DB) Emptying(ctx context.Context, store string) (yes bool, err error) {
+	err = db.view(ctx, "look whether a store is being emptied", func(q query) error {
+		yes, err = q.emptying(store)
+		return err
+	})
+	return yes, err
+}
+
+func (q query) emptying(store string) (bool, error) {
+	id, subject, err := q.migrationAt(store)
+	from, _ := MigrationStores(subject)
+	return id != 0 && from == store, err
+}
+
 // migrationOf is the migration that has the store and is not over, 0 for none.
 func (q query) migrationOf(store string) (protocol.JobID, error) {
-	var text, subject string
+	id, _, err := q.migrationAt(store)
+	return id, err
+}
+
+// migrationAt is migrationOf, and its subject.
+func (q query) migrationAt(store string) (_ protocol.JobID, subject string, _ error) {
+	var text string
 	found, err := q.one(`SELECT value FROM settings WHERE name = ?`, []any{settingMigration(store)}, &text)
 	if err != nil || !found {
-		return 0, err
+		return 0, "", err
 	}
 	id, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, broken(fmt.Sprintf("which job has store %s cannot be read", store), err)
+		return 0, "", broken(fmt.Sprintf("which job has store %s cannot be read", store), err)
 	}
 	found, err = q.one(`SELECT subject FROM jobs WHERE id = ? AND kind = ? AND state IN ('ready', 'running')`, []any{id, string(protocol.JobMigrate)}, &subject)
 	if err != nil || !found {
-		return 0, err
+		return 0, "", err
 	}
-	return protocol.JobID(id), nil
+	return protocol.JobID(id), subject, nil
 }
 
 // migrationConflict says that another migration is in the way.

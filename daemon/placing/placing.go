@@ -113,14 +113,6 @@ func (p *Placer) Load(ctx context.Context) error {
 	return err
 }
 
-// Takes reports whether the store called name takes new blobs.
-func (p *Placer) Takes(name string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, closed := p.closed[name]
-	return !closed
-}
-
 // Key makes a key, in the directory of the store that is being filled where it
 // has such. Errors are those of the metadata and of the store, as they are.
 func (p *Placer) Key(ctx context.Context, st *store.Store) (store.Key, error) {

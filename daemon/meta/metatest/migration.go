@@ -1,6 +1,7 @@
 package metatest
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -38,6 +39,52 @@ var migrationTests = map[string]func(*env){
 			e.migratesIs(j, "a", "b", false)
 			e.ok(e.beginMigration(j, "a", "b"))
 		}
+	},
+	"objects are joined in a closed store while nobody empties it": func(e *env) {
+		job, _ := e.mover()
+		joined := func(empties bool) {
+			e.Helper()
+			yes, err := e.db.Emptying(e.ctx, "disk")
+			e.ok(err)
+			e.same("it is being emptied", yes, empties)
+			id, err := e.db.AddJoinedBlob(job, e.newBlob(5))
+			if empties {
+				if !errors.Is(err, meta.ErrStoreClosed) {
+					e.Errorf("joined in a store that is being emptied: %v", err)
+				}
+				return
+			}
+			e.ok(err)
+			e.blobState(id, meta.BlobWriting)
+			e.ok(e.db.DropBlob(e.ctx, id))
+		}
+		joined(false)
+		j := e.migration("disk", "other")
+		joined(false)
+		e.ok(e.beginMigration(j, "disk", "other"))
+		joined(true)
+		e.end(j, meta.ResultSnoozed)
+		joined(true)
+		_, err := e.db.CancelJob(e.ctx, meta.AnyOwner, j.ID)
+		e.ok(err)
+		e.closedIs(map[string]string{"disk": "other"})
+		joined(false)
+		if _, err := e.db.AddJobBlob(job, e.newBlob(5)); !errors.Is(err, meta.ErrStoreClosed) {
+			e.Errorf("a blob that is not joined, in a closed store: %v", err)
+		}
+		_, err = e.db.RetryJob(e.ctx, meta.AnyOwner, j.ID)
+		e.ok(err)
+		joined(true)
+		_, err = e.db.CancelJob(e.ctx, meta.AnyOwner, j.ID)
+		e.ok(err)
+		back := e.migration("other", "disk")
+		e.ok(e.beginMigration(back, "other", "disk"))
+		joined(false)
+	},
+	"none is joined but in the name of a job": func(e *env) {
+		_, err := e.db.AddJoinedBlob(e.ctx, e.newBlob(5))
+		e.kind(err, protocol.KindInternal)
+		e.same("blobs", e.blobCount(), 0)
 	},
 	"none is tried again beside another": func(e *env) {
 		old, apart := e.migration("a", "b"), e.migration("x", "y")
