@@ -167,10 +167,18 @@ func TestMigrateLeavesDamage(t *testing.T) {
 	data := noise(2, 100)
 	damaged := m.putSmall(ann, "damaged", data)
 	m.damage(ann, damaged, 50)
-	m.moves("disk", "mem", "1 contents, 0 skipped, 1 damaged (left in disk; files "+damaged.String()+"), 0 waiting")
-	m.moves("disk", "mem", "0 contents, 0 skipped, 1 damaged")
+	leaves := func(want int64, summary string) {
+		t.Helper()
+		j := m.goOn(m.ask("disk", "mem"))
+		m.ended(j, summary)
+		if j.Progress.Left != want {
+			t.Errorf("it says that %d are left, want %d", j.Progress.Left, want)
+		}
+	}
+	leaves(1, "1 contents, 0 skipped, 1 damaged (left in disk; files "+damaged.String()+"), 0 waiting")
+	leaves(1, "0 contents, 0 skipped, 1 damaged")
 	m.putSmall(ann, "again", data) // heals it, in the target
-	m.moves("disk", "mem", "0 contents, 0 skipped, 0 damaged")
+	leaves(0, "0 contents, 0 skipped, 0 damaged")
 	m.world.reads(ann, damaged, data)
 	m.lies("mem", 2)
 	m.end()
