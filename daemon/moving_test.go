@@ -36,6 +36,8 @@ type moving struct {
 	slept atomic.Int64
 	// counted is how often the source was counted for them.
 	counted atomic.Int64
+	// log is what they said, to be read while none runs.
+	log bytes.Buffer
 }
 
 // hookedStore is a store in memory that does what a test wants before it puts
@@ -110,7 +112,7 @@ func newMoving(t *testing.T) *moving {
 		},
 		Reach:  func(ctx context.Context, st *store.Store) error { return st.Claim(ctx, id, true) },
 		Now:    func() time.Time { return time.UnixMilli(ticks.Add(3000)) },
-		Logger: slog.New(slog.DiscardHandler),
+		Logger: slog.New(slog.NewTextHandler(&m.log, nil)),
 	})
 	return m
 }

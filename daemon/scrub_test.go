@@ -47,7 +47,13 @@ func (w *world) went(id protocol.JobID, state protocol.JobState, done, total int
 // running runs scrubs as a daemon does, until stop.
 func (w *world) running() (stop func()) {
 	w.t.Helper()
-	q, err := job.New(job.Config{Meta: w.db, Alone: true, Holder: meta.JobHolder{Name: "one"}, Logger: slog.New(slog.DiscardHandler), Handlers: []job.Handler{w.scrubs()}})
+	return w.runs(w.scrubs())
+}
+
+// runs is running of another handler's jobs.
+func (w *world) runs(h job.Handler) (stop func()) {
+	w.t.Helper()
+	q, err := job.New(job.Config{Meta: w.db, Alone: true, Holder: meta.JobHolder{Name: "one"}, Logger: slog.New(slog.DiscardHandler), Handlers: []job.Handler{h}})
 	must(w.t, err)
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan struct{})
