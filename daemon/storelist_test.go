@@ -190,7 +190,8 @@ func TestNoStoreTakesNewBlobs(t *testing.T) {
 			}
 		})
 	}
-	metatest.Behind(t, cfg.databasePath(), `DELETE FROM settings WHERE name = 'store_closed/b'`)
+	metatest.Behind(t, cfg.databasePath(), `DELETE FROM settings WHERE name LIKE 'store_closed/%'`)
+	metatest.Behind(t, cfg.databasePath(), `INSERT INTO settings (name, value) VALUES (?, ?)`, "store_closed/a", "b")
 	if d, _ := running(t, cfg); putNamed(t, d.URL(), "a") == "" {
 		t.Error("nothing is put")
 	}
