@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -16,7 +17,12 @@ func (in *Installation) forget(ctx context.Context, name string) (objects int64,
 	if err != nil {
 		return 0, at(StageDatabase, err)
 	}
-	if _, ok := known[name]; !ok {
+	use, err := in.DB.StoreUse(ctx, name)
+	if err != nil {
+		return 0, at(StageDatabase, err)
+	}
+	// One that was always away has rows and is not known.
+	if _, ok := known[name]; !ok && use == meta.StoreUnused {
 		return 0, at(StageConfig, fmt.Errorf("this installation knows no store %q; nothing was done", name))
 	}
 	for _, doom := range []func(context.Context, int) (int, error){in.DB.DoomOffered, in.DB.DoomOrphans} {

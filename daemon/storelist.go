@@ -27,7 +27,13 @@ func (in *Installation) openStores(ctx context.Context, cfg Config, patient bool
 	if err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(known)) {
+	named, err := in.DB.NamedStores(ctx)
+	if err != nil {
+		return err
+	}
+	names := slices.AppendSeq(named, maps.Keys(known))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
 		if err := in.checkKnown(ctx, name, known, &cfg); err != nil {
 			return err
 		}
@@ -45,10 +51,11 @@ func (in *Installation) openStores(ctx context.Context, cfg Config, patient bool
 
 // checkKnown refuses to go on without a store in which something lies that is
 // needed, or is to be deleted, or with another one under its name. What was never
-// needed, or is not any more, is forgotten: known has it no more.
+// needed, or is not any more, is forgotten: known has it no more. One that never
+// was known, since it was away until it was taken out, has nothing to be deleted.
 func (in *Installation) checkKnown(ctx context.Context, name string, known map[string]string, cfg *Config) error {
 	sc, ok := cfg.Stores[name]
-	was := known[name]
+	was, before := known[name]
 	if ok && (was == "" || was == sc.Type) {
 		return nil
 	}
@@ -61,7 +68,7 @@ func (in *Installation) checkKnown(ctx context.Context, name string, known map[s
 		return fmt.Errorf("store %s: it is not in the configuration, and files of this installation lie in it; nothing was changed; "+
 			"configure it again, under this name, also where it was only renamed; to do without it, start with it once more and have "+
 			"osp admin migrate --from %s --to OTHER move what lies in it", name, name)
-	case use == meta.StoreSwept && !ok && name != cfg.forgets:
+	case use == meta.StoreSwept && !ok && before && name != cfg.forgets:
 		return fmt.Errorf("store %s: it is not in the configuration, and objects that are no longer needed lie in it and are still to be deleted; nothing was changed; "+
 			"configure it again until they are, a grace period and a round of the sweep after the migration at most; "+
 			"where the store is gone for good, ospd gc --forget-store %s gives them up", name, name)

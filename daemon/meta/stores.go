@@ -23,6 +23,21 @@ func (db *DB) KnownStores(ctx context.Context) (types map[string]string, err err
 	return types, err
 }
 
+// NamedStores gives the stores of which there are blobs, whether known or not,
+// by name.
+func (db *DB) NamedStores(ctx context.Context) (names []string, err error) {
+	err = db.view(ctx, "list the stores of blobs", func(q query) error {
+		names = nil
+		for name := ""; ; names = append(names, name) {
+			more, err := q.one(`SELECT store FROM blobs WHERE store > ? ORDER BY store LIMIT 1`, []any{name}, &name)
+			if err != nil || !more {
+				return err
+			}
+		}
+	})
+	return names, err
+}
+
 // named calls f with the settings whose name begins with prefix, without it.
 func (q query) named(prefix string, f func(name, value string)) error {
 	end, _ := prefixEnd(prefix)

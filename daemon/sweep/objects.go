@@ -91,8 +91,14 @@ func (r *round) object(ctx context.Context, b meta.Blob) fate {
 	if st == nil && b.State == meta.BlobGone {
 		return gone // it was deleted once, and whoever took its store away wrote nothing there since
 	}
-	err := fmt.Errorf("store %q is not configured", b.Store)
-	if st != nil {
+	var err error
+	if st == nil {
+		var known bool
+		if known, err = r.cfg.Meta.StoreKnown(ctx, b.Store); err == nil && !known {
+			return gone // it was away until it was taken out: a store is known before anything is written there
+		}
+		err = errors.Join(fmt.Errorf("store %q is not configured", b.Store), err)
+	} else {
 		deadline, cancel := context.WithTimeout(ctx, deleteTimeout)
 		defer cancel()
 		// First, so that nothing can be finished after the object is deleted.

@@ -24,7 +24,12 @@ type doomed struct {
 
 	blobs []meta.Blob
 	gone  []meta.BlobID
+	// knows is what StoreKnown says, unless it fails with unknowing.
+	knows     bool
+	unknowing error
 }
+
+func (d *doomed) StoreKnown(context.Context, string) (bool, error) { return d.knows, d.unknowing }
 
 func (d *doomed) page(state meta.BlobState, after *meta.Blob, limit int) (page []meta.Blob) {
 	for _, b := range d.blobs {
@@ -336,5 +341,28 @@ func TestBatchOfAStoreThatIsLeftAlone(t *testing.T) {
 	}
 	if n := b.faults.Calls(storetest.OpDeleteAll); n != 0 {
 		t.Errorf("%d requests", n)
+	}
+}
+
+// TestStoreThatIsNotConfigured: what was written to a store stays doomed until that
+// is back; of one that was never known nothing was ever written.
+func TestStoreThatIsNotConfigured(t *testing.T) {
+	for name, want := range map[string]struct{ gone, failed int }{"known": {0, 1}, "never known": {1, 0}} {
+		b := newBin(t, 1, 1)
+		b.knows = want.gone == 0
+		delete(b.sweep.cfg.Stores, "far")
+		if r, err := b.sweep.Sweep(t.Context()); err != nil || len(b.gone) != want.gone || r.Failed != want.failed {
+			t.Errorf("%s: %d are gone, %+v, %v", name, len(b.gone), r, err)
+		}
+	}
+}
+
+// TestNobodyKnowsWhichStore: where the database does not say, the blob stays.
+func TestNobodyKnowsWhichStore(t *testing.T) {
+	b := newBin(t, 1, 1)
+	b.unknowing = errBroken
+	delete(b.sweep.cfg.Stores, "far")
+	if r, err := b.sweep.Sweep(t.Context()); err != nil || len(b.gone) != 0 || r.Failed != 1 {
+		t.Errorf("%d are gone, %+v, %v", len(b.gone), r, err)
 	}
 }

@@ -38,6 +38,7 @@ type Records interface {
 	PruneLinks(ctx context.Context, retired, revoked time.Time, limit int) (int, error)
 	PruneWebhooks(ctx context.Context, waiting, dead time.Time, limit int) (int, error)
 	NotifyWaiting(ctx context.Context) error
+	StoreKnown(ctx context.Context, name string) (bool, error)
 	Composing(ctx context.Context, store, key, id string) (bool, error)
 }
 

@@ -2,6 +2,7 @@ package metatest
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
@@ -17,6 +18,20 @@ var storesTests = map[string]func(*env){
 		known, err := e.db.KnownStores(e.ctx)
 		e.ok(err)
 		e.same("known", known, map[string]string{"disk": "local", "old": ""})
+	},
+	"stores of which there are blobs": func(e *env) {
+		e.namedAre(nil)
+		e.ok(e.db.RememberStore(e.ctx, "known"))
+		e.putShot("a", 1, 5)
+		e.putShot("b", 2, 5)
+		for _, name := range []string{"Zoo", "a store", "zoo"} {
+			b := e.newBlob(5)
+			b.Store = name
+			id, err := e.db.AddBlob(e.ctx, b, 0)
+			e.ok(err)
+			e.ok(e.db.DropBlob(e.ctx, id))
+		}
+		e.namedAre([]string{"Zoo", "a store", "disk", "zoo"})
 	},
 	"a store is closed until its blobs come back": func(e *env) {
 		for _, c := range []struct {
@@ -241,6 +256,14 @@ func (e *env) useIs(store string, want meta.StoreUse) {
 	use, err := e.db.StoreUse(e.ctx, store)
 	e.ok(err)
 	e.same("what "+store+" is needed for", use, want)
+}
+
+func (e *env) namedAre(want []string) {
+	e.Helper()
+	names, err := e.db.NamedStores(e.ctx)
+	e.ok(err)
+	slices.Sort(names)
+	e.same("stores of blobs", names, want)
 }
 
 func (e *env) openIs(store string, want int64) {
