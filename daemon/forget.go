@@ -3,35 +3,97 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// forgetPage is how many rows one transaction forgets.
-const forgetPage = 1000
+const (
+	// forgetPage is how many rows one transaction forgets.
+	forgetPage = 1000
+	// namedUploads is how many of the uploads that are in the way an error names.
+	namedUploads = 5
+)
 
 // forget gives up the objects of a store that is gone for good, and counts them.
-func (in *Installation) forget(ctx context.Context, name string) (objects int64, err error) {
-	known, err := in.DB.KnownStores(ctx)
-	if err != nil {
-		return 0, at(StageDatabase, err)
+// What is past its time is ended before, since it is in the way else, and nothing
+// opens the installation without the store but this; ended tells of that.
+func (in *Installation) forget(ctx context.Context, sweeper *sweep.Sweeper, name string, abandonAfter time.Duration) (objects int64, ended sweep.Report, err error) {
+	if err := in.forgettable(ctx, name); err != nil {
+		return 0, ended, err
 	}
-	use, err := in.DB.StoreUse(ctx, name)
-	if err != nil {
-		return 0, at(StageDatabase, err)
+	if ended, err = sweeper.Expire(ctx); err != nil {
+		return 0, ended, at(StageDatabase, err)
 	}
-	// One that was always away has rows and is not known.
-	if _, ok := known[name]; !ok && use == meta.StoreUnused {
-		return 0, at(StageConfig, fmt.Errorf("this installation knows no store %q; nothing was done", name))
+	if ended.Held != "" {
+		return 0, ended, fmt.Errorf("%w: %s", ErrClock, ended.Held)
 	}
 	for _, doom := range []func(context.Context, int) (int, error){in.DB.DoomOffered, in.DB.DoomOrphans} {
 		for n := 1; n > 0; {
 			if n, err = doom(ctx, forgetPage); err != nil {
-				return 0, at(StageDatabase, err)
+				return 0, ended, at(StageDatabase, err)
 			}
 		}
 	}
+	if err := in.inTheWay(ctx, name, abandonAfter); err != nil {
+		return 0, ended, err
+	}
+	objects, err = in.forgetRows(ctx, name)
+	return objects, ended, err
+}
+
+// forgettable is an error for a store that nothing tells of: a mistake. One that
+// was always away has rows and is not known.
+func (in *Installation) forgettable(ctx context.Context, name string) error {
+	known, err := in.DB.KnownStores(ctx)
+	if err != nil {
+		return at(StageDatabase, err)
+	}
+	use, err := in.DB.StoreUse(ctx, name)
+	if err != nil {
+		return at(StageDatabase, err)
+	}
+	if _, ok := known[name]; !ok && use == meta.StoreUnused {
+		return at(StageConfig, fmt.Errorf("this installation knows no store %q; nothing was done", name))
+	}
+	return nil
+}
+
+// inTheWay is why a store cannot be forgotten, nil where files and uploads are not
+// why.
+func (in *Installation) inTheWay(ctx context.Context, name string, abandonAfter time.Duration) error {
+	use, err := in.DB.StoreUse(ctx, name)
+	if err != nil {
+		return at(StageDatabase, err)
+	}
+	if use == meta.StoreUsed {
+		return at(StageStore, fmt.Errorf("store %s: files of this installation lie in it; nothing of it was given up; "+
+			"configure it again, under this name; where their bytes are lost, delete those files or let them expire, and run this again", name))
+	}
+	if use != meta.StoreOpen {
+		return nil
+	}
+	uids, err := in.DB.OpenUploadsIn(ctx, name, namedUploads+1)
+	if err != nil {
+		return at(StageDatabase, err)
+	}
+	var which []string
+	for _, uid := range uids[:min(len(uids), namedUploads)] {
+		which = append(which, uid.String())
+	}
+	if len(uids) > namedUploads {
+		which = append(which, "and others")
+	}
+	return at(StageStore, fmt.Errorf("store %s: uploads are open that have bytes in it, or write there: %s; nothing of it was given up; "+
+		"abort them, for which ospd has to run with the store configured, or run this again once they are abandoned, %s (abandon_after) after their last part; "+
+		"a shorter abandon_after ends them earlier, and all others that are idle for as long", name, strings.Join(which, ", "), abandonAfter))
+}
+
+// forgetRows gives up the rows of a store, a page at a time.
+func (in *Installation) forgetRows(ctx context.Context, name string) (objects int64, err error) {
 	for more := true; more; {
 		c, goesOn, err := in.DB.ForgetStore(ctx, name, forgetPage)
 		if protocol.KindOf(err) == protocol.KindConflict {

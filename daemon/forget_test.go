@@ -1,12 +1,15 @@
 package daemon
 
 import (
+	"encoding/json"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
+	"github.com/osproxy/osproxy/daemon/sweep"
+	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/open"
 )
@@ -93,5 +96,100 @@ func TestUsedStoreThatIsNotKnown(t *testing.T) {
 	}
 	if _, err := Collect(t.Context(), cfg, Collecting{ForgetStore: "disk"}, quiet()); stageOf(err) != StageStore {
 		t.Error(err)
+	}
+}
+
+// lostStore is an installation whose store one is out of the configuration, with
+// an open upload in each store, and a file in one as well where it is asked for.
+func lostStore(t *testing.T, withFile bool) (cfg Config, inOne, inTwo protocol.UID) {
+	t.Helper()
+	two := open.Config{Type: "local", Path: filepath.Join(t.TempDir(), "two")}
+	cfg = config(t)
+	cfg.Stores = map[string]open.Config{"one": {Type: "local", Path: filepath.Join(t.TempDir(), "one")}, "two": two}
+	for name, uid := range map[string]*protocol.UID{"one": &inOne, "two": &inTwo} {
+		cfg.DefaultStore = name
+		d, stop := running(t, cfg)
+		*uid = beginUpload(t, d.URL())
+		if name == "one" && withFile {
+			putNamed(t, d.URL(), "a")
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg.DefaultStore, cfg.Stores, cfg.Grace = "two", map[string]open.Config{"two": two}, 0
+	return cfg, inOne, inTwo
+}
+
+func beginUpload(t *testing.T, url string) protocol.UID {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/uploads", strings.NewReader(`{"name":"a","size":20000000}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	status, body := do(t, req)
+	var u protocol.Upload
+	if err := json.Unmarshal([]byte(body), &u); status != http.StatusCreated || err != nil {
+		t.Fatalf("begin: %d %s, %v", status, body, err)
+	}
+	return u.UID
+}
+
+// TestForgetStoreOfOpenUploads: a store is needed while uploads are open in it, and
+// no longer: those that are past their time are ended first.
+func TestForgetStoreOfOpenUploads(t *testing.T) {
+	for name, c := range map[string]struct {
+		file  bool
+		texts []string // by which it is over
+		want  Collected
+	}{
+		"nobody sends to the upload":                {false, []string{`UPDATE uploads SET touched_at = 1 WHERE uid = ?`}, Collected{Report: sweep.Report{Abandoned: 1}, GivenUp: 1}},
+		"the upload has expired":                    {false, []string{`UPDATE files SET expires_at = 1 WHERE uid = ?`}, Collected{Report: sweep.Report{Expired: 1}, GivenUp: 1}},
+		"the upload has, and the last file has too": {true, []string{`UPDATE files SET expires_at = 1 WHERE uid = ? OR state = 'committed'`}, Collected{Report: sweep.Report{Expired: 2}, GivenUp: 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, lost, kept := lostStore(t, c.file)
+			forget := Collecting{ForgetStore: "one"}
+			_, err := Collect(t.Context(), cfg, Collecting{}, quiet())
+			said(t, err, "store one")
+			if !c.file {
+				said(t, err, "uploads that are open", "ospd gc --forget-store one", "168h0m0s (abandon_after)")
+			}
+			_, err = Collect(t.Context(), cfg, forget, quiet())
+			if c.file {
+				said(t, err, "store one", "files of this installation lie in it", "nothing of it was given up")
+			} else {
+				said(t, err, "store one", lost.String(), "nothing of it was given up", "abort", "168h0m0s (abandon_after)")
+			}
+			if err != nil && strings.Contains(err.Error(), kept.String()) {
+				t.Errorf("it names an upload of another store: %v", err)
+			}
+			for _, text := range c.texts {
+				metatest.Behind(t, cfg.databasePath(), text, int64(lost))
+			}
+			r, err := Collect(t.Context(), cfg, forget, quiet())
+			if err != nil || r.Abandoned != c.want.Abandoned || r.Expired != c.want.Expired || r.GivenUp != c.want.GivenUp || r.Failed != 0 {
+				t.Errorf("%+v, %v", r, err)
+			}
+			d, _ := running(t, cfg)
+			if u, err := d.in.DB.Upload(t.Context(), protocol.OwnerLocal, kept); err != nil || u.State != protocol.UploadOpen {
+				t.Errorf("the upload in the store that is there: %+v, %v", u, err)
+			}
+		})
+	}
+}
+
+// said checks that it is an error about a store in these words.
+func said(t *testing.T, err error, words ...string) {
+	t.Helper()
+	if stageOf(err) != StageStore {
+		t.Errorf("%v", err)
+		return
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("%q is not in %v", word, err)
+		}
 	}
 }

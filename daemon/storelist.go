@@ -64,19 +64,33 @@ func (in *Installation) checkKnown(ctx context.Context, name string, known map[s
 		return err
 	}
 	switch {
-	case use == meta.StoreUsed && !ok:
-		return fmt.Errorf("store %s: it is not in the configuration, and files of this installation lie in it; nothing was changed; "+
-			"configure it again, under this name, also where it was only renamed; to do without it, start with it once more and have "+
-			"osp admin migrate --from %s --to OTHER move what lies in it", name, name)
-	case use == meta.StoreSwept && !ok && before && name != cfg.forgets:
-		return fmt.Errorf("store %s: it is not in the configuration, and objects that are no longer needed lie in it and are still to be deleted; nothing was changed; "+
-			"configure it again until they are, a grace period and a round of the sweep after the migration at most; "+
-			"where the store is gone for good, ospd gc --forget-store %s gives them up", name, name)
-	case use != meta.StoreUnused && ok:
+	case !ok && name != cfg.forgets:
+		return missing(name, use, before, cfg.AbandonAfter)
+	case ok && use != meta.StoreUnused:
 		return fmt.Errorf("store %s: it was of type %s, is of type %s in the configuration, and objects of this installation lie in the former; nothing was changed; "+
 			"configure the former under this name and the new one under another, and have osp admin migrate move what lies in it", name, was, sc.Type)
 	case ok:
 		delete(known, name)
+	}
+	return nil
+}
+
+// missing is why nothing goes on without a store that is not in the
+// configuration, nil where all does.
+func missing(name string, use meta.StoreUse, known bool, abandonAfter time.Duration) error {
+	switch {
+	case use == meta.StoreUsed:
+		return fmt.Errorf("store %s: it is not in the configuration, and files of this installation lie in it; nothing was changed; "+
+			"configure it again, under this name, also where it was only renamed; to do without it, start with it once more and have "+
+			"osp admin migrate --from %s --to OTHER move what lies in it", name, name)
+	case use == meta.StoreOpen:
+		return fmt.Errorf("store %s: it is not in the configuration, and uploads that are open have bytes in it, or write there; nothing was changed; "+
+			"configure it again, under this name, also where it was only renamed; where the store is gone for good, ospd gc --forget-store %s "+
+			"gives up what lies in it, once those uploads are abandoned, %s (abandon_after) after their last part", name, name, abandonAfter)
+	case use == meta.StoreSwept && known:
+		return fmt.Errorf("store %s: it is not in the configuration, and objects that are no longer needed lie in it and are still to be deleted; nothing was changed; "+
+			"configure it again until they are, a grace period and a round of the sweep after the migration at most; "+
+			"where the store is gone for good, ospd gc --forget-store %s gives them up", name, name)
 	}
 	return nil
 }

@@ -74,8 +74,10 @@ func Collect(ctx context.Context, cfg Config, o Collecting, log *slog.Logger) (r
 	if held := sweeper.Held(); held != "" {
 		return r, fmt.Errorf("%w: %s", ErrClock, held)
 	}
+	var late sweep.Report
 	if o.ForgetStore != "" {
-		if r.GivenUp, err = in.forget(ctx, o.ForgetStore); err != nil {
+		if r.GivenUp, late, err = in.forget(ctx, sweeper, o.ForgetStore, cfg.AbandonAfter); err != nil {
+			r.Report = late
 			return r, err
 		}
 	}
@@ -87,6 +89,7 @@ func Collect(ctx context.Context, cfg Config, o Collecting, log *slog.Logger) (r
 	_, settled := uploads.Settle(ctx)
 	parts := uploads.SettleParts(ctx)
 	r.Report, err = sweeper.Round(ctx)
+	r.Expired, r.Abandoned = r.Expired+late.Expired, r.Abandoned+late.Abandoned
 	files := file.New(file.Config{Meta: in.DB, Stores: in.Stores, Verify: cfg.VerifyReads, Logger: log})
 	return r, errors.Join(at(StageStore, settled), at(StageStore, parts), at(StageDatabase, err), at(StageDatabase, r.scrub(ctx, in, files, log)))
 }

@@ -80,7 +80,9 @@ const (
 	// StoreSwept: objects lie there that are still to be deleted, or are being
 	// written.
 	StoreSwept
-	// StoreUsed: files or uploads have bytes there.
+	// StoreOpen: open uploads have bytes there, or write there.
+	StoreOpen
+	// StoreUsed: files have bytes there.
 	StoreUsed
 )
 
@@ -88,20 +90,27 @@ const (
 func (db *DB) StoreUse(ctx context.Context, store string) (use StoreUse, err error) {
 	err = db.view(ctx, "look for blobs of a store", func(q query) error {
 		use = StoreUnused
-		used, err := q.one(`SELECT 1 FROM blobs b WHERE store = ? AND state = 'live' AND (EXISTS (SELECT 1 FROM extents WHERE blob_id = b.id)
-			OR EXISTS (SELECT 1 FROM parts WHERE blob_id = b.id) OR EXISTS (SELECT 1 FROM uploads WHERE blob_id = b.id)) LIMIT 1`, []any{store}, new(int))
-		if err != nil {
-			return err
+		for _, f := range [...]struct {
+			is   StoreUse
+			text string
+		}{
+			{StoreUsed, `SELECT 1 FROM blobs b WHERE store = ? AND state = 'live' AND EXISTS (SELECT 1 FROM extents WHERE blob_id = b.id) LIMIT 1`},
+			{StoreOpen, `SELECT 1 FROM blobs b WHERE store = ? AND state = 'live'
+				AND (EXISTS (SELECT 1 FROM parts WHERE blob_id = b.id) OR EXISTS (SELECT 1 FROM uploads WHERE blob_id = b.id)) LIMIT 1`},
+			{StoreOpen, `SELECT 1 FROM blobs b WHERE store = ? AND state = 'writing' AND owner_kind = 'upload'
+				AND EXISTS (SELECT 1 FROM files WHERE uid = b.owner_id AND state = 'open') LIMIT 1`},
+			{StoreSwept, `SELECT 1 FROM blobs WHERE store = ? AND state <> 'gone' AND origin <> 'foreign' LIMIT 1`},
+		} {
+			found, err := q.one(f.text, []any{store}, new(int))
+			if err != nil {
+				return err
+			}
+			if found {
+				use = f.is
+				return nil
+			}
 		}
-		if used {
-			use = StoreUsed
-			return nil
-		}
-		swept, err := q.one(`SELECT 1 FROM blobs WHERE store = ? AND state <> 'gone' AND origin <> 'foreign' LIMIT 1`, []any{store}, new(int))
-		if swept {
-			use = StoreSwept
-		}
-		return err
+		return nil
 	})
 	return use, err
 }
@@ -135,14 +144,29 @@ func (db *DB) CountStore(ctx context.Context, store string) (c StoreCount, err e
 	return c, err
 }
 
+// openIn is which uploads are open and have parts in a store, or write there. The
+// first parameter is 0; the others are the store.
+const openIn = `WHERE u.open = 1 AND u.touched_at >= ? AND (
+	EXISTS (SELECT 1 FROM blobs b WHERE b.id = u.blob_id AND b.store = ?) OR
+	EXISTS (SELECT 1 FROM blobs b WHERE b.state = 'writing' AND b.owner_kind = 'upload' AND b.owner_id = u.uid AND b.store = ?) OR
+	EXISTS (SELECT 1 FROM parts p JOIN blobs b ON b.id = p.blob_id WHERE p.uid = u.uid AND b.store = ?)) `
+
+// OpenUploadsIn gives up to limit of the open uploads that have parts in the
+// store, or write there, longest idle first.
+func (db *DB) OpenUploadsIn(ctx context.Context, store string, limit int) (uids []protocol.UID, err error) {
+	err = db.look(ctx, "list the open uploads of a store", func(q query) error {
+		uids, err = ids[protocol.UID](q, `SELECT u.uid FROM uploads u `+openIn+`AND EXISTS (SELECT 1 FROM files WHERE uid = u.uid AND state = 'open')
+			ORDER BY u.touched_at LIMIT ?`, 0, store, store, store, limit)
+		return err
+	})
+	return uids, err
+}
+
 // OpenInStore counts the open uploads that have parts in the store, or write
 // there.
 func (db *DB) OpenInStore(ctx context.Context, store string) (n int64, err error) {
 	err = db.look(ctx, "count the open uploads of a store", func(q query) error {
-		_, err := q.one(`SELECT COUNT(*) FROM uploads u WHERE u.open = 1 AND u.touched_at >= ? AND (
-			EXISTS (SELECT 1 FROM blobs b WHERE b.id = u.blob_id AND b.store = ?) OR
-			EXISTS (SELECT 1 FROM blobs b WHERE b.state = 'writing' AND b.owner_kind = 'upload' AND b.owner_id = u.uid AND b.store = ?) OR
-			EXISTS (SELECT 1 FROM parts p JOIN blobs b ON b.id = p.blob_id WHERE p.uid = u.uid AND b.store = ?))`, []any{0, store, store, store}, &n)
+		_, err := q.one(`SELECT COUNT(*) FROM uploads u `+openIn, []any{0, store, store, store}, &n)
 		return err
 	})
 	return n, err

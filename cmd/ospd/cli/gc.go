@@ -35,8 +35,9 @@ func newGC(e *env) *cobra.Command {
 			"but with --clock-is-right.\n\n" +
 			"A store that was emptied is needed until what lay there is deleted. Where one is\n" +
 			"gone for good before that, no daemon starts without it until --forget-store gives\n" +
-			"those objects up: where they exist still, they stay. A store that is in the\n" +
-			"configuration, or in which files have their bytes, is not forgotten.\n\n" +
+			"those objects up: where they exist still, they stay. What is past its time is ended\n" +
+			"first. A store that is in the configuration, or in which files or open uploads have\n" +
+			"their bytes, is not forgotten.\n\n" +
 			"Exit: 0 done, 1 the clock may be wrong, 2 the store to be forgotten is configured or\n" +
 			"unknown, 4 it is needed, or some objects could not be deleted (the next round tries\n" +
 			"again), 8 a daemon is running.",

@@ -3,6 +3,7 @@ package metatest
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
@@ -163,6 +164,36 @@ var storesTests = map[string]func(*env){
 		e.ok(e.db.DeleteFile(e.ctx, alice, o.UID))
 		e.useIs("other", meta.StoreUnused)
 	},
+	"a store is needed while uploads are open in it": func(e *env) {
+		inPlace := e.begin(e.newUpload("in place"))
+		e.useIs("disk", meta.StoreOpen)
+		e.uploadsAre("disk", 10, inPlace.UID)
+		objects := e.newUpload("objects")
+		objects.InPlace = nil
+		e.clock.Add(time.Minute)
+		o := e.begin(objects)
+		e.useIs("other", meta.StoreUnused)
+		b := e.newBlob(1)
+		b.Store = "other"
+		id, err := e.db.AddBlob(e.ctx, b, o.UID)
+		e.ok(err)
+		e.useIs("other", meta.StoreOpen)
+		e.uploadsAre("other", 10, o.UID)
+		e.record(o.UID, meta.NewPart{Number: 1, Length: 1, Blob: id, Blocks: []protocol.Block{{}}})
+		e.useIs("other", meta.StoreOpen)
+		e.uploadsAre("other", 10, o.UID)
+		b = e.newBlob(1)
+		_, err = e.db.AddBlob(e.ctx, b, o.UID)
+		e.ok(err)
+		e.uploadsAre("disk", 10, inPlace.UID, o.UID)
+		e.uploadsAre("disk", 1, inPlace.UID)
+		e.ok(e.db.AbortUpload(e.ctx, alice, o.UID))
+		e.uploadsAre("disk", 10, inPlace.UID)
+		e.uploadsAre("other", 10)
+		e.useIs("other", meta.StoreSwept)
+		e.putShot("a", 1, 5)
+		e.useIs("disk", meta.StoreUsed)
+	},
 	"a store that is gone is forgotten": func(e *env) {
 		for _, name := range []string{"disk", "other"} {
 			e.ok(e.db.RememberStore(e.ctx, name))
@@ -264,6 +295,13 @@ func (e *env) namedAre(want []string) {
 	e.ok(err)
 	slices.Sort(names)
 	e.same("stores of blobs", names, want)
+}
+
+func (e *env) uploadsAre(store string, limit int, want ...protocol.UID) {
+	e.Helper()
+	uids, err := e.db.OpenUploadsIn(e.ctx, store, limit)
+	e.ok(err)
+	e.same("open uploads of "+store, uids, want)
 }
 
 func (e *env) openIs(store string, want int64) {
