@@ -112,7 +112,7 @@ func (im *run) known(ctx context.Context, list []*item) error {
 		case !ok || it.failed():
 		case im.same(it, f):
 			it.found(f, im.job.Job.CreatedAt)
-		case f.InPlace:
+		case im.lies(it, f):
 			it.fail(fmt.Sprintf("the object has changed since it was imported as %s; remove that file to import it anew", f.UID))
 		default:
 			changed = append(changed, it)
@@ -121,13 +121,19 @@ func (im *run) known(ctx context.Context, list []*item) error {
 	return im.anew(ctx, changed, files)
 }
 
+// lies reports whether the file's bytes lie in this very object.
+func (im *run) lies(it *item, f meta.ImportedFile) bool {
+	return im.src.store != nil && f.Store == im.src.store.Name() && f.Key == string(store.ForeignKey(it.Name))
+}
+
 // same reports whether the file was made of the object as it is now. Of one in
-// place the tag tells; a copy has of the object when that was written.
+// place the tag tells. A copy has of the object when that was written, and so has
+// a file in place whose bytes lie in an equal object, or are ospd's own, by now.
 func (im *run) same(it *item, f meta.ImportedFile) bool {
 	switch {
 	case f.Size != it.Size:
 		return false
-	case f.InPlace:
+	case im.lies(it, f):
 		return f.Tag == "" || f.Tag == it.Tag
 	}
 	return !im.dated(it) || f.CreatedAt.UnixMilli() == it.Time.UnixMilli()

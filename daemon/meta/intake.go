@@ -158,20 +158,22 @@ type ImportedFile struct {
 	CommittedAt time.Time
 	// CreatedAt is when the object had been written last.
 	CreatedAt time.Time
-	// InPlace: its bytes lie in an object that was there before ospd, which had
-	// Tag when the file was made.
-	InPlace bool
-	Tag     string
-	expired bool
+	// Store and Key are of the object that its bytes lie in, where that was there
+	// before ospd, and Tag is what that had when it was taken; "" where the bytes
+	// are ospd's own. Of equal objects one has the bytes of all their files, so
+	// that it need not be the one that the file was made of.
+	Store, Key, Tag string
+	expired         bool
 }
 
 func (q query) imported(owner protocol.Owner, from string) (f ImportedFile, found bool, err error) {
 	var created, committed int64
 	var expires *int64
-	found, err = q.one(`SELECT f.uid, c.size, f.created_at, f.committed_at, f.expires_at, COALESCE(b.origin, 'own') <> 'own', COALESCE(b.tag, '')
-		FROM files f JOIN contents c ON c.id = f.content_id LEFT JOIN extents e ON e.content_id = c.id AND e.seq = 0 LEFT JOIN blobs b ON b.id = e.blob_id
+	found, err = q.one(`SELECT f.uid, c.size, f.created_at, f.committed_at, f.expires_at, COALESCE(b.store, ''), COALESCE(b.key, ''), COALESCE(b.tag, '')
+		FROM files f JOIN contents c ON c.id = f.content_id
+		LEFT JOIN extents e ON e.content_id = c.id AND e.seq = 0 LEFT JOIN blobs b ON b.id = e.blob_id AND b.origin <> 'own'
 		WHERE f.owner = ? AND f.imported_from = ? AND f.state = 'committed'`, []any{string(owner), from},
-		&f.UID, &f.Size, &created, &committed, &expires, &f.InPlace, &f.Tag)
+		&f.UID, &f.Size, &created, &committed, &expires, &f.Store, &f.Key, &f.Tag)
 	f.CreatedAt, f.CommittedAt, f.expired = timeOf(created), timeOf(committed), expires != nil && *expires <= q.now
 	return f, found, err
 }

@@ -181,7 +181,7 @@ var importTests = map[string]func(*env){
 		known, err := e.db.ImportedFiles(e.ctx, alice, []string{o.From})
 		e.ok(err)
 		f := known[o.From]
-		e.same("known", []any{f.UID, f.InPlace, f.Tag, f.CreatedAt}, []any{o.UID, true, o.Tag, o.ModifiedAt})
+		e.same("known", []any{f.UID, f.Store, f.Key, f.Tag, f.CreatedAt}, []any{o.UID, o.Store, o.Key, o.Tag, o.ModifiedAt})
 		e.ok(e.db.LetGoImported(e.ctx, bob, []protocol.UID{o.UID}))
 		e.same("of nobody else's", e.recordImport(j, 1, e.object("a", 7))[0].Outcome, protocol.ImportAlready)
 		e.ok(e.db.LetGoImported(e.ctx, alice, []protocol.UID{o.UID}))
@@ -191,7 +191,7 @@ var importTests = map[string]func(*env){
 		e.ok(err)
 		known, err = e.db.ImportedFiles(e.ctx, alice, []string{o.From})
 		e.ok(err)
-		e.same("the other one is", []any{known[o.From].UID, known[o.From].InPlace}, []any{shot.UID, false})
+		e.same("the other one is", []any{known[o.From].UID, known[o.From].Store, known[o.From].Key, known[o.From].Tag}, []any{shot.UID, "", "", ""})
 		_, c := e.contentOf(o.UID)
 		e.same("the first is a file still", len(c.Extents), 1)
 	},
@@ -352,6 +352,12 @@ var importTests = map[string]func(*env){
 		e.sweepAll()
 		done := e.recordImport(e.importJob(), 0, e.object("a", 7))
 		e.same("is still its file", []any{done[0].UID, done[0].Outcome}, []any{a.UID, protocol.ImportAlready})
+		known, err := e.db.ImportedFiles(e.ctx, alice, []string{a.From, b.From})
+		e.ok(err)
+		for _, o := range []meta.InPlace{a, b} {
+			f := known[o.From]
+			e.same("where the bytes of "+o.Name+" lie", []any{f.UID, f.Store, f.Key, f.Tag}, []any{o.UID, "disk", "@b", b.Tag})
+		}
 	},
 	"what is put replaces what lies in an object": func(e *env) {
 		o := e.object("a", 7)
