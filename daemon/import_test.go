@@ -255,21 +255,6 @@ func TestImportOfWhatChangedAfterItWasFolded(t *testing.T) {
 	w.reads("ann", again, noise(2, 1000))
 }
 
-// TestImportOfWhatHasNoTime: a time in the future tells nothing, so that such a
-// copy is not made anew each time.
-func TestImportOfWhatHasNoTime(t *testing.T) {
-	w, b, im, end := importWorld(t) // whose clock is behind that of the objects
-	defer end()
-	w.foreign(b, "report", "", []byte("first"))
-	if f, err := b.Describe(t.Context(), "report"); err != nil || !f.Time.After(w.clocks.Now().Add(time.Hour)) {
-		t.Fatalf("an object of %v at %v: %v", f.Time, w.clocks.Now(), err)
-	}
-	for _, want := range []protocol.ImportOutcome{protocol.ImportImported, protocol.ImportAlready, protocol.ImportAlready} {
-		_, entries := w.imports(im, intake.Args{Source: "s3:old"})
-		w.outcome(entries, "report", want, "")
-	}
-}
-
 // rewrite replaces an object, by one of another time: a storage tells times in
 // seconds, some in milliseconds.
 func (b *bucket) rewrite(t *testing.T, name, text string) {

@@ -136,7 +136,7 @@ func (im *run) same(it *item, f meta.ImportedFile) bool {
 	case im.lies(it, f):
 		return f.Tag == "" || f.Tag == it.Tag
 	}
-	return !im.dated(it) || f.CreatedAt.UnixMilli() == it.Time.UnixMilli()
+	return !it.dated() || f.CreatedAt.UnixMilli() == it.Time.UnixMilli()
 }
 
 // anew lets the files go of which the objects are others now. That the object is
@@ -264,16 +264,19 @@ func (it *item) mediaType() *string {
 // imported is what the file's row keeps of the object.
 func (im *run) imported(it *item) meta.Imported {
 	from := meta.Imported{From: it.from, ModifiedAt: it.Time}
-	if !im.dated(it) {
+	if !it.dated() {
 		from.ModifiedAt = im.cfg.Now()
 	}
 	return from
 }
 
-// dated reports whether it is known when the object was written. A time that
-// lies in the future, or before there were computers, is none.
-func (im *run) dated(it *item) bool {
-	return !it.Time.After(im.cfg.Now()) && !it.Time.Before(time.Unix(0, 0))
+// dated reports whether it is known when the object was written. A time before
+// there were computers is none, and neither is one that the wire does not carry.
+// That is so whenever it is asked: a time that lies in the future is the
+// object's, since the storage's clock may be ahead, and has passed by the next
+// import.
+func (it *item) dated() bool {
+	return !it.Time.Before(time.Unix(0, 0)) && it.Time.Before(time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC))
 }
 
 // takeAll has the objects become files where they lie.
