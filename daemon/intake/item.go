@@ -24,15 +24,18 @@ import (
 // wait for the disk in groups.
 const atOnce = 16
 
+// neverRead is told of an object that could not be read though its store answers.
+const neverRead = "it cannot be read; nothing was made of it; run the import again"
+
 // item is one object on its way.
 type item struct {
 	store.Found
 	// name is the file's, from the object's among all.
 	name, from string
 	known      bool
-	// later: it could not be read, and is to be tried again.
-	later bool
-	entry meta.ImportEntry
+	// unread: it could not be read at this attempt; later: it is to be tried again.
+	unread, later bool
+	entry         meta.ImportEntry
 }
 
 // items are the objects of a page. A console draws folders with empty objects
@@ -54,6 +57,8 @@ func (im *run) items(page []listed) (list []*item) {
 			it.fail(unseen)
 		} else if err := names.Check(rest); err != nil {
 			it.fail(reason(err))
+		} else if im.at.Tries[it.Name] >= patience {
+			it.fail(neverRead)
 		}
 		list = append(list, it)
 	}
@@ -191,8 +196,9 @@ func (im *run) judge(ctx context.Context, it *item, err error) error {
 	case why != "":
 		it.fail(why)
 	case isRead && im.answers(ctx):
+		it.unread = true
 		if it.later = im.at.Tries[it.Name]+1 < patience; !it.later {
-			it.fail("it cannot be read; nothing was made of it; run the import again")
+			it.fail(neverRead)
 		}
 		im.log.WarnContext(ctx, "an object cannot be read", "job", im.job.Job.ID, "object", it.from, "again", it.later, "err", read)
 	default:

@@ -36,7 +36,8 @@ type place struct {
 	Seq     int64 `json:"seq"`
 	Already int64 `json:"already"`
 	Failed  int64 `json:"failed"`
-	// Tries are how often objects behind that could not be read, by name.
+	// Tries are how often objects on the page behind that could not be read, by
+	// name.
 	Tries map[string]int `json:"tries,omitempty"`
 }
 
@@ -141,14 +142,22 @@ func (im *run) page(ctx context.Context, page []listed) error {
 
 // putOff has the import go on with the page later where objects on it could not
 // be read. Their tries are their own and none of the job's, which are for when
-// nothing can be read.
+// nothing can be read. In place the whole page is tried again: what each object
+// has used of its tries stays known whatever becomes of it in between, so that
+// there is an end to that.
 func (im *run) putOff(ctx context.Context, list []*item) error {
 	tries := map[string]int{}
 	most := 0
 	for _, it := range list {
+		n := im.at.Tries[it.Name]
+		if it.unread {
+			n++
+		}
+		if n > 0 {
+			tries[it.Name] = n
+		}
 		if it.later {
-			tries[it.Name] = im.at.Tries[it.Name] + 1
-			most = max(most, tries[it.Name])
+			most = max(most, n)
 		}
 	}
 	if most == 0 {
