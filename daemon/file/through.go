@@ -50,7 +50,8 @@ func (r *Reading) Length(block int64) int64 {
 // beginning, or when its bytes were found to have moved.
 func (r *Reading) Gen() int64 { return r.c.gen }
 
-// Moved reports whether bytes were found to have moved since the reading began.
+// Moved reports whether bytes were found to have moved since the reading began,
+// or to have been healed or marked once more.
 // What was read is the content's all the same; but of the place where it lies
 // now nobody can say that all of it was read.
 func (r *Reading) Moved() bool { return r.c.gen != r.gen }

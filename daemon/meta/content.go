@@ -364,12 +364,17 @@ func (q query) blocks(id ContentID, first, n int64) (list []protocol.Block, err 
 
 // MarkDamaged notes that a block of the content was found damaged where its
 // bytes lay at gen. It is served no more until it is healed.
-// When its extents have changed since (it was healed, or moved), what was found
-// says nothing about it and nothing is noted.
+// When it was healed or moved since, what was found
+// says nothing about it and nothing is noted. Of one that is marked already gen is
+// raised: who is reading it to heal it may have passed the block while it was sound.
 func (db *DB) MarkDamaged(ctx context.Context, id ContentID, gen int64) error {
 	return db.update(ctx, full, "mark a content damaged", func(t *tx) error {
 		n, err := t.exec(`UPDATE contents SET state = 'damaged' WHERE id = ? AND gen = ? AND state = 'live'`, id, gen)
-		if err != nil || n == 0 {
+		if err == nil && n == 0 {
+			_, err = t.exec(`UPDATE contents SET gen = gen + 1 WHERE id = ? AND gen = ? AND state = 'damaged'`, id, gen)
+			return err
+		}
+		if err != nil {
 			return err
 		}
 		return t.emitContent(protocol.EventContentCorrupt, id, 0, eventsInline)

@@ -8,13 +8,15 @@ import (
 )
 
 // HealVerified takes the mark off a damaged content that was read through and
-// matched its record, where its bytes lay at v.Gen: what damaged it has passed.
+// matched its record, all of it at v.Gen: what damaged it has passed.
 // It is served again where it lies, and its files are told of it. Others of equal bytes
 // that are damaged, and it itself where a live one exists, are folded into the
 // one that is live then, as by the put of equal bytes. Of a content that is not
-// damaged, was moved since, or is gone, nothing is changed.
-func (db *DB) HealVerified(ctx context.Context, v Verified) error {
-	return db.update(ctx, full, "heal a content", func(t *tx) error {
+// damaged, was moved, healed or found damaged again since, or is gone, nothing is
+// changed, and it is not healed.
+func (db *DB) HealVerified(ctx context.Context, v Verified) (healed bool, err error) {
+	err = db.update(ctx, full, "heal a content", func(t *tx) error {
+		healed = false
 		r, live, err := t.lockHeal(v)
 		if err != nil || r.digest == nil {
 			return err
@@ -29,14 +31,18 @@ func (db *DB) HealVerified(ctx context.Context, v Verified) error {
 		if err != nil {
 			return err
 		}
+		healed = true
 		return t.offer(folded)
 	})
+	return healed && err == nil, err
 }
 
-// revive takes the mark off a locked content. Its parts are to be joined as
-// those of one just committed: who was to do that may have met the mark.
+// revive takes the mark off a locked content. It raises gen: what a reading found
+// before is of no weight for or against a mark that comes later. Its parts are to
+// be joined as those of one just committed: who was to do that may have met the
+// mark.
 func (t *tx) revive(id ContentID) error {
-	if _, err := t.exec(`UPDATE contents SET state = 'live', verified_at = ? WHERE id = ?`, t.now, id); err != nil {
+	if _, err := t.exec(`UPDATE contents SET state = 'live', gen = gen + 1, verified_at = ? WHERE id = ?`, t.now, id); err != nil {
 		return err
 	}
 	if err := t.emitContent(protocol.EventContentHealed, id, 0, eventsInline); err != nil {

@@ -93,11 +93,16 @@ func TestHealedBesideADamagedOne(t *testing.T) {
 
 func (w *twins) heals(read, want int, told []protocol.UID) {
 	w.t.Helper()
-	if err := w.db.HealVerified(w.t.Context(), meta.Verified{Content: w.contents[read]}); err != nil {
-		w.t.Fatal(err)
+	before := w.of(protocol.UID(want + 1))
+	if healed, err := w.db.HealVerified(w.t.Context(), meta.Verified{Content: w.contents[read]}); err != nil || !healed {
+		w.t.Fatal(healed, err)
+	}
+	gen := before.Gen
+	if before.State == meta.ContentDamaged {
+		gen++
 	}
 	for _, uid := range []protocol.UID{1, 2} {
-		if c := w.of(uid); c.ID != w.contents[want] || c.State != meta.ContentLive || c.Gen != 0 {
+		if c := w.of(uid); c.ID != w.contents[want] || c.State != meta.ContentLive || c.Gen != gen {
 			w.t.Errorf("file %d has content %d, %s at gen %d", uid, c.ID, c.State, c.Gen)
 		}
 	}

@@ -58,14 +58,14 @@ func (db *DB) ScrubSize(ctx context.Context) (bytes int64, last ContentID, err e
 }
 
 // Verified is a content that was read through, from its first block to its
-// last, where its bytes lay at Gen.
+// last, all of it at Gen.
 type Verified struct {
 	Content ContentID
 	Gen     int64
 }
 
 // MarkVerified notes that contents are sound. Of those whose bytes were moved
-// since, or that were found damaged, nothing is noted (HealVerified is for
+// since, or that were found damaged or healed, nothing is noted (HealVerified is for
 // these). A power cut may take it back.
 func (db *DB) MarkVerified(ctx context.Context, list []Verified) error {
 	list = slices.SortedFunc(slices.Values(list), func(a, b Verified) int { return cmp.Compare(a.Content, b.Content) })

@@ -28,7 +28,7 @@ type Records interface {
 	ScrubSize(ctx context.Context) (bytes int64, last meta.ContentID, err error)
 	Scrubbable(ctx context.Context, after, until meta.ContentID, limit int) ([]meta.Scrubbable, error)
 	MarkVerified(ctx context.Context, list []meta.Verified) error
-	HealVerified(ctx context.Context, v meta.Verified) error
+	HealVerified(ctx context.Context, v meta.Verified) (healed bool, err error)
 }
 
 // Contents reads them; file.Service is the one.
@@ -123,7 +123,7 @@ func (p position) bytes(size int64) int64 { return min(p.Block*protocol.BlockSiz
 type finding int
 
 const (
-	// unsettled: it was moved under each reading.
+	// unsettled: it was moved, healed or marked under each reading.
 	unsettled finding = iota
 	// sound: all of it matched where it lies.
 	sound
@@ -131,12 +131,12 @@ const (
 	healed
 )
 
-// anewMax is how often a content is begun anew that is moved while it is read;
-// whoever moves it compares it, too.
+// anewMax is how often a content is begun anew that is moved, healed or marked
+// once more while it is read; whoever moves or heals it compares it, too.
 const anewMax = 2
 
 // read reads a content from the position on, which is its beginning where it
-// was moved or marked since, and tells where it is before each block and at the
+// was moved, marked or healed since, and tells where it is before each block and at the
 // end. One that was marked before the first block was read, and matches, is healed.
 func (w *Worker) read(ctx context.Context, id meta.ContentID, from position, tell teller) (v meta.Verified, f finding, err error) {
 	for range anewMax + 1 {
@@ -158,10 +158,14 @@ func (w *Worker) read(ctx context.Context, id meta.ContentID, from position, tel
 		case moved:
 			from = position{}
 		case at.Damaged:
-			if err := w.cfg.Meta.HealVerified(ctx, v); err != nil {
+			done, err := w.cfg.Meta.HealVerified(ctx, v)
+			if err != nil {
 				return v, unsettled, err
 			}
-			return v, healed, nil
+			if done {
+				return v, healed, nil
+			}
+			from = position{}
 		default:
 			return v, sound, nil
 		}

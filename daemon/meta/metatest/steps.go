@@ -136,11 +136,14 @@ func (m *model) heal(r *rapid.T) {
 	_, c, err := m.db.Content(m.ctx, f.owner, uid)
 	m.ok(err)
 	v := meta.Verified{Content: c.ID, Gen: c.Gen - int64(rapid.IntRange(0, 3).Draw(r, "gens ago")/3)}
-	m.ok(m.db.HealVerified(m.ctx, v))
+	healed, err := m.db.HealVerified(m.ctx, v)
+	m.ok(err)
 	mc := m.contents[f.key]
-	if !mc.damaged || v.Gen != c.Gen || c.Digest == nil {
+	m.same("healed", healed, mc.damaged && v.Gen == c.Gen && c.Digest != nil)
+	if !healed {
 		return
 	}
+	mc.epoch++
 	m.eachOf(f.key, protocol.EventContentHealed)
 	mc.damaged = false
 	m.contents[f.key] = mc

@@ -62,12 +62,10 @@ var verifiedTests = map[string]func(*env){
 		e.clock.Add(time.Hour)
 		since := e.lastEvent()
 		v := meta.Verified{Content: c.ID, Gen: c.Gen}
-		for range 2 { // it is healed once
-			e.ok(e.db.HealVerified(e.ctx, v))
-		}
+		e.same("healed once", []bool{e.heals(v), e.heals(v)}, []bool{true, false})
 		for _, uid := range uids {
 			_, got := e.contentOf(uid)
-			e.same("healed", []any{got.ID, got.State, got.Gen, len(got.Extents)}, []any{c.ID, meta.ContentLive, c.Gen, 1})
+			e.same("healed", []any{got.ID, got.State, got.Gen, len(got.Extents)}, []any{c.ID, meta.ContentLive, c.Gen + 1, 1})
 		}
 		e.same("told", eventsText(e.eventsAfter(since)), eventText(protocol.EventContentHealed, uids[0])+" "+eventText(protocol.EventContentHealed, uids[1]))
 		e.same("verified", e.scrubbable(0, c.ID, 10)[0].VerifiedAt.Equal(e.clock.Now()), true)
@@ -75,6 +73,37 @@ var verifiedTests = map[string]func(*env){
 		_, got := e.contentOf(uids[0])
 		e.same("damaged again", got.State, meta.ContentDamaged)
 		e.ok(e.db.CheckDatabase(e.ctx))
+	},
+	"what was read before it was healed says nothing of what comes after": func(e *env) {
+		f := e.putShot("a", 1, 5)
+		_, old := e.contentOf(f.UID)
+		v := meta.Verified{Content: old.ID, Gen: old.Gen}
+		e.damageOf(f.UID)
+		e.same("healed", e.heals(v), true)
+		verified := e.scrubbable(0, old.ID, 10)[0].VerifiedAt
+		e.clock.Add(time.Hour)
+		e.ok(e.db.MarkVerified(e.ctx, []meta.Verified{v}))
+		e.same("verified by the old reading", e.scrubbable(0, old.ID, 10)[0].VerifiedAt.Equal(verified), true)
+		e.ok(e.db.MarkDamaged(e.ctx, old.ID, old.Gen))
+		_, c := e.contentOf(f.UID)
+		e.same("marked by it", c.State, meta.ContentLive)
+		e.damageOf(f.UID)
+		e.same("healed by it", e.heals(v), false)
+		_, c = e.contentOf(f.UID)
+		e.same("still", c.State, meta.ContentDamaged)
+		e.same("healed by a new one", e.heals(meta.Verified{Content: c.ID, Gen: c.Gen}), true)
+	},
+	"what was read before it was found damaged once more does not heal it": func(e *env) {
+		f := e.putShot("a", 1, 5)
+		e.damageOf(f.UID)
+		_, read := e.contentOf(f.UID)
+		since := e.lastEvent()
+		e.damageOf(f.UID) // by a reader who began before the first mark
+		e.same("told", len(e.eventsAfter(since)), 0)
+		e.same("healed", e.heals(meta.Verified{Content: read.ID, Gen: read.Gen}), false)
+		_, c := e.contentOf(f.UID)
+		e.same("still", []any{c.State, len(c.Extents)}, []any{meta.ContentDamaged, 1})
+		e.same("healed by a new reading", e.heals(meta.Verified{Content: c.ID, Gen: c.Gen}), true)
 	},
 	"what was read elsewhere heals nothing": func(e *env) {
 		_, f := e.put("moved", 1, 5)
@@ -91,7 +120,7 @@ var verifiedTests = map[string]func(*env){
 		e.damageOf(unknown.UID)
 		since := e.lastEvent()
 		for _, v := range []meta.Verified{{Content: c.ID, Gen: before.Gen}, {Content: deleted.ID, Gen: deleted.Gen}, {Content: u.ID, Gen: u.Gen}, {Content: 7777}} {
-			e.ok(e.db.HealVerified(e.ctx, v))
+			e.same("healed", e.heals(v), false)
 		}
 		for _, uid := range []protocol.UID{f.UID, unknown.UID} {
 			_, c := e.contentOf(uid)
@@ -99,6 +128,14 @@ var verifiedTests = map[string]func(*env){
 		}
 		e.same("told", len(e.eventsAfter(since)), 0)
 	},
+}
+
+// heals heals the content, and reports whether that was one to be healed.
+func (e *env) heals(v meta.Verified) bool {
+	e.Helper()
+	healed, err := e.db.HealVerified(e.ctx, v)
+	e.ok(err)
+	return healed
 }
 
 func (e *env) scrubbable(after, until meta.ContentID, limit int) []meta.Scrubbable {
