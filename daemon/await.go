@@ -16,6 +16,9 @@ const (
 	storeTimeout = 30 * time.Second
 	// awaitEvery is how long a store that could not be reached is left alone.
 	awaitEvery = 5 * time.Second
+	// awaitMax is how long one is that answered, and whose answer does not pass,
+	// after some of them: each such pause is twice the one before.
+	awaitMax = 5 * time.Minute
 )
 
 // claim is a store whose mark is to be read before anything else is asked of it,
@@ -27,14 +30,12 @@ type claim struct {
 	noted  bool // and that it is of this kind
 }
 
-// reach makes sure that the store answers and is this installation's.
+// reach makes sure that the store is this installation's and lets us work. Nothing
+// is written to it before its mark was judged.
 func (c claim) reach(ctx context.Context, installation string) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	if err := c.st.Check(ctx); err != nil {
-		return err
-	}
-	return c.st.Claim(ctx, installation, c.before)
+	return c.st.Reach(ctx, installation, c.before)
 }
 
 // note has the database know the store.
@@ -49,8 +50,9 @@ func (c claim) note(ctx context.Context, db *meta.DB) error {
 // back, until all have or ctx ends. Until then a store is shut: requests that need
 // it are told to come again, and nothing is read or written in a storage whose mark
 // was not seen. One that turns out to be another installation's, or to refuse us,
-// stays shut: whoever looks at /readyz or the log sees why.
-func (in *Installation) await(ctx context.Context, log *slog.Logger, pause func(context.Context) error) {
+// stays shut, and is asked ever less often: whoever looks at /readyz or the log
+// sees why.
+func (in *Installation) await(ctx context.Context, log *slog.Logger, pause func(context.Context, time.Duration) error) {
 	var wg sync.WaitGroup
 	for _, c := range in.awaited {
 		wg.Go(func() { in.awaitStore(ctx, c, log.With("store", c.st.Name()), pause) })
@@ -58,9 +60,10 @@ func (in *Installation) await(ctx context.Context, log *slog.Logger, pause func(
 	wg.Wait()
 }
 
-func (in *Installation) awaitStore(ctx context.Context, c claim, log *slog.Logger, pause func(context.Context) error) {
+func (in *Installation) awaitStore(ctx context.Context, c claim, log *slog.Logger, pause func(context.Context, time.Duration) error) {
+	rest := awaitEvery
 	log.Warn("a store cannot be reached; ospd serves what it can without it", "err", c.st.Away())
-	for pause(ctx) == nil {
+	for pause(ctx, rest) == nil {
 		err := c.reach(ctx, in.ServerID)
 		if err == nil {
 			err = c.note(ctx, in.DB)
@@ -75,16 +78,21 @@ func (in *Installation) awaitStore(ctx context.Context, c claim, log *slog.Logge
 				log.Warn("a store does not do all that others do", "note", note)
 			}
 			return
-		case !store.MayPass(err) && store.MayPass(c.st.Away()):
-			log.Error("a store that could be reached again cannot be used", "err", err)
+		case store.MayPass(err):
+			rest = awaitEvery
+		default:
+			if store.MayPass(c.st.Away()) {
+				log.Error("a store that could be reached again cannot be used", "err", err)
+			}
+			rest = min(2*rest, awaitMax)
 		}
 		c.st.Shut(err)
 	}
 }
 
 // awaitPause is the pause of await.
-func awaitPause(ctx context.Context) error {
-	timer := time.NewTimer(awaitEvery)
+func awaitPause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

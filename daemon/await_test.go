@@ -7,8 +7,10 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/store"
@@ -89,11 +91,11 @@ type returning struct {
 	left int
 }
 
-func (r *returning) Check(ctx context.Context) error {
+func (r *returning) Mark(ctx context.Context) (string, error) {
 	if r.left--; r.left >= 0 {
-		return errors.New("no route")
+		return "", errors.New("no route")
 	}
-	return r.Backend.Check(ctx)
+	return r.Backend.Mark(ctx)
 }
 
 // awaiting is whose mark a store has that comes back, whether it is known, and
@@ -155,7 +157,9 @@ func TestAwaitedStore(t *testing.T) {
 			st.Shut(errors.New("no route"))
 			in.awaited = []claim{{st: st, kind: "s3", before: c.before}}
 			tries, ctx, over := 0, t.Context(), errors.New("over")
-			in.await(ctx, quiet(), func(context.Context) error {
+			var rests []time.Duration
+			in.await(ctx, quiet(), func(_ context.Context, rest time.Duration) error {
+				rests = append(rests, rest)
 				if tries++; tries > 4 {
 					return over
 				}
@@ -165,6 +169,13 @@ func TestAwaitedStore(t *testing.T) {
 				return nil
 			})
 			c.settled(t, st, in.DB, b, tries)
+			want := []time.Duration{5 * time.Second, 5 * time.Second, 5 * time.Second}
+			if c.want != nil { // its third answer is one that does not pass
+				want = append(want, 10*time.Second, 20*time.Second)
+			}
+			if !slices.Equal(rests, want) {
+				t.Errorf("it is left alone for %v, want %v", rests, want)
+			}
 		})
 	}
 }

@@ -24,9 +24,7 @@ func (s *Store) Claim(ctx context.Context, installation string, known bool) erro
 	case !errors.Is(err, ErrNotFound):
 		return err
 	case known:
-		return fmt.Errorf("store %q held blobs of this installation and now bears no mark: %w; "+
-			"nothing was written; check that the disk is mounted, or the bucket and prefix are the right ones, and start again",
-			s.name, ErrUnmarked)
+		return s.unmarked()
 	}
 	// Done twice, when an answer was lost, it finds the mark it has made.
 	err = s.patience.try(ctx, "mark", func() error { return s.b.SetMark(ctx, installation+" "+s.name) })
@@ -40,6 +38,36 @@ func (s *Store) Claim(ctx context.Context, installation string, known bool) erro
 		return s.named("mark", err)
 	}
 	return nil
+}
+
+// Reach makes sure that the store is this installation's, as Claim does, that it
+// answers, and that we may work in it. Its mark is read and judged first: nothing
+// is written to one that bears another, or has lost its own. After that Check may
+// write, and a store that may be marked is.
+func (s *Store) Reach(ctx context.Context, installation string, known bool) error {
+	mark, err := s.mark(ctx)
+	switch {
+	case err == nil:
+		err = s.judge(mark, installation)
+	case errors.Is(err, ErrNotFound) && known:
+		err = s.unmarked()
+	case errors.Is(err, ErrNotFound):
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.Check(ctx); err != nil {
+		return err
+	}
+	return s.Claim(ctx, installation, known)
+}
+
+// unmarked is the error of a known store without a mark.
+func (s *Store) unmarked() error {
+	return fmt.Errorf("store %q held blobs of this installation and now bears no mark: %w; "+
+		"nothing was written; check that the disk is mounted, or the bucket and prefix are the right ones, and start again",
+		s.name, ErrUnmarked)
 }
 
 // Names reports whether a mark has the installation of one that is there, and

@@ -11,7 +11,7 @@ const shutAgain = 5 * time.Second
 
 var errShut = errors.New("it could not be reached yet to see whose it is, and nothing is asked of it before")
 
-// Shut keeps all but Check and Claim away from the storage, until Admit: it could
+// Shut keeps all but Reach, Check and Claim away from the storage, until Admit: it could
 // not be reached to read its mark, so that nobody knows yet whose it is. Each call
 // fails at once, as one of a storage that is busy. It is for object stores: the
 // files of others are opened by their paths, past the Store.

@@ -128,10 +128,7 @@ func Reach(ctx context.Context, st *store.Store, installation string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	if err := st.Check(ctx); err != nil {
-		return err
-	}
-	return st.Claim(ctx, installation, true)
+	return st.Reach(ctx, installation, true)
 }
 
 // count says how much lies in a store. A count that fails leaves it open, or

@@ -57,6 +57,9 @@ func TestCheck(t *testing.T) {
 	if err := b.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "look at url") {
 		t.Errorf("unreachable: %v", err)
 	}
+	if _, err := b.Mark(t.Context()); err == nil || !strings.Contains(err.Error(), "look at url") {
+		t.Errorf("unreachable, its mark: %v", err)
+	}
 }
 
 // marked answers as a bucket with that mark, or none, which answers put where

@@ -16,6 +16,9 @@ import (
 // Mark is store.Backend's.
 func (b *Backend) Mark(ctx context.Context) (string, error) {
 	text, err := marking{b}.ReadMark(ctx)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		err = settings.Explain(err)
+	}
 	return string(text), err
 }
 

@@ -111,4 +111,7 @@ func TestCheck(t *testing.T) {
 	if err := b.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "check endpoint") {
 		t.Errorf("check of a service that is not there: %v", err)
 	}
+	if _, err := b.Mark(t.Context()); err == nil || !strings.Contains(err.Error(), "check endpoint") {
+		t.Errorf("the mark of a service that is not there: %v", err)
+	}
 }

@@ -16,6 +16,11 @@ import (
 // Mark is store.Backend's.
 func (b *Backend) Mark(ctx context.Context) (string, error) {
 	text, err := marking{b}.ReadMark(ctx)
+	_, refused := errors.AsType[oss.ServiceError](err)
+	_, strange := errors.AsType[*object.Stranger](err)
+	if !refused && !strange && store.MayPass(err) && ctx.Err() == nil {
+		return "", fmt.Errorf("the service cannot be reached at %s; check endpoint: %w", b.endpoint, err)
+	}
 	return string(text), err
 }
 

@@ -28,8 +28,11 @@ const aboutMark = "The objects beside this one are blobs of the ospd installatio
 // Mark is store.Backend's.
 func (b *Backend) Mark(ctx context.Context) (string, error) {
 	text, err := b.readMark(ctx)
-	if err != nil {
+	if errors.Is(err, store.ErrNotFound) {
 		return "", err
+	}
+	if err != nil {
+		return "", settings().Explain(err)
 	}
 	is, ok := parseMark(text)
 	if !ok {

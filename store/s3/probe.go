@@ -89,7 +89,7 @@ func (b *Backend) sumsBodies(ctx context.Context) (yes, known bool, err error) {
 	if errors.Is(err, store.ErrDamaged) {
 		err = nil // it sums up something else
 	}
-	return part.Extra == checksum(sum.Sum64()), true, errors.Join(refusal(err), refusal(b.AbandonCompose(ctx, key, id)))
+	return part.Extra == checksum(sum.Sum64()), true, errors.Join(refusal(err), b.abandonAsked(ctx, key, id))
 }
 
 // Note is store.Noter's.
@@ -139,7 +139,18 @@ func (b *Backend) copiesWithSums(ctx context.Context, text []byte, source object
 	sum := object.NVME.New()
 	sum.Write(text[off : off+n])
 	yes = err == nil && part.Extra == checksum(sum.Sum64())
-	return yes, errors.Join(refusal(err), refusal(b.AbandonCompose(ctx, key, id)))
+	return yes, errors.Join(refusal(err), b.abandonAsked(ctx, key, id))
+}
+
+// abandonAsked abandons an upload that was begun to ask something. To be denied
+// that is not taken as an answer about the service: each start would leave one
+// more upload behind, and the account lacks a right that ospd needs.
+func (b *Backend) abandonAsked(ctx context.Context, key store.Key, id store.ComposeID) error {
+	err := b.AbandonCompose(ctx, key, id)
+	if errors.Is(err, store.ErrDenied) {
+		return err
+	}
+	return refusal(err)
 }
 
 // refusal is nil for an error that says that the service will not do this, for

@@ -1,6 +1,7 @@
 package s3_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -101,6 +102,23 @@ func TestWhetherBodiesAreSummedIsAskedAtTheStart(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestAnUploadThatMayNotBeAbandonedIsTold: what was begun to ask stays there, and
+// each start would leave another one.
+func TestAnUploadThatMayNotBeAbandonedIsTold(t *testing.T) {
+	k := keeping{sums: true, partSums: true, object: `{"installation":"one"}`}
+	b, _ := serve(t, func(w http.ResponseWriter, q request) {
+		if strings.HasPrefix(q.line, "DELETE") {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `<Error><Code>AccessDenied</Code></Error>`)
+			return
+		}
+		k.answer(w, q)
+	})
+	if err := b.Check(t.Context()); !errors.Is(err, store.ErrDenied) || !strings.Contains(err.Error(), "abandon") {
+		t.Errorf("check: %v", err)
 	}
 }
 
