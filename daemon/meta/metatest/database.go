@@ -4,6 +4,7 @@ package metatest
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"io/fs"
 	"os"
@@ -27,13 +28,24 @@ func server() (stop func(), err error) {
 	path := filepath.Join(dir, "meta.db")
 	db, err := meta.Open(context.Background(), meta.Config{Path: path})
 	if err == nil {
-		err = errors.Join(db.Close(), os.Setenv(emptyVar, path))
+		err = errors.Join(db.Close(), forgetServer(path), os.Setenv(emptyVar, path))
 	}
 	if err != nil {
 		stop()
 		return nil, err
 	}
 	return stop, nil
+}
+
+// forgetServer has a database that is to be copied lose its server id, which is
+// made anew where a copy is opened: two databases are two installations.
+func forgetServer(path string) error {
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(context.Background(), deleteServer)
+	return errors.Join(err, db.Close())
 }
 
 // furnished puts an empty database where the test has none yet.

@@ -43,7 +43,12 @@ func makeMigrated(ctx context.Context, s *pgtest.Server) error {
 	if err != nil {
 		return err
 	}
-	return db.Close()
+	if err := db.Close(); err != nil {
+		return err
+	}
+	// It is made anew where a copy is opened: two databases are two installations.
+	_, err = pgtest.Rows(ctx, s.URL(pgtest.Migrated), deleteServer+` RETURNING name`)
+	return err
 }
 
 // Located is cfg with the place of the test's database that cfg.Path names: of

@@ -8,6 +8,9 @@ import (
 	"github.com/osproxy/osproxy/daemon/meta"
 )
 
+// deleteServer has a closed database be without a server id.
+const deleteServer = `DELETE FROM settings WHERE name = 'server_id'`
+
 // OnServer runs the tests of m with what their databases need: with the build
 // tag postgres a server, which is gone when Run returns.
 func OnServer(m *testing.M) interface{ Run() int } { return served{m} }
