@@ -36,6 +36,8 @@ func newSource(t *testing.T) *source {
 	s.close(db)
 	s.behind(
 		`INSERT INTO link_keys (secret, created_at, retired_at) VALUES (x'00ff', 1, NULL), (x'', -9223372036854775808, 9223372036854775807)`,
+		`INSERT INTO link_revocations (owner, uid, number, revoked_at) VALUES ('', 9223372036854775807, 9223372036854775807, -1)`,
+		`INSERT INTO link_uses (uid, used_at) VALUES (9223372036854775807, -1)`,
 		// What the verbs leave NULL, and the ends of what a column holds.
 		`UPDATE contents SET width = 9223372036854775807, height = 0, verified_at = -1 WHERE id = 1`,
 		`UPDATE blobs SET node = 'n', owner_lease = 5, overlong = 1 WHERE id = 1`,
