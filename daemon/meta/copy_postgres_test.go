@@ -120,7 +120,7 @@ func TestCopyRefuses(t *testing.T) {
 		made, raw []string
 		words     string
 	}{
-		"one that is in use":         {made: []string{`SELECT 1`}, words: "its table settings has rows"},
+		"one that is in use":         {made: []string{`INSERT INTO settings (name, value) VALUES ('server_id', 'x')`}, words: "its table settings has rows"},
 		"one with a node":            {made: []string{`DELETE FROM settings`, `INSERT INTO nodes VALUES ('n', 0, '', '', 0, 0, 0)`}, words: "its table nodes has rows"},
 		"one with a lane":            {made: []string{`DELETE FROM settings`, `INSERT INTO lanes (used_at) VALUES (0)`}, words: "its table lanes has rows"},
 		"one with a file":            {made: []string{`DELETE FROM settings`, `DELETE FROM lanes`, `INSERT INTO files (uid, owner, name, state, created_at) VALUES (1, 'o', 'n', 'open', 0)`}, words: "its table files has rows"},
