@@ -478,6 +478,25 @@ func TestGCLeavesWhatWasBegunToday(t *testing.T) {
 	w.clean(j, 0)
 }
 
+// TestGCEndsItsOwn: what is under a key of a blob, or the one by which storages
+// are tried, is nobody else's, and nobody's where no daemon runs.
+func TestGCEndsItsOwn(t *testing.T) {
+	w, j := joiningWorld(t)
+	defer w.end()
+	key := store.NewKey(store.DirOf(7))
+	id, err := w.db.AddBlob(t.Context(), meta.NewBlob{Store: "disk", Key: string(key)}, 0)
+	must(t, err)
+	must(t, w.db.DropBlob(t.Context(), id))
+	for _, key := range []store.Key{key, store.TrialKey} {
+		_, err = j.begin(t.Context(), key)
+		must(t, err)
+	}
+	if r := w.collect(); r.Unfinished != 2 {
+		t.Errorf("%d were ended", r.Unfinished)
+	}
+	w.clean(j, 0)
+}
+
 // TestUnfinishedIsEnded: what nobody knows of is ended after a day; what
 // somebody may be doing is not.
 func TestUnfinishedIsEnded(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Key names an object: "<dir>/<32 hex digits>". Keys are made here only, from
+// Key names an object: "<dir>/<32 hex digits>". Those of objects are made here only, from
 // 128 random bits, and are never used again, so that a late write or delete
 // can never hit another object. They hold [a-z0-9/] only, so that no store
 // needs to escape them.
@@ -26,6 +26,11 @@ func NewKey(dir Dir) Key {
 	rand.Read(b[:])
 	return Key(string(dir) + "/" + hex.EncodeToString(b[:]))
 }
+
+// TrialKey is the key under which a storage is tried with uploads that are given
+// up at once, so that one that a death left is known for what it is. It has the
+// form of a key, and no object ever has it.
+const TrialKey Key = "00000000/00000000000000000000000000000000"
 
 // Dir is the directory of k.
 func (k Key) Dir() Dir {

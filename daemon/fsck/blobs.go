@@ -134,7 +134,7 @@ func (c *checker) unfinished(ctx context.Context, name string, st *store.Store) 
 			return
 		}
 		if !going {
-			c.pending(name, string(u.Key), "an upload to the store that was begun "+u.Begun.UTC().Format(time.RFC3339)+" and that nobody finishes; the sweep ends it")
+			c.pending(name, string(u.Key), "an upload to the store that was begun "+u.Begun.UTC().Format(time.RFC3339)+" and that nobody finishes; the sweep ends it, a day after it was begun where no blob has the name")
 		}
 	}
 }

@@ -77,6 +77,16 @@ func (db *DB) KeepComposition(ctx context.Context, blob BlobID, id string) error
 	})
 }
 
+// NamesObject reports whether a blob is, or was a day ago, under the key: no
+// other installation makes that key.
+func (db *DB) NamesObject(ctx context.Context, store, key string) (yes bool, err error) {
+	err = db.look(ctx, "look for a blob by its key", func(q query) error {
+		yes, err = q.one(`SELECT 1 FROM blobs WHERE store = ? AND key = ?`, []any{store, key}, new(int))
+		return err
+	})
+	return yes, err
+}
+
 // Composing reports whether somebody may be making the object under key, by the
 // composition or by something that has no id on record. Else nobody will ever
 // finish what is under way there.

@@ -40,6 +40,7 @@ type Records interface {
 	NotifyWaiting(ctx context.Context) error
 	StoreKnown(ctx context.Context, name string) (bool, error)
 	Composing(ctx context.Context, store, key, id string) (bool, error)
+	NamesObject(ctx context.Context, store, key string) (bool, error)
 }
 
 // Config is what a Sweeper needs.

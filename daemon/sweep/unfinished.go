@@ -13,10 +13,10 @@ import (
 const (
 	// lookEvery is how often a store is asked for what was not finished in it.
 	lookEvery = time.Hour
-	// unfinishedAge is how old it is then at least, by the storage's clock, also
-	// where no daemon runs: nothing of ours takes as long from its beginning to
-	// its record, and where a store has no prefix somebody else's may go under a
-	// name like ours.
+	// unfinishedAge is how old it is then at least, by the storage's clock: nothing
+	// of ours takes as long from its beginning to its record, and where a store has
+	// no prefix somebody else's may go under a name like ours. Where no daemon runs
+	// what is under a key of ours is nobody's, whatever its age.
 	unfinishedAge = 24 * time.Hour
 	// lookTimeout bounds the look at one store.
 	lookTimeout = 10 * time.Minute
@@ -49,14 +49,11 @@ func (r *round) unfinished(ctx context.Context, name string, c store.Composer, n
 		if err != nil {
 			return errors.Join(append(errs, err)...)
 		}
-		if now.Sub(u.Begun) < unfinishedAge {
-			continue
-		}
-		going, err := r.cfg.Meta.Composing(ctx, name, string(u.Key), string(u.ID))
+		over, err := r.over(ctx, name, u, now)
 		if err != nil {
 			return errors.Join(append(errs, err)...)
 		}
-		if going {
+		if !over {
 			continue
 		}
 		if err := c.AbandonCompose(ctx, u.Key, u.ID); err != nil {
@@ -66,6 +63,23 @@ func (r *round) unfinished(ctx context.Context, name string, c store.Composer, n
 		r.report.Unfinished++
 	}
 	return errors.Join(errs...)
+}
+
+// over reports whether nobody will finish it.
+func (r *round) over(ctx context.Context, name string, u store.Unfinished, now time.Time) (bool, error) {
+	if now.Sub(u.Begun) < unfinishedAge {
+		if !r.cfg.Alone {
+			return false, nil
+		}
+		if u.Key == store.TrialKey {
+			return true, nil
+		}
+		if ours, err := r.cfg.Meta.NamesObject(ctx, name, string(u.Key)); !ours || err != nil {
+			return false, err
+		}
+	}
+	going, err := r.cfg.Meta.Composing(ctx, name, string(u.Key), string(u.ID))
+	return !going, err
 }
 
 // abandonComposition ends the composition that was to make the blob, where there was one.

@@ -77,7 +77,7 @@ func (q *question) deny() {
 // them.
 func (b *Backend) sumsBodies(ctx context.Context) (yes, known bool, err error) {
 	const text = "Do you sum up what you take?"
-	key := store.NewKey(store.DirOf(0))
+	key := store.TrialKey
 	id, err := b.beginUpload(ctx, b.names.Object(key), true)
 	if err != nil {
 		return false, true, refusal(err)
@@ -125,7 +125,7 @@ func (b *Backend) sumsJoins(ctx context.Context) (yes, known bool, err error) {
 // text into it, and abandons it. AWS copies ranges of large objects only, and
 // says so: then all of it is copied.
 func (b *Backend) copiesWithSums(ctx context.Context, text []byte, source object.Object) (yes bool, err error) {
-	key := store.NewKey(store.DirOf(0))
+	key := store.TrialKey
 	id, err := b.beginUpload(ctx, b.names.Object(key), true)
 	if err != nil {
 		return false, refusal(err)

@@ -109,6 +109,11 @@ var jobBlobTests = map[string]func(*env){
 		e.same("its own, not another, nor of another object", []any{composing(key, "a"), composing(key, "b"), composing("x", "a")}, []any{true, false, false})
 		e.ok(e.db.DropBlob(job, id))
 		e.same("given up", composing(key, "a"), false)
+		for k, want := range map[string]bool{key: true, "x": false} {
+			named, err := e.db.NamesObject(e.ctx, "disk", k)
+			e.ok(err)
+			e.same("a name of ours, given up or not", named, want)
+		}
 		e.kind(e.db.KeepComposition(job, id, "b"), protocol.KindConflict)
 	},
 }
