@@ -14,6 +14,10 @@ import (
 	"github.com/osproxy/osproxy/daemon/meta"
 )
 
+// othersTell says that other processes are heard of, and first that this one
+// begins to listen.
+const othersTell = false
+
 // emptyVar names the file of an empty database for the tests of this process.
 const emptyVar = "OSPD_TEST_EMPTY_DB"
 

@@ -13,6 +13,10 @@ import (
 	"github.com/osproxy/osproxy/daemon/meta/metatest/pgtest"
 )
 
+// othersTell says that other processes are heard of, and first that this one
+// begins to listen.
+const othersTell = true
+
 // sequences is how many random sequences a model is held to, unless the command
 // line says so: each has a database of its own, and a step takes as long as ten
 // on SQLite, where 100 are.

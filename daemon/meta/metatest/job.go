@@ -242,6 +242,9 @@ var jobTests = map[string]func(*env){
 				return false
 			}
 		}
+		if othersTell {
+			<-word // since what was told before it listened was missed
+		}
 		e.same("nothing yet", has(), false)
 		id := e.enqueue(meta.NewJob{})
 		e.enqueue(meta.NewJob{})
