@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -36,9 +37,8 @@ func cmdURL(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	resp, err := http.DefaultClient.Do(req)
 	ts.Check(err)
-	defer resp.Body.Close() //nolint:errcheck // it was read to its end
 	got, err := io.ReadAll(resp.Body)
-	ts.Check(err)
+	ts.Check(errors.Join(err, resp.Body.Close()))
 	if strconv.Itoa(resp.StatusCode) != args[2] {
 		ts.Fatalf("answered %s: %s", resp.Status, got)
 	}

@@ -5,12 +5,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/osproxy/osproxy/store"
 )
 
 // MaxMark bounds what is read as a mark, in bytes.
 const MaxMark = 64 << 10
+
+// ReadMark reads the body of a mark, and closes it.
+func ReadMark(r io.ReadCloser) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, MaxMark))
+	if err = errors.Join(err, r.Close()); err != nil {
+		return nil, fmt.Errorf("read mark: %w", err)
+	}
+	return text, nil
+}
 
 // Marking is how a backend reads and makes the object that is its store's mark.
 type Marking interface {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/aliyun/aliyun-oss-go-sdk/oss"
 
@@ -37,11 +36,7 @@ func (m marking) ReadMark(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := io.ReadAll(io.LimitReader(r, object.MaxMark))
-	if err = errors.Join(err, r.Close()); err != nil {
-		return nil, fmt.Errorf("read mark: %w", err)
-	}
-	return text, nil
+	return object.ReadMark(r)
 }
 
 func (m marking) PutMark(ctx context.Context, text []byte) error {

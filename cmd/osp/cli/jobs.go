@@ -109,7 +109,7 @@ func newJobsShow(s *session) *cobra.Command {
 		Args:        atLeastOne("JOB"),
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.eachJob(cmd, args, (*client.Client).Job, func(j protocol.Job) string { return fields(jobFields(j)) })
+			return s.eachJob(cmd, args, func(c *client.Client) jobVerb { return c.Job }, func(j protocol.Job) string { return fields(jobFields(j)) })
 		},
 	}
 }
@@ -124,7 +124,7 @@ func newJobsRetry(s *session) *cobra.Command {
 		Args:        atLeastOne("JOB"),
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.eachJob(cmd, args, (*client.Client).RetryJob, s.jobLine)
+			return s.eachJob(cmd, args, func(c *client.Client) jobVerb { return c.RetryJob }, s.jobLine)
 		},
 	}
 }
@@ -139,30 +139,37 @@ func newJobsCancel(s *session) *cobra.Command {
 		Args:        atLeastOne("JOB"),
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.eachJob(cmd, args, func(c *client.Client, ctx context.Context, id protocol.JobID) (protocol.Job, error) { //nolint:revive // it is a method of the client's
-				return s.cancelJob(ctx, c, id)
-			}, s.jobLine)
+			return s.eachJob(cmd, args, s.cancelJob, s.jobLine)
 		},
 	}
 }
 
 // cancelJob cancels a job, and says so where there is nothing to cancel any more.
-func (s *session) cancelJob(ctx context.Context, c *client.Client, id protocol.JobID) (protocol.Job, error) {
-	j, err := c.CancelJob(ctx, id)
-	if err != nil || s.opts.quiet || j.State != protocol.JobDone && j.State != protocol.JobDead {
+func (s *session) cancelJob(c *client.Client) jobVerb {
+	return func(ctx context.Context, id protocol.JobID) (protocol.Job, error) {
+		j, err := c.CancelJob(ctx, id)
+		if err == nil && !s.opts.quiet && (j.State == protocol.JobDone || j.State == protocol.JobDead) {
+			s.con.note(overAlready(j))
+		}
 		return j, err
 	}
+}
+
+// overAlready says that a job was over, and how one is undone that can be.
+func overAlready(j protocol.Job) string {
 	text := fmt.Sprintf("osp: job %s is %s already; nothing was cancelled", j.ID, j.State)
 	var its migration
 	if j.Kind == protocol.JobMigrate && j.State == protocol.JobDone && json.Unmarshal(j.Args, &its) == nil {
 		text += fmt.Sprintf("; osp admin migrate --from %s --to %s moves everything back", clean(its.To), clean(its.From))
 	}
-	s.con.note(text)
-	return j, nil
+	return text
 }
 
-// eachJob does to each job what ask does, and prints it; -q: its id alone.
-func (s *session) eachJob(cmd *cobra.Command, args []string, ask func(*client.Client, context.Context, protocol.JobID) (protocol.Job, error), text func(protocol.Job) string) error {
+// jobVerb is what is done to one job.
+type jobVerb func(ctx context.Context, id protocol.JobID) (protocol.Job, error)
+
+// eachJob does the verb to each job, and prints it; -q: its id alone.
+func (s *session) eachJob(cmd *cobra.Command, args []string, verb func(*client.Client) jobVerb, text func(protocol.Job) string) error {
 	ids := make([]protocol.JobID, len(args))
 	for i, arg := range args {
 		id, err := protocol.ParseJobID(arg)
@@ -177,7 +184,7 @@ func (s *session) eachJob(cmd *cobra.Command, args []string, ask func(*client.Cl
 	}
 	var codes []int
 	for _, id := range ids {
-		j, err := ask(c, cmd.Context(), id)
+		j, err := verb(c)(cmd.Context(), id)
 		err = s.advise(stopped(cmd.Context(), err))
 		codes = append(codes, exitOf(err))
 		if err != nil {
