@@ -3,6 +3,7 @@
 package meta
 
 import (
+	"context"
 	"net/url"
 	"testing"
 	"time"
@@ -42,7 +43,9 @@ func TestCommitWaitsForAStandby(t *testing.T) {
 	}
 }
 
-// standbys has commits wait for a standby of that name, "" for none.
+// standbys has commits wait for a standby of that name, "" for none. It returns once
+// they do: what a session reads of the setting is not what its commits go by, which
+// the checkpointer writes when it comes to it.
 func standbys(t *testing.T, server *pgtest.Server, name string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), server.URL("postgres"))
@@ -54,12 +57,30 @@ func standbys(t *testing.T, server *pgtest.Server, name string) {
 			t.Fatal(err)
 		}
 	}
-	for now := "?"; now != name; {
-		if err := conn.QueryRow(t.Context(), "SELECT current_setting('synchronous_standby_names')").Scan(&now); err != nil {
-			t.Fatal(err)
-		}
-	}
 	if err := conn.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	for commitWaits(t, server) != (name != "") {
+	}
+}
+
+// commitWaits reports whether a commit on a connection of its own is not over in half
+// a second.
+func commitWaits(t *testing.T, server *pgtest.Server) bool {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), server.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	_, err = conn.Exec(ctx, "SELECT pg_logical_emit_message(true, 'test', '')")
+	waits := ctx.Err() != nil
+	if err != nil && !waits {
+		t.Fatal(err)
+	}
+	if err := conn.Close(t.Context()); err != nil && !waits {
+		t.Fatal(err)
+	}
+	return waits
 }
