@@ -57,6 +57,7 @@ func TestPartRefuses(t *testing.T) {
 			"without a length":     {unknown, 1, plain(nil, -1), owner, protocol.KindBadLength},
 			"a wrong XXH3":         {known, 2, upload.Body{Reader: bytes.NewReader(five), Length: 5, XXH3: &protocol.XXH3{}}, owner, protocol.KindChecksumMismatch},
 			"a wrong SHA-256":      {known, 2, upload.Body{Reader: bytes.NewReader(five), Length: 5, SHA256: &[32]byte{}}, owner, protocol.KindChecksumMismatch},
+			"a wrong MD5":          {known, 2, upload.Body{Reader: bytes.NewReader(five), Length: 5, MD5: &[16]byte{}}, owner, protocol.KindChecksumMismatch},
 			"a body that ends":     {known, 2, plain(strings.NewReader("1234"), 5), owner, protocol.KindBadLength},
 			"a body that is empty": {known, 2, plain(strings.NewReader(""), 5), owner, protocol.KindBadLength},
 			"a body cut":           {known, 2, plain(broken(five[:4], io.ErrUnexpectedEOF), 5), owner, protocol.KindBadLength},

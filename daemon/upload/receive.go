@@ -2,6 +2,7 @@ package upload
 
 import (
 	"context"
+	"crypto/md5"
 	"crypto/sha256"
 	"errors"
 	"hash"
@@ -28,13 +29,17 @@ type Body struct {
 	Length int64
 	XXH3   *protocol.XXH3
 	SHA256 *[32]byte
+	// MD5 is what a caller of v0 gives.
+	MD5 *[md5.Size]byte
 }
 
 // received is what is known of a body once all of it was read.
 type received struct {
 	xxh3   protocol.XXH3
 	blocks []protocol.Block
-	sha256 [32]byte // only when the caller gave one to compare
+	// sha256 and md5 only when the caller gave one to compare.
+	sha256 [32]byte
+	md5    [md5.Size]byte
 }
 
 // check compares what arrived with what the sender said it sends.
@@ -45,17 +50,25 @@ func (b Body) check(r received) error {
 			Hint:    "Send them again; if it happens again, the file is changing or the network corrupts it."}
 	}
 	if b.SHA256 != nil && *b.SHA256 != r.sha256 {
-		return &protocol.Error{Kind: protocol.KindChecksumMismatch,
-			Message: "the bytes that arrived do not have the announced SHA-256; they were not recorded",
-			Hint:    "Send them again; if it happens again, the file is changing or the network corrupts it."}
+		return unlike("SHA-256")
+	}
+	if b.MD5 != nil && *b.MD5 != r.md5 {
+		return unlike("MD5")
 	}
 	return nil
 }
 
+func unlike(hash string) error {
+	return &protocol.Error{Kind: protocol.KindChecksumMismatch,
+		Message: "the bytes that arrived do not have the announced " + hash + "; they were not recorded",
+		Hint:    "Send them again; if it happens again, the file is changing or the network corrupts it."}
+}
+
 // hashing reads a body and hashes it in one pass.
 type hashing struct {
-	part  *protocol.PartHasher
-	plain hash.Hash // nil unless a plain SHA-256 is to be compared
+	part *protocol.PartHasher
+	// plain and md5 are nil unless such a hash is to be compared.
+	plain, md5 hash.Hash
 }
 
 // scratch is what one running body needs; memory is bounded by requests.
@@ -74,6 +87,9 @@ func (b Body) hashing(part *protocol.PartHasher) hashing {
 	if b.SHA256 != nil {
 		h.plain = sha256.New()
 	}
+	if b.MD5 != nil {
+		h.md5 = md5.New()
+	}
 	return h
 }
 
@@ -82,6 +98,9 @@ func (h hashing) write(p []byte) {
 	if h.plain != nil {
 		_, _ = h.plain.Write(p)
 	}
+	if h.md5 != nil {
+		_, _ = h.md5.Write(p)
+	}
 }
 
 func (h hashing) sum() received {
@@ -89,6 +108,9 @@ func (h hashing) sum() received {
 	r.xxh3, r.blocks = h.part.Sum()
 	if h.plain != nil {
 		h.plain.Sum(r.sha256[:0])
+	}
+	if h.md5 != nil {
+		h.md5.Sum(r.md5[:0])
 	}
 	return r
 }
