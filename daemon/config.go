@@ -76,6 +76,8 @@ type Config struct {
 	Scrub ScrubConfig `koanf:"scrub"`
 	// Links is how long links are good.
 	Links LinksConfig `koanf:"links"`
+	// CORS is which web pages may use the API.
+	CORS CORSConfig `koanf:"cors"`
 	// MaxSize is the largest file in bytes; 0 means the protocol's limit.
 	MaxSize int64 `koanf:"max_size"`
 	// DrainTimeout is how long requests in flight may take to finish after
@@ -120,7 +122,7 @@ func (c *Config) Complete() error {
 			c.DefaultStore = name
 		}
 	}
-	return errors.Join(c.checkListeners(), c.DB.check(), c.checkStores(), c.checkReads(), c.checkClaims(), c.checkTimes(), c.checkJobs(), c.checkQuotas(), c.checkReading(), c.Links.check())
+	return errors.Join(c.checkListeners(), c.DB.check(), c.checkStores(), c.checkReads(), c.checkClaims(), c.checkTimes(), c.checkJobs(), c.checkQuotas(), c.checkReading(), c.Links.check(), c.CORS.check())
 }
 
 func (c *Config) checkListeners() error {

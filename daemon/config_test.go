@@ -67,6 +67,20 @@ stores:
 	}
 }
 
+// TestOrigins: what browsers send as Origin is what is written.
+func TestOrigins(t *testing.T) {
+	want := []string{"https://app.example.com", "http://localhost:3000", "http://[::1]:8080", "https://xn--fsqu00a.cn:8443", "*"}
+	text := "cors:\n  origins: ['" + strings.Join(want, "', '") + "']\n"
+	cfg, err := LoadConfig(write(t, text), nil, map[string]any{"data": t.TempDir()})
+	if err != nil || !slices.Equal(cfg.CORS.Origins, want) {
+		t.Errorf("got %q, %v", cfg.CORS.Origins, err)
+	}
+	cfg, err = LoadConfig("", []string{"OSPD_CORS__ORIGINS=" + strings.Join(want, ",")}, map[string]any{"data": t.TempDir()})
+	if err != nil || !slices.Equal(cfg.CORS.Origins, want) {
+		t.Errorf("from the environment: %q, %v", cfg.CORS.Origins, err)
+	}
+}
+
 func TestRefusedConfigs(t *testing.T) {
 	for name, c := range map[string]struct{ text, says string }{
 		"unknown key":               {"lisen: 127.0.0.1:1", "lisen"},
@@ -94,6 +108,19 @@ func TestRefusedConfigs(t *testing.T) {
 		"a job of no kind":          {"jobs: {concurrency: {frob: 2}}", "expire"},
 		"no jobs at once":           {"jobs: {concurrency: {scrub: 0}}", "jobs.concurrency.scrub"},
 		"a negative size":           {"max_size: -1", "max_size"},
+		"an origin with a path":     {"cors: {origins: [https://app.example.com/]}", "write https://app.example.com"},
+		"a page's address":          {"cors: {origins: [https://app.example.com/login]}", "write https://app.example.com"},
+		"an origin in capitals":     {"cors: {origins: [https://App.example.com]}", "write https://app.example.com"},
+		"an origin's usual port":    {"cors: {origins: [https://app.example.com:443]}", "write https://app.example.com"},
+		"an origin without scheme":  {"cors: {origins: [app.example.com]}", "is not an origin"},
+		"an origin of a family":     {"cors: {origins: ['https://*.example.com']}", "is not an origin"},
+		"an origin with a user":     {"cors: {origins: [https://ann@example.com]}", "is not an origin"},
+		"an origin of files":        {"cors: {origins: ['file://']}", "is not an origin"},
+		"an origin without host":    {"cors: {origins: ['http://:80']}", "is not an origin"},
+		"an origin in Chinese":      {"cors: {origins: [https://例子.cn]}", "xn--"},
+		"nobody's origin":           {"cors: {origins: ['null']}", "nobody"},
+		"an empty origin":           {"cors: {origins: ['']}", "is not an origin"},
+		"two origins in one":        {"cors: {origins: ['https://a.example, https://b.example']}", "is not an origin"},
 		"digests of what":           {"digests: {stores: some}", "digests.stores"},
 		"a negative rate":           {"digests: {rate: -1}", "digests.rate"},
 		"a scrub in the past":       {"scrub: {period: -1h}", "scrub.period"},

@@ -145,7 +145,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, requests(files, migrates, imports), keys), Webhooks: hooks, Stores: d.stores, Manifests: intake.NewManifests(in.DB), Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
 		Capabilities: d.capabilities(version), Tokens: tokens,
 		Links:     link.New(link.Config{Records: in.DB, Minter: minter, Once: keys, MaxExpiry: cfg.Links.MaxExpiry, MaxSize: cfg.MaxSize}),
-		PublicURL: cfg.PublicURL,
+		PublicURL: cfg.PublicURL, Origins: cfg.CORS.Origins,
 	}
 	if local {
 		served.Hosts = append(api.LoopbackHosts(d.l.Addr()), cfg.publicHost())

@@ -52,7 +52,7 @@ func LoadConfig(path string, environ []string, flags map[string]any) (Config, er
 	var read mapstructure.Metadata
 	err := k.UnmarshalWithConf("", &cfg, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
 		Result: &cfg, TagName: "koanf", Metadata: &read, WeaklyTypedInput: true,
-		DecodeHook: mapstructure.ComposeDecodeHookFunc(mapstructure.StringToTimeDurationHookFunc(), readDatabase(), mapstructure.TextUnmarshallerHookFunc()),
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(","), readDatabase(), mapstructure.TextUnmarshallerHookFunc()),
 	}})
 	if err != nil {
 		return cfg, err

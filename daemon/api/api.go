@@ -2,7 +2,7 @@
 //
 // A request's way: the connection is accepted in conn.go, its request goes
 // through the wrapper Server.serve (serve.go: request id, log line, guards,
-// drain-or-close), is routed (route.go), let in or not by the one table of
+// drain-or-close), is routed (route.go; for which pages, cors.go), let in or not by the one table of
 // access.go, and reaches a handler (uploads.go, files.go, content.go,
 // tokens.go, links.go, jobs.go, webhooks.go, system.go). A handler decodes, calls a service and
 // encodes; what it returns as an error is written by call.fail (problem.go).
@@ -116,6 +116,9 @@ type Config struct {
 	// is open (has no tokens), whatever the port: see LoopbackHosts. Nil asks
 	// nothing of Host and Origin: the operator vouched for the network.
 	Hosts []string
+	// Origins are those whose pages may use the API, each of which CheckOrigin
+	// lets pass.
+	Origins []string
 }
 
 // Server serves version 1 of the API. It is safe for concurrent use.
@@ -127,6 +130,8 @@ type Server struct {
 	http   *fasthttp.Server
 	router router
 	hosts  map[string]bool
+	// origins are those whose pages browsers are told to let in.
+	origins origins
 	// base ends when the server closes, and every request's context with it.
 	base context.Context
 	stop context.CancelFunc
@@ -159,7 +164,7 @@ func New(cfg Config) *Server {
 	if cfg.Capabilities.OneShotMax <= 0 {
 		cfg.Capabilities.OneShotMax = protocol.OneShotMax
 	}
-	s := &Server{cfg: cfg, limits: cfg.Limits.orDefaults(), log: cfg.Logger, met: cfg.Metrics, hosts: hostSet(cfg.Hosts)}
+	s := &Server{cfg: cfg, limits: cfg.Limits.orDefaults(), log: cfg.Logger, met: cfg.Metrics, hosts: hostSet(cfg.Hosts), origins: newOrigins(cfg.Origins)}
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.router = newRouter(s.endpoints())
 	s.oneShots = make(chan []byte, s.limits.OneShots)

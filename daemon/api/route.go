@@ -42,6 +42,8 @@ type match struct {
 	number   string
 	id       string
 	token    string
+	// preflight says that a browser asks whether a page may send such a request.
+	preflight bool
 }
 
 // router finds routes of protocol.Routes. A path that is not spelled as the

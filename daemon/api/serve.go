@@ -31,6 +31,8 @@ type call struct {
 	// one.
 	grant    *link.Grant
 	linkText string
+	// origin is whose pages may have the answer (cors.go), "" for nobody's.
+	origin string
 
 	match  match
 	uid    protocol.UID        // where the route has one
@@ -110,6 +112,7 @@ func (s *Server) newCall(http *fasthttp.RequestCtx) *call {
 		c.body.want = max(0, int64(http.Request.Header.ContentLength()))
 	}
 	http.Response.Header.Set(protocol.HeaderRequestID, c.id)
+	c.allowNamed()
 	return c
 }
 
@@ -138,8 +141,8 @@ func (c *call) admit() error {
 		return closing{err}
 	}
 	stripPeer(h)
-	found, unknown := c.srv.router.find(string(h.Method()), c.rawURL.path)
-	if err := c.srv.checkSite(c.ctx, h, found.guard); err != nil {
+	found, unknown := c.route()
+	if err := c.checkSite(found.guard); err != nil {
 		return err
 	}
 	if c.match = found; unknown != nil {
@@ -150,6 +153,9 @@ func (c *call) admit() error {
 		if !c.match.endpoint.health {
 			return &protocol.Error{Kind: protocol.KindDraining, Message: "the daemon is stopping; nothing was done"}
 		}
+	}
+	if c.match.preflight {
+		return checkBody(c.match.endpoint, f, h)
 	}
 	if err := c.authenticate(); err != nil {
 		return err
@@ -195,6 +201,7 @@ func (c *call) catch() {
 		slog.String("route", string(c.match.name)), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 	c.http.Response.Header.Reset()
 	c.http.Response.Header.Set(protocol.HeaderRequestID, c.id)
+	c.allowNamed()
 	c.closeAfter()
 	c.fail(fmt.Errorf("panic: %v", v))
 }

@@ -46,8 +46,8 @@ func startOspd(t testing.TB) *ospd {
 }
 
 // startOspdWith starts an ospd where each owner has that quota, and that counts
-// in metrics, nil for nowhere.
-func startOspdWith(t testing.TB, quota meta.Quota, metrics Metrics) *ospd {
+// in metrics, nil for nowhere. Pages of the origins may use it.
+func startOspdWith(t testing.TB, quota meta.Quota, metrics Metrics, origins ...string) *ospd {
 	t.Helper()
 	ctx, root, quiet := t.Context(), t.TempDir(), slog.New(slog.DiscardHandler)
 	db := metatest.OpenDB(t, meta.Config{Path: filepath.Join(root, "meta.db"), Logger: quiet, DefaultQuota: quota})
@@ -81,7 +81,7 @@ func startOspdWith(t testing.TB, quota meta.Quota, metrics Metrics) *ospd {
 	hooks := webhook.New(webhook.Config{Meta: db, Sender: sender, Guard: everywhere, Logger: quiet})
 	jobs := job.NewService(db, map[protocol.JobKind]job.Request{"nap": nap, protocol.JobImport: importing}, once.NewKeys(db))
 	described := stores.New(stores.Config{Meta: db, Stores: all, Types: map[string]string{"disk": "local"}, Default: "disk", Logger: quiet})
-	return &ospd{start(t, Config{Stores: described, Manifests: intake.NewManifests(db), Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens, Metrics: metrics,
+	return &ospd{start(t, Config{Stores: described, Manifests: intake.NewManifests(db), Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens, Metrics: metrics, Origins: origins,
 		Links: link.New(link.Config{Records: db, Minter: minter})}, nil), filepath.Join(root, "blobs"), tokens}
 }
 
