@@ -27,13 +27,13 @@ func copiedTables() []copiedTable {
 	return []copiedTable{
 		copies("settings", "name", "value").but("name NOT IN ('" + settingCopy + "', '" + settingMoved + "')"),
 		copies("contents", "id", "digest size fingerprint sha256 md5 width height state gen created_at verified_at doomed_at media_type").byNumber(),
-		copies("files", "uid", "owner name media_type content_id etag meta state created_at committed_at expires_at deleted_at aborted_at digest_due imported_from"),
+		copies("files", "uid", "owner name media_type content_id etag meta state created_at committed_at expires_at deleted_at aborted_at digest_due imported_from md5_said md5_agrees"),
 		copies("block_digests", "content_id seq", "triples"),
 		copies("blobs", "id", "store key size node state owner_kind owner_id owner_lease created_at doomed_at gone_at overlong compose_id origin tag").byNumber(),
 		copies("extents", "content_id seq", "blob_id blob_offset length xxh3"),
 		copies("uploads", "uid", "layout size part_size fingerprint blob_id gen nonce nonce_digest nonce_ranges nonce_expires_at touched_at abandoned_at "+
-			"open maybe claimed_nonce claimed_proof reserved"),
-		copies("parts", "uid number", "part_offset length xxh3 blocks blob_id blob_offset boot_id gen"),
+			"open maybe claimed_nonce claimed_proof reserved md5_next md5_state"),
+		copies("parts", "uid number", "part_offset length xxh3 blocks blob_id blob_offset boot_id gen md5"),
 		copies("idempotency", "owner key", "request answer created uid created_at"),
 		copies("dirs", "store number", "reserved_at"),
 		copies("sweep_candidates", "blob_id", "offered_at"),
