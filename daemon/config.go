@@ -78,6 +78,8 @@ type Config struct {
 	Links LinksConfig `koanf:"links"`
 	// CORS is which web pages may use the API.
 	CORS CORSConfig `koanf:"cors"`
+	// V0Access is who may use version 0 of the API without a token.
+	V0Access V0AccessConfig `koanf:"v0_access"`
 	// MaxSize is the largest file in bytes; 0 means the protocol's limit.
 	MaxSize int64 `koanf:"max_size"`
 	// DrainTimeout is how long requests in flight may take to finish after
@@ -122,7 +124,7 @@ func (c *Config) Complete() error {
 			c.DefaultStore = name
 		}
 	}
-	return errors.Join(c.checkListeners(), c.DB.check(), c.checkStores(), c.checkReads(), c.checkClaims(), c.checkTimes(), c.checkJobs(), c.checkQuotas(), c.checkReading(), c.Links.check(), c.CORS.check())
+	return errors.Join(c.checkListeners(), c.DB.check(), c.checkStores(), c.checkReads(), c.checkClaims(), c.checkTimes(), c.checkJobs(), c.checkQuotas(), c.checkReading(), c.Links.check(), c.CORS.check(), c.V0Access.check())
 }
 
 func (c *Config) checkListeners() error {

@@ -147,6 +147,9 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		Links:     link.New(link.Config{Records: in.DB, Minter: minter, Once: keys, MaxExpiry: cfg.Links.MaxExpiry, MaxSize: cfg.MaxSize}),
 		PublicURL: cfg.PublicURL, Origins: cfg.CORS.Origins,
 	}
+	if served.V0, err = cfg.V0Access.access(); err != nil {
+		return nil, at(StageConfig, err)
+	}
 	if local {
 		served.Hosts = append(api.LoopbackHosts(d.l.Addr()), cfg.publicHost())
 	}

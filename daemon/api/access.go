@@ -19,6 +19,11 @@ const (
 	// byToken: who sends a token with the guard's scope. The request is its
 	// owner's.
 	byToken
+	// byTokenOrAddress: who sends a token with the guard's scope, or calls from an
+	// address that may without.
+	byTokenOrAddress
+	// bySignature: who has a signed link of v0 for the guard's action.
+	bySignature
 	// byLink: who has a Link for the guard's action. The request is the owner's
 	// who signed it, for that one uid.
 	byLink
@@ -119,6 +124,8 @@ func (c *call) authenticate() error {
 	switch text, isLink := credentials(authorization, protocol.SchemeLink); {
 	case g.access == public:
 		return nil
+	case c.v0:
+		return c.authenticateV0(authorization)
 	case g.access == byLink:
 		return c.openLink(c.match.token, g.link)
 	case g.link != "" && isLink:

@@ -6,6 +6,8 @@
 // access.go, and reaches a handler (uploads.go, files.go, content.go,
 // tokens.go, links.go, jobs.go, webhooks.go, system.go). A handler decodes, calls a service and
 // encodes; what it returns as an error is written by call.fail (problem.go).
+// Requests for version 0, the predecessor's API, go the same way with a table, a
+// form of answers and guards of their own (v0_*.go).
 // A handler hands down a context, a reader that never ends early without an
 // error (body.go) and typed values, never anything of fasthttp. Bodies of
 // files leave through stream.go.
@@ -119,6 +121,8 @@ type Config struct {
 	// Origins are those whose pages may use the API, each of which CheckOrigin
 	// lets pass.
 	Origins []string
+	// V0 is who may use version 0 of the API without a token.
+	V0 V0Access
 }
 
 // Server serves version 1 of the API. It is safe for concurrent use.
@@ -129,6 +133,7 @@ type Server struct {
 	met    Metrics
 	http   *fasthttp.Server
 	router router
+	v0     router
 	hosts  map[string]bool
 	// origins are those whose pages browsers are told to let in.
 	origins origins
@@ -166,7 +171,7 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, limits: cfg.Limits.orDefaults(), log: cfg.Logger, met: cfg.Metrics, hosts: hostSet(cfg.Hosts), origins: newOrigins(cfg.Origins)}
 	s.base, s.stop = context.WithCancel(context.Background())
-	s.router = newRouter(s.endpoints())
+	s.router, s.v0 = newRouter(s.endpoints()), newV0Router()
 	s.oneShots = make(chan []byte, s.limits.OneShots)
 	for range s.limits.OneShots {
 		s.oneShots <- nil

@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/osproxy/osproxy/protocol"
 )
 
 // What can be wrong with a body that stops coming.
@@ -29,10 +31,14 @@ const (
 // bytes, or an error: fasthttp's stream ends cleanly when the client goes
 // away. Each read may take Stall, and the whole must keep MinRate.
 type body struct {
-	src    io.Reader // nil without a body
-	conn   net.Conn
-	want   int64
-	got    int64
+	src  io.Reader // nil without a body
+	conn net.Conn
+	want int64
+	got  int64
+	// most is how much there may be of a body in chunks, whose length nobody said;
+	// 0 for any other. One that is cut off between two chunks seems to be whole:
+	// who reads it looks for the end of what is in it.
+	most   int64
 	limits Limits
 	// cancel ends the request's context: the work is for nothing.
 	cancel context.CancelCauseFunc
@@ -47,7 +53,7 @@ func (b *body) Read(p []byte) (int, error) {
 	switch {
 	case b.err != nil:
 		return 0, b.err
-	case b.got == b.want:
+	case b.most == 0 && b.got == b.want:
 		return 0, io.EOF
 	case len(p) == 0:
 		return 0, nil
@@ -55,10 +61,18 @@ func (b *body) Read(p []byte) (int, error) {
 	if err := b.roll(time.Now()); err != nil {
 		return 0, b.fail(err)
 	}
-	n, err := b.src.Read(p[:min(int64(len(p)), b.want-b.got)])
+	left := b.want - b.got
+	if b.most > 0 {
+		left = b.most + 1 - b.got
+	}
+	n, err := b.src.Read(p[:min(int64(len(p)), left)])
 	b.got += int64(n)
 	switch {
-	case b.got == b.want:
+	case b.most > 0 && b.got > b.most:
+		return 0, b.fail(tooLongUnsized(b.most))
+	case b.most > 0 && err == io.EOF:
+		return n, io.EOF
+	case b.most == 0 && b.got == b.want:
 		return n, nil
 	case err == io.EOF:
 		return n, b.fail(errBodyEnded)
@@ -68,6 +82,11 @@ func (b *body) Read(p []byte) (int, error) {
 		return n, b.fail(fmt.Errorf("read the body: %w", err))
 	}
 	return n, nil
+}
+
+func tooLongUnsized(most int64) error {
+	return &protocol.Error{Kind: protocol.KindLengthRequired, Message: fmt.Sprintf("a body of more than %d bytes is taken only with its length; nothing was recorded", most),
+		Hint: "Send Content-Length instead of Transfer-Encoding: chunked."}
 }
 
 func (b *body) fail(err error) error {
@@ -97,7 +116,7 @@ func (b *body) roll(now time.Time) error {
 // and reports whether the connection is at the beginning of the next request.
 // Where it is not, the rest of this body would be taken for one.
 func (b *body) leave() bool {
-	if b.err != nil || b.want-b.got > drainBytes {
+	if b.err != nil || b.most > 0 || b.want-b.got > drainBytes {
 		return false
 	}
 	if b.got == b.want {

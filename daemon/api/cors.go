@@ -90,7 +90,7 @@ func (c *call) allowNamed() {
 
 // allowLinks says the same to pages of all origins, for links.
 func (c *call) allowLinks(g guard) {
-	if c.srv.origins.any && g.access == byLink && c.origin == "" && c.given("Origin") {
+	if c.srv.origins.any && (g.access == byLink || g.access == bySignature) && c.origin == "" && c.given("Origin") {
 		c.allow(AnyOrigin)
 	}
 }
@@ -125,13 +125,13 @@ func (c *call) preflight() error {
 func (c *call) route() (match, error) {
 	h := &c.http.Request.Header
 	if method, ok := c.preflights(); ok {
-		m, err := c.srv.router.find(method, c.rawURL.path)
+		m, err := c.routes().find(method, c.rawURL.path)
 		if c.allowLinks(m.guard); c.origin != "" {
 			m.endpoint, m.preflight = endpoint{serve: (*call).preflight, health: true}, true
 			return m, err
 		}
 	}
-	m, err := c.srv.router.find(string(h.Method()), c.rawURL.path)
+	m, err := c.routes().find(string(h.Method()), c.rawURL.path)
 	c.allowLinks(m.guard)
 	return m, err
 }

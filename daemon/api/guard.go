@@ -121,14 +121,27 @@ func (c *call) checkSite(g guard) error {
 	if open, err := s.cfg.Tokens.Open(c.ctx); err == nil && !open {
 		return nil
 	}
-	host := strings.ToLower(string(h.Host()))
-	if !s.hosts[hostName(host)] {
-		return &protocol.Error{Kind: protocol.KindBadHost, Message: "this daemon has no tokens and answers only to its own names",
-			Hint: "Use the address it printed at start, or set public_url."}
+	if err := s.checkHost(h); err != nil {
+		return err
 	}
-	if g.access == byLink || c.origin != "" {
+	if g.access == byLink || g.access == bySignature || c.origin != "" {
 		return nil
 	}
+	return sameSite(h)
+}
+
+// checkHost refuses names that are not the daemon's own.
+func (s *Server) checkHost(h *fasthttp.RequestHeader) error {
+	if s.cfg.Hosts != nil && !s.hosts[hostName(strings.ToLower(string(h.Host())))] {
+		return &protocol.Error{Kind: protocol.KindBadHost, Message: "without a token this daemon answers only to its own names",
+			Hint: "Use the address it printed at start, or set public_url."}
+	}
+	return nil
+}
+
+// sameSite refuses what a page of another site sent.
+func sameSite(h *fasthttp.RequestHeader) error {
+	host := strings.ToLower(string(h.Host()))
 	if origin := strings.ToLower(string(h.Peek("Origin"))); origin != "" {
 		if _, from, _ := strings.Cut(origin, "://"); from != host {
 			return badOrigin()
@@ -141,7 +154,7 @@ func (c *call) checkSite(g guard) error {
 }
 
 func badOrigin() error {
-	return &protocol.Error{Kind: protocol.KindBadOrigin, Message: "this daemon has no tokens and refuses requests from pages of other sites"}
+	return &protocol.Error{Kind: protocol.KindBadOrigin, Message: "without a token this daemon refuses requests from pages of other sites"}
 }
 
 func hostSet(hosts []string) map[string]bool {
@@ -178,12 +191,14 @@ func stripPeer(h *fasthttp.RequestHeader) {
 func checkBody(e endpoint, f framing, h *fasthttp.RequestHeader) error {
 	rule := e.body
 	switch enc := string(h.Peek("Content-Encoding")); {
-	case f.chunked:
+	case rule == bodyIgnored:
+		return nil
+	case f.chunked && e.chunked == 0:
 		return closing{&protocol.Error{Kind: protocol.KindLengthRequired, Message: "a body is taken only with its length; nothing was read of it",
 			Hint: "Send Content-Length instead of Transfer-Encoding: chunked."}}
 	case enc != "" && !strings.EqualFold(enc, "identity"):
 		return &protocol.Error{Kind: protocol.KindUnsupportedMediaType, Message: "a body is taken only as it is, without Content-Encoding"}
-	case rule == bodyBytes && !f.sized:
+	case rule == bodyBytes && !f.sized && !f.chunked:
 		return &protocol.Error{Kind: protocol.KindLengthRequired, Message: "this request needs a Content-Length"}
 	case rule == bodyNone && f.sized && h.ContentLength() > 0:
 		return protocol.Errorf(protocol.KindBadRequest, "this request takes no body")

@@ -45,7 +45,10 @@ func (c *call) fail(err error) {
 			slog.String("route", string(c.match.name)), slog.String("code", string(e.Kind)), slog.Any("error", err))
 	}
 	problem := e.Problem(c.id)
-	if errors.Is(err, errBodySlow) {
+	if c.v0 {
+		problem.Status = v0Status(e.Kind)
+		c.status = problem.Status
+	} else if errors.Is(err, errBodySlow) {
 		// The table's status says nothing of the client; this one does, and
 		// net/http clients take it for a connection to be opened anew.
 		problem.Status, c.status = http.StatusRequestTimeout, http.StatusRequestTimeout
@@ -63,6 +66,13 @@ func (c *call) fail(err error) {
 	}
 	if _, ok := errors.AsType[closing](err); ok || c.body.err != nil {
 		c.closeAfter()
+	}
+	if c.v0 {
+		if c.status == http.StatusUnauthorized {
+			h.Set("WWW-Authenticate", "Bearer")
+		}
+		c.writeV0(c.status, v0Message(e), "")
+		return
 	}
 	c.writeJSON(c.status, problem)
 	h.SetContentType("application/problem+json")

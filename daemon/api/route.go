@@ -19,6 +19,8 @@ const (
 	bodyJSON
 	// bodyBytes: Content-Length is required; the handler reads.
 	bodyBytes
+	// bodyIgnored: whatever it is, nobody reads it.
+	bodyIgnored
 )
 
 // endpoint is what serves a route and what it accepts.
@@ -29,6 +31,9 @@ type endpoint struct {
 	query []string
 	// most bounds a body of bodyBytes; 0 leaves it to the handler.
 	most int64
+	// chunked is how many bytes are taken of a body that does not say its length,
+	// 0 for none of such.
+	chunked int64
 	// health routes answer while draining.
 	health bool
 }

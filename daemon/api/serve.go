@@ -34,6 +34,8 @@ type call struct {
 	// origin is whose pages may have the answer (cors.go), "" for nobody's.
 	origin string
 
+	// v0 says that the request is for v0, and is answered as v0 answers.
+	v0     bool
 	match  match
 	uid    protocol.UID        // where the route has one
 	number protocol.PartNumber // where the route has one
@@ -111,6 +113,7 @@ func (s *Server) newCall(http *fasthttp.RequestCtx) *call {
 		c.body.src = src
 		c.body.want = max(0, int64(http.Request.Header.ContentLength()))
 	}
+	c.v0 = isV0(string(http.Request.Header.RequestURI()))
 	http.Response.Header.Set(protocol.HeaderRequestID, c.id)
 	c.allowNamed()
 	return c
@@ -163,6 +166,9 @@ func (c *call) admit() error {
 	if err := checkBody(c.match.endpoint, f, h); err != nil {
 		return err
 	}
+	if f.chunked {
+		c.body.most = c.match.endpoint.chunked
+	}
 	return c.readTarget()
 }
 
@@ -186,7 +192,9 @@ func (c *call) readTarget() (err error) {
 			return err
 		}
 	}
-	c.query, err = parseQuery(c.rawURL.query, c.match.endpoint.query)
+	if !c.v0 {
+		c.query, err = parseQuery(c.rawURL.query, c.match.endpoint.query)
+	}
 	return err
 }
 

@@ -49,6 +49,12 @@ func startOspd(t testing.TB) *ospd {
 // in metrics, nil for nowhere. Pages of the origins may use it.
 func startOspdWith(t testing.TB, quota meta.Quota, metrics Metrics, origins ...string) *ospd {
 	t.Helper()
+	return startOspdAs(t, quota, func(c *Config) { c.Metrics, c.Origins = metrics, origins })
+}
+
+// startOspdAs starts an ospd whose configuration is changed.
+func startOspdAs(t testing.TB, quota meta.Quota, change func(*Config)) *ospd {
+	t.Helper()
 	ctx, root, quiet := t.Context(), t.TempDir(), slog.New(slog.DiscardHandler)
 	db := metatest.OpenDB(t, meta.Config{Path: filepath.Join(root, "meta.db"), Logger: quiet, DefaultQuota: quota})
 	closeLater(t, db)
@@ -81,8 +87,10 @@ func startOspdWith(t testing.TB, quota meta.Quota, metrics Metrics, origins ...s
 	hooks := webhook.New(webhook.Config{Meta: db, Sender: sender, Guard: everywhere, Logger: quiet})
 	jobs := job.NewService(db, map[protocol.JobKind]job.Request{"nap": nap, protocol.JobImport: importing}, once.NewKeys(db))
 	described := stores.New(stores.Config{Meta: db, Stores: all, Types: map[string]string{"disk": "local"}, Default: "disk", Logger: quiet})
-	return &ospd{start(t, Config{Stores: described, Manifests: intake.NewManifests(db), Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens, Metrics: metrics, Origins: origins,
-		Links: link.New(link.Config{Records: db, Minter: minter})}, nil), filepath.Join(root, "blobs"), tokens}
+	cfg := Config{Stores: described, Manifests: intake.NewManifests(db), Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens,
+		Links: link.New(link.Config{Records: db, Minter: minter})}
+	change(&cfg)
+	return &ospd{start(t, cfg, nil), filepath.Join(root, "blobs"), tokens}
 }
 
 // importing is an import that nobody does.

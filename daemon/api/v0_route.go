@@ -1,0 +1,86 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// The API that the predecessor of this daemon had, version 0, is kept for the
+// applications that speak it. Its routes, queries and answers are not those of
+// v1, so it has a table of its own, outside of protocol.Routes, with one writer
+// of answers (v0_answer.go), one reader of queries (v0_query.go) and its own
+// guards (v0_access.go). What its handlers do is what those of v1 do, by the
+// same services.
+const v0Prefix = "/api/storage/v0"
+
+// The names of v0's routes, in logs and metrics.
+const (
+	v0Ping         protocol.RouteName = "v0_ping"
+	v0Health       protocol.RouteName = "v0_health"
+	v0LinkDownload protocol.RouteName = "v0_link_download"
+	v0LinkUpload   protocol.RouteName = "v0_link_upload"
+	v0Download     protocol.RouteName = "v0_download"
+	v0Upload       protocol.RouteName = "v0_upload"
+	v0Proxy        protocol.RouteName = "v0_proxy"
+)
+
+// v0Row is a route of v0: the query's parameters that it reads are those of its
+// endpoint, and others are passed over.
+type v0Row struct {
+	name         protocol.RouteName
+	method, path string
+	endpoint     endpoint
+	guard        guard
+}
+
+// v0Signed are the parameters that every signed request has.
+func v0Signed(others ...string) []string {
+	return append([]string{"uid", "date", "expire", "signature"}, others...)
+}
+
+// v0Rows is the table.
+func v0Rows() []v0Row {
+	everybody := guard{access: public}
+	return []v0Row{
+		{v0Ping, http.MethodGet, "/ping", endpoint{serve: v0Says("Test Router..."), body: bodyIgnored}, everybody},
+		{v0Health, http.MethodGet, "/health", endpoint{serve: v0Says("Health..."), body: bodyIgnored}, everybody},
+	}
+}
+
+// v0Says answers with a text.
+func v0Says(text string) func(*call) error {
+	return func(c *call) error {
+		c.writeV0(http.StatusOK, v0OK, text)
+		return nil
+	}
+}
+
+func newV0Router() router {
+	var r router
+	for _, row := range v0Rows() {
+		route := protocol.Route{Name: row.name, Method: row.method, Path: v0Prefix + row.path}
+		r.routes = append(r.routes, compiled{route, strings.Split(route.Path, "/"), row.endpoint, row.guard})
+	}
+	return r
+}
+
+// routes is the table that the request is looked up in.
+func (c *call) routes() router {
+	if c.v0 {
+		return c.srv.v0
+	}
+	return c.srv.router
+}
+
+// isV0 reports whether a request target is one of v0's, so that it is answered
+// as v0 answers whatever else is wrong with it.
+func isV0(target string) bool {
+	if _, rest, ok := strings.Cut(target, "://"); ok && !strings.HasPrefix(target, "/") {
+		_, path, _ := strings.Cut(rest, "/")
+		target = "/" + path
+	}
+	rest, ok := strings.CutPrefix(target, v0Prefix)
+	return ok && (rest == "" || rest[0] == '/' || rest[0] == '?')
+}
