@@ -64,7 +64,11 @@ func (db *DB) FillDigest(ctx context.Context, f Filled) error {
 			return t.offer(blobs)
 		}
 		// Nobody joined them before: what says that the result is right was not
-		// known. A store that cannot join has nothing done by the job.
+		// known. A store that cannot join has nothing done by the job. Objects that
+		// are not ours stay what they are.
+		if foreign, err := t.foreign(id); foreign || err != nil {
+			return err
+		}
 		return t.composeSoon(id, extents)
 	})
 }

@@ -16,6 +16,7 @@ const (
 	settingServerID     = "server_id"
 	settingClock        = "clock"
 	settingDigestStores = "digest_stores"
+	settingUIDFloor     = "uid_floor"
 )
 
 func settingUIDMark(worker int) string      { return "uid_mark/" + strconv.Itoa(worker) }
@@ -107,7 +108,11 @@ func (db *DB) RememberStore(ctx context.Context, name string) error {
 // through stays. It is on the disk when ReserveUIDs returns.
 func (db *DB) ReserveUIDs(ctx context.Context, worker int, through int64) (previous int64, err error) {
 	err = db.update(ctx, full, "reserve uids", func(t *tx) error {
-		previous, err = t.counter(settingUIDMark(worker), func(old int64) int64 { return max(old, through) })
+		if previous, err = t.counter(settingUIDMark(worker), func(old int64) int64 { return max(old, through) }); err != nil {
+			return err
+		}
+		floor, err := t.floor()
+		previous = max(previous, floor)
 		return err
 	})
 	return previous, err

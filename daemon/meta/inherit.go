@@ -1,0 +1,247 @@
+package meta
+
+import (
+	"context"
+	"crypto/md5"
+	"fmt"
+	"time"
+
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// lastInherited is the last time of an inherited uid, 20 years before uids are
+// used up: all that are minted lie above those that are inherited.
+const lastInherited = lastMilli - 20*366*24*int64(time.Hour/time.Millisecond)
+
+// Inheritable reports whether a file may have the uid of another service: it is
+// one as ours are, and leaves enough of them above it.
+func Inheritable(uid int64) bool {
+	return uid > 0 && uid>>(workerBits+sequenceBits) <= lastInherited
+}
+
+// Inherited is a file of the service that was there before, which keeps its uid
+// and whose bytes stay where they are. From is of the other service and the uid,
+// so that it is known again.
+type Inherited struct {
+	FileFields
+	UID protocol.UID
+	// Objects hold the bytes, in this order.
+	Objects []HeldObject
+	// MD5 is that of all bytes, where the other service knew it.
+	MD5 *[md5.Size]byte
+}
+
+// Size is the length of the objects together.
+func (i Inherited) Size() (n int64) {
+	for _, o := range i.Objects {
+		n += o.Size
+	}
+	return n
+}
+
+// HeldObject is an object that is not ospd's, as it was when it was looked at.
+type HeldObject struct {
+	Store, Key string
+	Size       int64
+	Tag        string
+}
+
+// InheritOutcome is what became of an inherited file.
+type InheritOutcome string
+
+// The outcomes there are.
+const (
+	InheritMade    InheritOutcome = "made"
+	InheritAlready InheritOutcome = "already"
+	// InheritDeleted is one that was there and was deleted since, as is known for
+	// a day: it stays so.
+	InheritDeleted InheritOutcome = "deleted"
+	// InheritRefused is none, for a reason.
+	InheritRefused InheritOutcome = "refused"
+)
+
+// InheritResult is an outcome, with the reason where it is a refusal.
+type InheritResult struct {
+	Outcome InheritOutcome
+	Why     string
+}
+
+// Inherit makes the files in one durable transaction, each once however often
+// it is called, and gives what became of each. Uids that are minted from the next
+// reservation on lie above all of them. Of a new file nothing is known but the
+// size until its digest job has run. It is KindQuotaExceeded where the owner may
+// not have all of them, and nothing is recorded then.
+func (db *DB) Inherit(ctx context.Context, files []Inherited) (results []InheritResult, err error) {
+	err = db.named(ctx, "inherit files", func(t *tx) error {
+		results = make([]InheritResult, len(files))
+		var made []ImportEntry
+		var last protocol.UID
+		for i, f := range files {
+			if results[i], err = t.inherit(f); err != nil {
+				return err
+			}
+			if results[i].Outcome == InheritMade {
+				made = append(made, ImportEntry{UID: f.UID, Size: f.Size(), Make: &InPlace{FileFields: f.FileFields}})
+				last = max(last, f.UID)
+			}
+		}
+		if err := t.raiseFloor(last); err != nil {
+			return err
+		}
+		return t.tellImported(made, db.cfg.DefaultQuota)
+	})
+	return results, err
+}
+
+// InheritedAlready gives what Inherit would answer for files that are there, or
+// were, by uid; of those that it would make there is nothing.
+func (db *DB) InheritedAlready(ctx context.Context, files []Inherited) (known map[protocol.UID]InheritResult, err error) {
+	err = db.view(ctx, "look for inherited files", func(q query) error {
+		known = map[protocol.UID]InheritResult{}
+		for _, f := range files {
+			r, found, err := q.inherited(f)
+			if err != nil {
+				return err
+			}
+			if found {
+				known[f.UID] = r
+			}
+		}
+		return nil
+	})
+	return known, err
+}
+
+// inherited finds what has the uid.
+func (q query) inherited(f Inherited) (r InheritResult, found bool, err error) {
+	var owner protocol.Owner
+	var state fileState
+	var from string
+	found, err = q.one(`SELECT owner, state, COALESCE(imported_from, '') FROM files WHERE uid = ?`, []any{int64(f.UID)}, &owner, &state, &from)
+	switch {
+	case err != nil || !found:
+		return r, found, err
+	case owner != f.Owner:
+		return refusedUID("it is the uid of a file of another owner here"), true, nil
+	case from != f.From:
+		return refusedUID("it is the uid of another file here"), true, nil
+	case state == fileDeleted:
+		return InheritResult{Outcome: InheritDeleted}, true, nil
+	case state != fileCommitted:
+		return refusedUID("it is the uid of a file here that is not committed"), true, nil
+	}
+	return InheritResult{Outcome: InheritAlready}, true, nil
+}
+
+func refusedUID(why string) InheritResult {
+	return InheritResult{InheritRefused, why + "; nothing was changed"}
+}
+
+// inherit makes one file, unless there is one.
+func (t *tx) inherit(f Inherited) (r InheritResult, err error) {
+	if !Inheritable(int64(f.UID)) {
+		return refusedUID("the uid leaves too few above it that could be given to new files"), nil
+	}
+	if r, found, err := t.inherited(f); found || err != nil {
+		return r, err
+	}
+	content, known, why, err := t.inheritContent(f)
+	if err != nil || why != "" {
+		return InheritResult{InheritRefused, why}, err
+	}
+	if err := t.insertFile(f.FileFields, f.UID, fileOpen, timeOf(t.now)); err != nil {
+		return r, err
+	}
+	if err := t.said(f); err != nil {
+		return r, err
+	}
+	etag := `"u` + f.UID.String() + `"`
+	if known != nil {
+		etag = `"` + known.String() + `"`
+	}
+	return InheritResult{Outcome: InheritMade}, t.point(f.UID, content, etag, t.now, t.digestDue(f.Size(), known != nil))
+}
+
+// said keeps the MD5 that the file is to have, which its digest job compares.
+func (t *tx) said(f Inherited) error {
+	if f.MD5 == nil {
+		return nil
+	}
+	_, err := t.exec(`UPDATE files SET md5_said = ? WHERE uid = ?`, f.MD5[:], int64(f.UID))
+	return err
+}
+
+// inheritContent gives the content of the file's objects, and its digest where
+// that is known. Of one object that several files have there is one content, so
+// that it is read once.
+func (t *tx) inheritContent(f Inherited) (id ContentID, known *protocol.Digest, why string, err error) {
+	if f.Size() == 0 {
+		digest, fingerprint := protocol.DigestOf(nil), protocol.FingerprintOf(0, nil)
+		id, err = t.place(received{uid: f.UID, digest: &digest, fingerprint: &fingerprint})
+		return id, &digest, "", err
+	}
+	r := received{uid: f.UID, size: f.Size()}
+	for _, o := range f.Objects {
+		if o.Size == 0 {
+			continue
+		}
+		blob, why, err := t.foreignBlob(InPlace{Store: o.Store, Key: o.Key, Size: o.Size, Tag: o.Tag})
+		if err != nil || why != "" {
+			return 0, nil, why, err
+		}
+		r.extents = append(r.extents, Extent{Blob: blob, Length: o.Size})
+	}
+	if len(r.extents) == 1 {
+		if id, known, err = t.sharedContent(r.extents[0]); id != 0 || err != nil {
+			return id, known, "", err
+		}
+	}
+	id, err = t.place(r)
+	return id, nil, "", err
+}
+
+// sharedContent is the live content that is the whole of one object, 0 where
+// there is none.
+func (t *tx) sharedContent(e Extent) (id ContentID, known *protocol.Digest, err error) {
+	list, err := ids[ContentID](t.query, `SELECT c.id FROM extents e JOIN contents c ON c.id = e.content_id
+		WHERE e.blob_id = ? AND e.seq = 0 AND e.blob_offset = 0 AND e.length = ? AND c.size = ? AND c.state = 'live' ORDER BY c.id`, e.Blob, e.Length, e.Length)
+	if err != nil {
+		return 0, nil, err
+	}
+	for _, id := range list {
+		var state string
+		var digest []byte
+		if _, err := t.one(`SELECT state, digest FROM contents WHERE id = ? FOR UPDATE`, []any{id}, &state, &digest); err != nil {
+			return 0, nil, err
+		}
+		if state == ContentLive {
+			known, err = decodeHash[protocol.Digest](digest)
+			return id, known, err
+		}
+	}
+	return 0, nil, nil
+}
+
+// raiseFloor has uids be minted above one that was given by somebody else.
+func (t *tx) raiseFloor(uid protocol.UID) error {
+	if uid == 0 {
+		return nil
+	}
+	_, err := t.counter(settingUIDFloor, func(old int64) int64 { return max(old, int64(uid)>>(workerBits+sequenceBits)) })
+	return err
+}
+
+// floor is the time of the last uid that was given by somebody else, 0 without.
+func (q query) floor() (milli int64, err error) {
+	_, err = q.one(`SELECT CAST(value AS BIGINT) FROM settings WHERE name = ?`, []any{settingUIDFloor}, &milli)
+	if err != nil {
+		err = fmt.Errorf("read the setting %s: %w", settingUIDFloor, err)
+	}
+	return milli, err
+}
+
+// RaiseUIDFloor has uids that are minted from the next reservation on lie above
+// one that somebody else gave, whether its file is inherited or not.
+func (db *DB) RaiseUIDFloor(ctx context.Context, uid protocol.UID) error {
+	return db.update(ctx, full, "raise the floor of uids", func(t *tx) error { return t.raiseFloor(uid) })
+}

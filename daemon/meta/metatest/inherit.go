@@ -1,0 +1,160 @@
+package metatest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+var inheritTests = map[string]func(*env){
+	"a file with its uid": func(e *env) {
+		f := e.heir("a.txt", "image/7.txt")
+		since := e.lastEvent()
+		e.inherits(f, meta.InheritMade)
+		file, c := e.contentOf(f.UID)
+		e.same("the file", []any{file.Name, file.Size, file.Digest == nil, file.ETag, file.CreatedAt.Time, file.CommittedAt.Time},
+			[]any{"a.txt", 7, true, fmt.Sprintf(`"u%s"`, f.UID), f.ModifiedAt, e.clock.Now()})
+		e.same("its bytes", []any{len(c.Extents), c.Extents[0].Key, c.Extents[0].Tag}, []any{1, "@image/7.txt", "as of image/7.txt"})
+		e.same("its blob", e.blob(c.Extents[0].Blob).Origin, meta.OriginForeign)
+		e.same("events", e.kinds(since), []protocol.EventKind{protocol.EventFileCommitted})
+		e.same("a digest job is due", e.dueOf(f.UID).DigestKnown, false)
+		usage, err := e.db.Usage(e.ctx, alice)
+		e.ok(err)
+		e.same("usage", usage, meta.Usage{Bytes: 7, Files: 1})
+		e.ok(e.db.CheckDatabase(e.ctx))
+	},
+	"twice": func(e *env) {
+		f := e.heir("a.txt", "a")
+		e.inherits(f, meta.InheritMade)
+		e.inherits(f, meta.InheritAlready)
+		other := e.heir("b.txt", "b")
+		known, err := e.db.InheritedAlready(e.ctx, []meta.Inherited{f, other})
+		e.ok(err)
+		e.same("known", known, map[protocol.UID]meta.InheritResult{f.UID: {Outcome: meta.InheritAlready}})
+		usage, err := e.db.Usage(e.ctx, alice)
+		e.ok(err)
+		e.same("usage", usage, meta.Usage{Bytes: 7, Files: 1})
+	},
+	"what was deleted since stays so while it is known": func(e *env) {
+		f := e.heir("a.txt", "a")
+		e.inherits(f, meta.InheritMade)
+		e.ok(e.db.DeleteFile(e.ctx, alice, f.UID))
+		e.inherits(f, meta.InheritDeleted)
+		_, err := e.db.File(e.ctx, alice, f.UID)
+		e.kind(err, protocol.KindNotFound)
+	},
+	"a uid that is taken": func(e *env) {
+		put, _ := e.put("ours", 5, 7)
+		f := e.heir("a.txt", "a")
+		f.UID = put.UID
+		e.inherits(f, meta.InheritRefused)
+		f.Owner = bob
+		e.inherits(f, meta.InheritRefused)
+		u := e.begin(e.newUpload("open"))
+		f = e.heir("b.txt", "b")
+		f.UID = u.UID
+		e.inherits(f, meta.InheritRefused)
+		e.same("blobs are not made for nothing", e.blobCount(), 2)
+	},
+	"parts of a file that was never merged": func(e *env) {
+		f := e.heir("a.bin", "7_1", "7_2", "7_3")
+		f.Objects[1].Size = 0
+		f.Objects[2].Size = 3
+		e.inherits(f, meta.InheritMade)
+		file, c := e.contentOf(f.UID)
+		e.same("the file", []any{file.Size, len(c.Extents), c.Extents[0].Key, c.Extents[1].Key}, []any{10, 2, "@7_1", "@7_3"})
+		e.ok(e.db.FillDigest(e.ctx, filled(e.dueOf(f.UID), 5)))
+		_, c = e.contentOf(f.UID)
+		e.same("they stay where they are", []any{len(c.Extents), len(e.leaseAll(other, 10))}, []any{2, 0})
+		e.ok(e.db.CheckDatabase(e.ctx))
+	},
+	"one object of several files": func(e *env) {
+		a, b, c := e.heir("a.txt", "a"), e.heir("b.txt", "a"), e.heir("c.txt", "a")
+		e.inherits(a, meta.InheritMade)
+		e.inherits(b, meta.InheritMade)
+		fa, ca := e.contentOf(a.UID)
+		_, cb := e.contentOf(b.UID)
+		e.same("one content", cb.ID, ca.ID)
+		e.ok(e.db.FillDigest(e.ctx, filled(e.dueOf(a.UID), 5)))
+		fb, cb := e.contentOf(b.UID)
+		e.same("of both is known what it is", []any{fb.Digest != nil, fb.ETag != fa.ETag}, []any{true, true})
+		e.inherits(c, meta.InheritMade)
+		fc, cc := e.contentOf(c.UID)
+		e.same("a later one", []any{cc.ID, fc.ETag, fc.MD5 == nil}, []any{cb.ID, `"` + fb.Digest.String() + `"`, true})
+		e.same("whose sums are shown once its digest job has run", e.dueOf(c.UID).DigestKnown, true)
+		e.same("blobs", e.blobCount(), 1)
+		for _, f := range []meta.Inherited{a, b, c} {
+			e.ok(e.db.DeleteFile(e.ctx, alice, f.UID))
+		}
+		e.ok(e.db.CheckDatabase(e.ctx))
+	},
+	"an object that is another since": func(e *env) {
+		e.inherits(e.heir("a.txt", "a"), meta.InheritMade)
+		f := e.heir("b.txt", "a")
+		f.Objects[0].Tag = "later"
+		e.inherits(f, meta.InheritRefused)
+		_, err := e.db.File(e.ctx, alice, f.UID)
+		e.kind(err, protocol.KindNotFound)
+	},
+	"nothing": func(e *env) {
+		f := e.heir("empty", "e")
+		f.Objects[0].Size = 0
+		e.inherits(f, meta.InheritMade)
+		file, c := e.contentOf(f.UID)
+		e.same("the file", []any{*file.Digest, file.ETag, len(c.Extents), e.blobCount()}, []any{protocol.DigestOf(nil), `"` + protocol.DigestOf(nil).String() + `"`, 0, 0})
+	},
+	"beyond a quota nothing is recorded": func(e *env) {
+		e.ok(e.db.SetQuota(e.ctx, alice, limit(10, 100, 100)))
+		a, b := e.heir("a", "a"), e.heir("b", "b")
+		_, err := e.db.Inherit(e.ctx, []meta.Inherited{a, b})
+		e.kind(err, protocol.KindQuotaExceeded)
+		e.same("blobs", e.blobCount(), 0)
+	},
+	"uids are minted above": func(e *env) {
+		const year = int64(366*24*time.Hour) / int64(time.Millisecond)
+		minted := func() protocol.UID {
+			m, err := meta.NewMinter(e.db, 0, e.clock.Now)
+			e.ok(err)
+			uid, err := m.Next(e.ctx)
+			e.ok(err)
+			return uid
+		}
+		now := minted()
+		f := e.heir("a.txt", "a")
+		f.UID = now + protocol.UID(9*year<<22) + 1<<22 - 1 // as its minter was the last, its number too
+		e.inherits(f, meta.InheritMade)
+		next := minted()
+		e.same("above", next>>22 > f.UID>>22, true)
+		e.ok(e.db.RaiseUIDFloor(e.ctx, f.UID+protocol.UID(year<<22)))
+		e.same("above what nobody inherited", minted() > f.UID+protocol.UID(year<<22), true)
+		e.ok(e.db.RaiseUIDFloor(e.ctx, 7))
+		e.same("it never falls", minted() > f.UID+protocol.UID(year<<22), true)
+		mark, err := e.db.ReserveUIDs(e.ctx, 5, 1)
+		e.ok(err)
+		e.same("for every worker", mark >= int64(f.UID>>22)+year, true)
+		f = e.heir("b.txt", "b")
+		f.UID = 1<<63 - 1
+		e.inherits(f, meta.InheritRefused)
+		e.same("that one is not counted from", minted() < 1<<62, true)
+	},
+}
+
+// heir is a file on objects of 7 bytes each.
+func (e *env) heir(name string, objects ...string) meta.Inherited {
+	uid := e.uid()
+	f := meta.Inherited{UID: uid, FileFields: meta.FileFields{Owner: alice, Name: name,
+		Imported: meta.Imported{From: "other:" + uid.String(), ModifiedAt: time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)}}}
+	for _, o := range objects {
+		f.Objects = append(f.Objects, meta.HeldObject{Store: "disk", Key: "@" + o, Size: 7, Tag: "as of " + o})
+	}
+	return f
+}
+
+func (e *env) inherits(f meta.Inherited, want meta.InheritOutcome) {
+	e.Helper()
+	results, err := e.db.Inherit(e.ctx, []meta.Inherited{f})
+	e.ok(err)
+	e.same("outcome", []any{len(results), results[0].Outcome, results[0].Why != ""}, []any{1, want, want == meta.InheritRefused})
+}
