@@ -119,7 +119,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		Store: in.Stores[cfg.DefaultStore], Stores: in.Stores, Place: place,
 		BootID: bootID(), MaxSize: cfg.MaxSize, AbandonAfter: cfg.AbandonAfter,
 		Instant: cfg.Instant, Sample: files.Sample, ClaimFailures: cfg.ClaimFailures, Once: keys,
-		Logger: log, Observe: met.Upload, Saved: met.Saved, Committed: d.digest.Wake,
+		Logger: log, Observe: met.Upload, Saved: met.Saved, Committed: d.digest.Wake, Digests: d.digest,
 	})
 	imports := cfg.importing(in, d.uploads, minter, d.digest.Wake, log)
 	if d.jobs, err = cfg.queue(in, workers{

@@ -93,6 +93,8 @@ type Worker struct {
 	mu sync.Mutex
 	// compared: the stores were compared with those before. Guarded by mu.
 	compared bool
+	// looked is closed when files were looked at, and made anew. Guarded by mu.
+	looked chan struct{}
 }
 
 // New makes a Worker.
@@ -102,7 +104,7 @@ func New(cfg Config) *Worker {
 	}
 	cfg.Stores = slices.Clone(cfg.Stores)
 	slices.Sort(cfg.Stores)
-	return &Worker{cfg: cfg, log: cfg.Logger, woken: make(chan struct{}, 1)}
+	return &Worker{cfg: cfg, log: cfg.Logger, woken: make(chan struct{}, 1), looked: make(chan struct{})}
 }
 
 // Wake has a job look, about a second from now, at what is due; it is called
@@ -112,6 +114,21 @@ func (w *Worker) Wake() {
 	case w.woken <- struct{}{}:
 	default:
 	}
+}
+
+// Looked gives what is closed once more files were looked at by this process,
+// and what was found is recorded.
+func (w *Worker) Looked() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.looked
+}
+
+func (w *Worker) tellLooked() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.looked)
+	w.looked = make(chan struct{})
 }
 
 // Run enqueues a job for Wake, one a second at most, until ctx ends. A job that

@@ -37,6 +37,7 @@ func (w *Worker) look(ctx context.Context, due []meta.DigestDue, k *keeper, done
 		done.files++
 	}
 	tell()
+	defer w.tellLooked()
 	return n, w.record(ctx, o)
 }
 

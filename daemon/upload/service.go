@@ -68,6 +68,10 @@ type Config struct {
 	Observe func(outcome string)
 	// Committed is told that a file was committed. It may be nil.
 	Committed func()
+	// Digests are the digest jobs, for which PutTwins waits, TwinsWait at most, 5 s
+	// by default; nil where none run.
+	Digests   Digests
+	TwinsWait time.Duration
 	// Saved is told how many bytes an instant upload did not have to send. It
 	// may be nil.
 	Saved func(bytes int64)
@@ -124,6 +128,9 @@ func New(cfg Config) *Service {
 	}
 	if cfg.Instant == "" {
 		cfg.Instant = meta.ScopeOff
+	}
+	if cfg.TwinsWait <= 0 {
+		cfg.TwinsWait = defaultTwinsWait
 	}
 	if cfg.ClaimFailures <= 0 {
 		cfg.ClaimFailures = defaultClaimFailures

@@ -42,6 +42,24 @@ var (
 		n, err := s.db.ExpireFiles(ctx, s.clock.Now().Add(2*time.Hour), 10)
 		return fmt.Sprint(n), err
 	}}
+	adopts = action{"adopt", func(ctx context.Context, s *stage) (string, error) {
+		files, err := s.db.Adopt(ctx, alice, s.adoptions)
+		if err != nil {
+			return "", err
+		}
+		text := ""
+		for _, f := range files {
+			if f == nil {
+				text += "none "
+				continue
+			}
+			text += fileText(*f) + " "
+		}
+		return text, nil
+	}}
+	damages = action{"damage", func(ctx context.Context, s *stage) (string, error) {
+		return "", s.db.MarkDamaged(ctx, s.content.ID, s.content.Gen)
+	}}
 	fills = action{"fill", func(ctx context.Context, s *stage) (string, error) {
 		return "", s.db.FillDigest(ctx, filled(s.unknown, 1))
 	}}
@@ -108,6 +126,13 @@ var (
 			return "", err
 		}
 		return viewContent(ctx, s, s.file.UID)
+	}}
+	seesHeld = action{"held", func(ctx context.Context, s *stage) (string, error) {
+		held, err := s.db.HeldByMD5(ctx, alice, [][16]byte{{1}, {99}})
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprint(held[0] != nil, held[1] != nil), nil
 	}}
 	seesExtents = action{"extents", func(ctx context.Context, s *stage) (string, error) {
 		list, gen, err := s.db.Extents(ctx, s.content.ID)

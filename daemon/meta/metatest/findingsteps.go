@@ -1,6 +1,7 @@
 package metatest
 
 import (
+	"crypto/md5"
 	"slices"
 
 	"pgregory.net/rapid"
@@ -39,7 +40,7 @@ func (m *model) digest(r *rapid.T) {
 			continue
 		}
 		if !d.SumsKnown {
-			found = append(found, meta.FoundOut{Content: d.Content, Findings: findings(1)})
+			found = append(found, meta.FoundOut{Content: d.Content, Findings: findings(m.files[d.UID].key.digest)})
 		}
 		done = append(done, d)
 	}
@@ -48,6 +49,41 @@ func (m *model) digest(r *rapid.T) {
 		f := m.files[d.UID]
 		f.looked = true
 		m.files[d.UID] = f
+	}
+}
+
+// adopt makes files on a content that an owner was found to have by its MD5,
+// maybe after others came between.
+func (m *model) adopt(r *rapid.T) {
+	owner, d := anyOwner(r), anyDigest(r)
+	var keys []contentKey
+	for _, f := range m.files {
+		if f.owner == owner && f.looked && f.key.size > 0 && f.key.digest == d && m.live(f.expires) && !m.contents[f.key].damaged && !slices.Contains(keys, f.key) {
+			keys = append(keys, f.key)
+		}
+	}
+	held := m.held(owner, d)
+	m.same("held", held != nil, len(keys) == 1)
+	if held == nil {
+		r.Skip("no content of one MD5")
+	}
+	key := keys[0]
+	m.same("size", held.Size, key.size)
+	var list []meta.Adoption
+	for range rapid.IntRange(1, 2).Draw(r, "files") {
+		list = append(list, m.adoption(held.Content))
+	}
+	n := int64(len(list))
+	files, err := m.db.Adopt(m.ctx, owner, list)
+	if !m.fits(owner, meta.Usage{Files: n, Bytes: n * key.size}) {
+		m.kind(err, protocol.KindQuotaExceeded)
+		return
+	}
+	m.ok(err)
+	for i, a := range list {
+		m.same("made", files[i].UID, a.UID)
+		m.event(protocol.EventFileCommitted, a.UID)
+		m.files[a.UID] = modelFile{owner: owner, key: key, looked: true}
 	}
 }
 
@@ -60,6 +96,9 @@ func (m *model) fill(r *rapid.T) {
 	d := due[slices.IndexFunc(due, func(d meta.DigestDue) bool { return d.UID == uid })]
 	fill := filled(d, f.key.digest)
 	fill.Fingerprint = fingerprintOf(f.key.digest)
+	if f.key.size == 0 {
+		fill.MD5 = md5.Sum(nil)
+	}
 	if rapid.IntRange(0, 9).Draw(r, "stale") == 9 {
 		fill.Gen--
 	}

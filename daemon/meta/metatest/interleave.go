@@ -41,7 +41,7 @@ func Interleave(t *testing.T, open OpenWatched) {
 		{commits, puts}, {deletes, puts}, {records, commits}, {records, givesUp}, {claims, expires},
 		// Beyond its locks a fill is what a commit is; that has its pairs above.
 		{moves, deletes}, {moves, sweeps}, {moves, puts}, {moves, claims}, {moves, fills}, {moves, moves}, {moves, dropsTarget},
-		{fills, deletes}, {fills, deletesUnknown}, {fills, commits}, {finds, deletes}, {finds, fills},
+		{fills, deletes}, {fills, deletesUnknown}, {fills, commits}, {finds, deletes}, {finds, fills}, {finds, adopts},
 	}) {
 		t.Run(p.first.name+" and "+p.second.name, func(t *testing.T) {
 			t.Parallel()
@@ -62,6 +62,20 @@ func Interleave(t *testing.T, open OpenWatched) {
 			defer s.end()
 			pair{lets, sweeps}.check(s)
 			pair{sweeps, lets}.check(s)
+		})
+	}
+	// Whoever has a content of an MD5 has it until nobody does.
+	for _, other := range []action{deletes, damages, sweeps, moves, puts, fills, adopts} {
+		t.Run(other.name+" and adopt of a content that is known", func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, t, open)
+			s.known = true
+			defer s.end()
+			pair{other, adopts}.check(s)
+			pair{adopts, other}.check(s)
+			if other.name == deletes.name {
+				look{seesHeld, []action{deletes, damages}}.check(s)
+			}
 		})
 	}
 	for _, l := range []look{

@@ -33,7 +33,7 @@ func Run(t *testing.T, open Open) {
 // RunCore runs what is said of uploads, contents, jobs and events, for one more
 // way to a database on which all of it has passed.
 func RunCore(t *testing.T, open Open) {
-	core := []string{"settings", "upload", "part", "commit", "claim", "job", "event"}
+	core := []string{"settings", "upload", "part", "commit", "claim", "held", "job", "event"}
 	for _, g := range groups() {
 		if slices.Contains(core, g.name) {
 			g.run(t, open)
@@ -59,7 +59,7 @@ func groups() []group {
 	return []group{
 		{"settings", settingsTests}, {"upload", uploadTests}, {"part", partTests}, {"commit", commitTests},
 		{"content", contentTests}, {"file", fileTests}, {"idempotency", idempotencyTests}, {"owner", ownerTests}, {"fsck", fsckTests},
-		{"claim", claimTests}, {"sweep", sweepTests}, {"expiry", expiryTests}, {"token", tokenTests}, {"quota", quotaTests},
+		{"claim", claimTests}, {"held", heldTests}, {"sweep", sweepTests}, {"expiry", expiryTests}, {"token", tokenTests}, {"quota", quotaTests},
 		{"scrub", scrubTests}, {"job", jobTests}, {"job ends", jobEndTests}, {"job request", requestTests}, {"periodic", periodicTests},
 		{"event", eventTests}, {"numbering", numberingTests}, {"consumer", consumerTests}, {"webhook", webhookTests}, {"delivery", deliveryTests},
 		{"findings", findingsTests}, {"fill", fillTests}, {"verified", verifiedTests}, {"node", nodeTests}, {"job blob", jobBlobTests}, {"move", moveTests}, {"compose", composeTests}, {"import", importTests}, {"inherit", inheritTests}, {"stores", storesTests}, {"migration", migrationTests}, {"link", linkTests},

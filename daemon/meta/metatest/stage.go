@@ -36,6 +36,10 @@ type stage struct {
 	// looked is what a digest job was told of the file, unknown of one of the
 	// same bytes whose digest is not known.
 	looked, unknown meta.DigestDue
+	// adoptions are two files to be made on the file's content. known says that
+	// the file's digest job has run, before which its owner has none.
+	adoptions []meta.Adoption
+	known     bool
 	// mover is a job that has the file's content be in target, which it writes.
 	mover  meta.LeasedJob
 	target meta.BlobID
@@ -159,6 +163,10 @@ func (s *stage) set() {
 	}
 	s.shot = s.oneShot("shot", 1, claimSize)
 	s.looked, s.unknown = s.dueOf(s.file.UID), s.dueOf(s.commitUnknown("unknown", claimSize).UID)
+	s.adoptions = []meta.Adoption{s.adoption(s.content.ID), s.adoption(s.content.ID)}
+	if s.known {
+		s.ok(s.db.RecordFindings(s.ctx, []meta.FoundOut{{Content: s.looked.Content, Findings: findings(1)}}, []meta.DigestDue{s.looked}))
+	}
 	var job context.Context
 	job, s.mover = s.env.mover()
 	s.target = s.env.target(job, claimSize)
