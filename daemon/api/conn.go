@@ -168,8 +168,10 @@ func abort(c net.Conn) {
 
 // requests counts the requests being served, and lets one drain wait for none.
 type requests struct {
-	mu       sync.Mutex
-	n        int
+	mu sync.Mutex
+	n  int
+	// idle are those of them that wait for what is done while nobody waits.
+	idle     int
 	draining bool
 	none     chan struct{} // closed once draining and n is 0
 }
@@ -192,7 +194,18 @@ func (r *requests) end() {
 func (r *requests) some() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.n > 0
+	return r.n > r.idle
+}
+
+// idles has one of the requests not count for some, until the end.
+func (r *requests) idles() (end func()) {
+	add := func(n int) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.idle += n
+	}
+	add(1)
+	return func() { add(-1) }
 }
 
 // drain makes isDraining true and gives what is closed once no request is

@@ -159,3 +159,28 @@ func TestTooManyConnections(t *testing.T) {
 		t.Errorf("answered %s", a.Status)
 	}
 }
+
+// TestBusy: a request that waits for what is done while nobody waits keeps
+// nobody from it.
+func TestBusy(t *testing.T) {
+	var r requests
+	is := func(want bool) {
+		t.Helper()
+		if r.some() != want {
+			t.Errorf("busy: %v", !want)
+		}
+	}
+	is(false)
+	r.begin()
+	is(true)
+	end := r.idles()
+	is(false)
+	r.begin()
+	is(true)
+	r.end()
+	is(false)
+	end()
+	is(true)
+	r.end()
+	is(false)
+}
