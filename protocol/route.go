@@ -13,6 +13,7 @@ const (
 	RouteCapabilities RouteName = "capabilities"
 	RouteHealthz      RouteName = "healthz"
 	RouteReadyz       RouteName = "readyz"
+	RouteOpenAPI      RouteName = "openapi"
 	RouteBeginUpload  RouteName = "begin_upload"
 	RouteListUploads  RouteName = "list_uploads"
 	RouteProbe        RouteName = "probe"
@@ -67,6 +68,7 @@ var routes = [...]Route{
 	{RouteCapabilities, "GET", "/v1/capabilities"},
 	{RouteHealthz, "GET", "/healthz"},
 	{RouteReadyz, "GET", "/readyz"},
+	{RouteOpenAPI, "GET", "/openapi.json"},
 	{RouteBeginUpload, "POST", "/v1/uploads"},
 	{RouteListUploads, "GET", "/v1/uploads"},
 	{RouteProbe, "POST", "/v1/uploads/probe"},

@@ -60,6 +60,7 @@ func guards() map[protocol.RouteName]guard {
 		protocol.RouteCapabilities: everybody,
 		protocol.RouteHealthz:      everybody,
 		protocol.RouteReadyz:       everybody,
+		protocol.RouteOpenAPI:      everybody,
 
 		// An upload is its writer's until it is committed: who may begin one
 		// may look at it and give it up.

@@ -138,6 +138,7 @@ func visits() map[protocol.RouteName]visit {
 		protocol.RouteCapabilities: {want: http.StatusOK},
 		protocol.RouteHealthz:      {want: http.StatusOK},
 		protocol.RouteReadyz:       {want: http.StatusOK},
+		protocol.RouteOpenAPI:      {want: http.StatusOK},
 		protocol.RouteBeginUpload:  {scope: "file:write", body: `{"name": "new"}`, want: http.StatusCreated},
 		protocol.RouteProbe:        {scope: "file:write", body: `{"items": []}`, want: http.StatusOK},
 		protocol.RouteListUploads:  {scope: "file:write", want: http.StatusOK},

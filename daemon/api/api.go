@@ -14,6 +14,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/osproxy/osproxy/daemon/api/openapi"
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/intake"
 	"github.com/osproxy/osproxy/daemon/job"
@@ -137,6 +139,8 @@ type Server struct {
 	hosts  map[string]bool
 	// origins are those whose pages browsers are told to let in.
 	origins origins
+	// document is the answer of /openapi.json.
+	document []byte
 	// base ends when the server closes, and every request's context with it.
 	base context.Context
 	stop context.CancelFunc
@@ -172,6 +176,7 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, limits: cfg.Limits.orDefaults(), log: cfg.Logger, met: cfg.Metrics, hosts: hostSet(cfg.Hosts), origins: newOrigins(cfg.Origins)}
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.router, s.v0 = newRouter(s.endpoints()), newV0Router()
+	s.document = openapi.Document(cmp.Or(cfg.Capabilities.Version, "unknown"), described(s.endpoints()))
 	s.oneShots = make(chan []byte, s.limits.OneShots)
 	for range s.limits.OneShots {
 		s.oneShots <- nil

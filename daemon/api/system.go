@@ -15,6 +15,7 @@ func (s *Server) endpoints() map[protocol.RouteName]endpoint {
 		protocol.RouteCapabilities: {serve: (*call).capabilities},
 		protocol.RouteHealthz:      {serve: (*call).healthz, health: true},
 		protocol.RouteReadyz:       {serve: (*call).readyz, health: true},
+		protocol.RouteOpenAPI:      {serve: (*call).openAPI},
 		protocol.RouteBeginUpload:  {serve: (*call).beginUpload, body: bodyJSON},
 		protocol.RouteProbe:        {serve: (*call).probe, body: bodyJSON},
 		protocol.RouteListUploads:  {serve: (*call).listUploads, query: page},

@@ -3,6 +3,7 @@ package schema
 import (
 	"encoding/json"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 )
@@ -53,23 +54,34 @@ func (o *Object) placed(file string) {
 	}
 }
 
-// Resolve follows a $ref, which is to the $defs of a file, or to a whole file.
+// Resolve follows a $ref, which is to the $defs or the properties of a file, or
+// to a whole file.
 func (o *Object) Resolve() *Object {
 	if o.Ref == "" {
 		return o
 	}
-	file, name, _ := strings.Cut(o.Ref, "#/$defs/")
-	if file == "" {
-		file = o.file
+	file, place, inside := strings.Cut(o.Ref, "#")
+	whole := Read(FileOf(o.file, file))
+	if !inside {
+		return whole
 	}
-	if name == "" {
-		return Read(file)
+	below := whole.Defs[strings.TrimPrefix(place, "/$defs/")]
+	if name, ok := strings.CutPrefix(place, "/properties/"); ok {
+		below = whole.Properties[name]
 	}
-	below := Read(file).Defs[name]
 	if below == nil {
 		panic(o.Ref + " leads nowhere")
 	}
-	return below
+	return below.Resolve()
+}
+
+// FileOf is the name of the schema that a $ref in the schema of that name is to,
+// by what it has before the #.
+func FileOf(from, ref string) string {
+	if ref == "" {
+		return from
+	}
+	return path.Join(path.Dir(from), ref)
 }
 
 // Kinds are the JSON types that are allowed, in order.
@@ -83,6 +95,9 @@ func (o *Object) Kinds() []string {
 		for _, kind := range named {
 			found = append(found, fmt.Sprint(kind))
 		}
+	}
+	if slices.Contains(o.Enum, nil) {
+		found = append(found, "null")
 	}
 	for _, v := range append(o.Enum, o.Const) {
 		switch v.(type) {

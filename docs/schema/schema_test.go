@@ -25,7 +25,7 @@ func TestEverySchemaCanBeRead(t *testing.T) {
 			look(where+"[]", o.Items.Resolve())
 		}
 	}
-	for _, name := range Names() {
+	for _, name := range slices.Concat(Names(), APINames()) {
 		o := Read(name)
 		if o.Title == "" || o.Description == "" {
 			t.Errorf("%s says not what it is", name)

@@ -1,16 +1,13 @@
 package cli
 
 import (
-	"encoding"
-	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/osproxy/osproxy/client/transfer"
 	"github.com/osproxy/osproxy/docs/schema"
+	"github.com/osproxy/osproxy/docs/schema/schematest"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -61,80 +58,14 @@ func TestSchemasAgreeWithTheStructs(t *testing.T) {
 					s = s.Items
 				}
 			}
-			compare(t, s.Resolve(), reflect.TypeOf(tt.value))
+			if err := schematest.Compare(s.Resolve(), reflect.TypeOf(tt.value)); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 	for _, name := range schema.Names() {
 		if !seen[name] {
 			t.Errorf("%s is published and compared with no struct", name)
 		}
-	}
-}
-
-// compare holds a schema and the struct that is printed to each other.
-func compare(t *testing.T, s *schema.Object, typ reflect.Type) {
-	t.Helper()
-	var names, required []string
-	for _, f := range reflect.VisibleFields(typ) {
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "-" || !f.IsExported() {
-			continue
-		}
-		names = append(names, name)
-		optional := strings.Contains(options, "omit")
-		if !optional {
-			required = append(required, name)
-		}
-		described := s.Properties[name]
-		if described == nil {
-			t.Errorf("%s is printed and not described", name)
-			continue
-		}
-		want := kinds(f.Type)
-		if f.Type.Kind() == reflect.Slice && typ.Implements(reflect.TypeFor[json.Marshaler]()) {
-			want = []string{"array"} // it sees to it that no list is null
-		}
-		if optional {
-			want = slices.DeleteFunc(want, func(kind string) bool { return kind == "null" })
-		}
-		if got := described.Kinds(); !slices.Equal(got, want) {
-			t.Errorf("%s is described as %v and printed as %v", name, got, want)
-		}
-	}
-	for name := range s.Properties {
-		if !slices.Contains(names, name) {
-			t.Errorf("%s is described and never printed", name)
-		}
-	}
-	slices.Sort(required)
-	if got := slices.Sorted(slices.Values(s.Required)); !slices.Equal(got, required) {
-		t.Errorf("required are %v, always printed are %v", got, required)
-	}
-}
-
-// kinds are the JSON types that a value of a Go type is printed as, in order.
-func kinds(typ reflect.Type) []string {
-	if typ.Kind() == reflect.Pointer {
-		return slices.Sorted(slices.Values(append(kinds(typ.Elem()), "null")))
-	}
-	if typ.Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
-		return []string{"string"}
-	}
-	if typ == reflect.TypeFor[json.RawMessage]() {
-		return []string{"object"}
-	}
-	switch typ.Kind() {
-	case reflect.String:
-		return []string{"string"}
-	case reflect.Bool:
-		return []string{"boolean"}
-	case reflect.Struct:
-		return []string{"object"}
-	case reflect.Map:
-		return []string{"null", "object"}
-	case reflect.Slice:
-		return []string{"array", "null"}
-	default:
-		return []string{"integer"}
 	}
 }

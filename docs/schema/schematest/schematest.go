@@ -6,6 +6,7 @@ package schematest
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -24,7 +25,7 @@ func Load() (*Schemas, error) {
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.AssertFormat()
 	ids := map[string]string{}
-	for _, name := range schema.Names() {
+	for _, name := range slices.Concat(schema.Names(), schema.APINames()) {
 		text, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema.Text(name)))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -34,7 +35,7 @@ func Load() (*Schemas, error) {
 		if !strings.HasSuffix(id, "/"+name) {
 			return nil, fmt.Errorf("%s: $id is %q", name, id)
 		}
-		closeObjects(text)
+		Close(text)
 		if err := c.AddResource(id, text); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -51,13 +52,13 @@ func Load() (*Schemas, error) {
 	return s, nil
 }
 
-// closeObjects forbids, in every object that is described whole, the fields
-// that are not described.
-func closeObjects(v any) {
+// Close forbids, in every object that is described whole below v, the fields
+// that are not described. It changes v, which is a schema or holds some.
+func Close(v any) {
 	switch v := v.(type) {
 	case []any:
 		for _, below := range v {
-			closeObjects(below)
+			Close(below)
 		}
 	case map[string]any:
 		_, described := v["properties"].(map[string]any)
@@ -65,7 +66,7 @@ func closeObjects(v any) {
 			v["additionalProperties"] = false
 		}
 		for _, below := range v {
-			closeObjects(below)
+			Close(below)
 		}
 	}
 }
