@@ -92,7 +92,7 @@ var rules = []rule{
 	{"cmd/osp/batch", []string{"protocol", "cmd/osp/input"}, []string{"github.com/gofrs/flock"}},
 	// Which files are meant is found without a daemon.
 	{"cmd/osp/selection", []string{"protocol", "cmd/osp/input"}, []string{"github.com/bmatcuk/doublestar/v4"}},
-	{"cmd/osp/cli", []string{"protocol", "client", "client/transfer", "docs/schema", "cmd/osp/profile", "cmd/osp/selection", "cmd/osp/batch"}, []string{
+	{"cmd/osp/cli", []string{"protocol", "client", "client/transfer", "docs/schema", "cmd/osp/profile", "cmd/osp/selection", "cmd/osp/batch", "cmd/osp/input"}, []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3", "github.com/dustin/go-humanize",
 		"github.com/gabriel-vasile/mimetype", "github.com/mattn/go-isatty", "github.com/rivo/uniseg", "golang.org/x/term", "golang.org/x/text/...",
 	}},

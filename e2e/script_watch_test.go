@@ -148,9 +148,9 @@ func verbOf(args []string) (verb string, rest []string) {
 	return verb, nil
 }
 
-// printsBytes: standard output is the content of a file.
+// printsBytes: standard output is the content of a file, or what the daemon said.
 func printsBytes(verb string, rest []string) bool {
-	if verb == "cat" {
+	if verb == "cat" || verb == "api" {
 		return true
 	}
 	line := " " + strings.Join(rest, " ") + " "

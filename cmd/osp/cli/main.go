@@ -136,7 +136,7 @@ func newRoot(s *session) *cobra.Command {
 	})
 	addVerbs(root, "Move files:", newPut(s), newGet(s), newCat(s), newRun(s), newResume(s), newTransfers(s))
 	addVerbs(root, "Look after files:", newList(s), newStat(s), newLink(s), newRemove(s), newVerify(s), newHash(s))
-	addVerbs(root, "Reach a daemon:", newLogin(s), newLogout(s), newProfile(s))
+	addVerbs(root, "Reach a daemon:", newLogin(s), newLogout(s), newProfile(s), newAPI(s))
 	addVerbs(root, "Look after a daemon:", newAdmin(s))
 	root.AddCommand(newCompletion(root), newMan(root), newVersion(s))
 	root.AddCommand(topics(root)...)
