@@ -66,8 +66,9 @@ type openBlob struct {
 	// keep: more parts may come (the upload's own blob), so the descriptor
 	// stays open while the session does.
 	keep bool
-	// Guarded by session.mu: all bytes ever written, how many of them a sync
-	// has covered, and who uses the descriptor.
+	// Guarded by session.mu: all bytes ever written, with what the blob of one
+	// part counts for beside them; how many of them a sync has covered; and who
+	// uses the descriptor.
 	written int64
 	synced  int64
 	users   int

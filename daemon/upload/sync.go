@@ -41,6 +41,13 @@ func (se *session) reserve(ctx context.Context, n int64) error {
 	return nil
 }
 
+// unreserve gives back what reserve gave and nothing was written for.
+func (se *session) unreserve(n int64) {
+	se.mu.Lock()
+	defer se.mu.Unlock()
+	se.easeLocked(n)
+}
+
 // waitLocked waits until unsynced falls. The caller holds mu, which is given
 // up meanwhile.
 func (se *session) waitLocked(ctx context.Context) error {

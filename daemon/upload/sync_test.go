@@ -42,7 +42,7 @@ func TestUnsynced(t *testing.T) {
 	uid := b.begin(protocol.BeginUpload{})
 	g.holdSyncs()
 	wait := b.sendAll(uid, 4, 700_000)
-	g.wait(func() bool { return g.unsynced > limit-(256<<10) && g.syncing > 0 })
+	g.wait(func() bool { return g.unsynced >= limit-(256<<10) && g.syncing > 0 })
 	g.releaseSyncs()
 	for _, err := range wait() {
 		wants(t, err, "")
@@ -81,7 +81,7 @@ func TestSyncFailsUnderWriters(t *testing.T) {
 	b.put(uid, 9, []byte("acknowledged"))
 	g.holdSyncs()
 	wait := b.sendAll(uid, 4, 700_000)
-	g.wait(func() bool { return g.unsynced > limit-(256<<10) && g.syncing > 0 })
+	g.wait(func() bool { return g.unsynced >= limit-(256<<10) && g.syncing > 0 })
 	g.failSyncs(errSync)
 	for _, err := range wait() {
 		if err != nil {
@@ -258,6 +258,24 @@ func TestCloseUnderWriters(t *testing.T) {
 	}
 	g.allClosed()
 	must(t, b.db.Close())
+}
+
+// TestReplacedPartsHoldFewDescriptors: a small part that is sent over and over
+// waits for a sync each time, and not for the many bytes that it never has.
+func TestReplacedPartsHoldFewDescriptors(t *testing.T) {
+	g := newGate(t)
+	b := newEnded(t, setup{backend: g})
+	uid := b.begin(protocol.BeginUpload{})
+	most := 0
+	for i := range 600 {
+		b.put(uid, 1, fmt.Appendf(nil, "%03d", i))
+		g.change(func() { most = max(most, g.opened-g.closed) })
+	}
+	if most > 260 {
+		t.Errorf("%d descriptors were open at once", most)
+	}
+	must(t, b.Abort(t.Context(), owner, uid))
+	g.allClosed()
 }
 
 // TestDescriptors: failing requests leave none.

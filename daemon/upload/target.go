@@ -27,6 +27,9 @@ type target struct {
 	inPlace bool
 }
 
+// ownBlobs is how many blobs of single parts may wait for a sync in one upload.
+const ownBlobs = 256
+
 // claim decides where the part goes and opens the blob; nil where the part is
 // to become an object of its own in st, which does not assemble.
 func (se *session) claim(ctx context.Context, up meta.Upload, st *store.Store, n protocol.PartNumber, offset int64) (*target, error) {
@@ -62,16 +65,26 @@ func (se *session) claimInPlace(ctx context.Context, up meta.Upload, n protocol.
 }
 
 // claimOwn makes a blob for one part; its row is durable before its object
-// exists.
+// exists. As long as it is not synced it counts for more than its bytes, since it
+// holds a descriptor.
 func (se *session) claimOwn(ctx context.Context, up meta.Upload, st *store.Store, n protocol.PartNumber) (*target, error) {
+	cost := max(se.svc.cfg.Unsynced/ownBlobs, 1)
+	if err := se.reserve(ctx, cost); err != nil {
+		return nil, err
+	}
 	id, key, err := se.svc.ownBlob(ctx, up, st, 0)
 	if err != nil {
+		se.unreserve(cost)
 		return nil, err
 	}
 	se.mu.Lock()
 	b, err := se.openLocked(ctx, id, st.Name(), key, false)
 	if err == nil {
 		b.users++
+		b.written += cost
+		se.followLocked()
+	} else {
+		se.easeLocked(cost)
 	}
 	se.mu.Unlock()
 	if err != nil {
