@@ -1,0 +1,124 @@
+package predecessor
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// elsewhere are rows that tests of other packages show, as "folder.Test".
+// They run with `go test ./...` unless a tag is named.
+func elsewhere() map[string][]string {
+	return map[string][]string{
+		"A18": {"daemon/api.TestPanic"}, // a handler that panics
+		"U09": {"store/local.TestPowerCut", "store/local.TestPowerCutNoticesEachSync", // every prefix of every write, and the control that a missing sync is noticed
+			"daemon/upload.TestPowerCut", "e2e/process.TestDeathAtEveryNamedStep"}, // tag servers
+		"U13": {"daemon/upload.TestLastRecordedWins", "daemon/upload.TestStraggler", // nothing has a time to live; who is late writes where nobody reads
+			"e2e/process.TestPostgresStoppedDaemonIsFenced"}, // SIGSTOP; tag postgres
+		"U20": {"daemon/meta.TestUIDsRiseWhateverTheClockDoes", "daemon/meta.TestWithoutReservationNoUID"},
+		"D04": {"store/object.TestDownloadGivesExactlyTheSize", "e2e/process.TestStoreFaults"},            // slices of a body; tag servers
+		"D05": {"e2e/process.TestMemoryIsFlatOverSlowDownloads", "daemon/file.TestReadingAheadIsBounded"}, // 200 slow readers; tag servers
+		"D06": {"e2e/process.TestMemoryIsFlatOverSlowDownloads"},
+		"D19": {"daemon/api.TestReady", "e2e/process.TestPostgresAway", "e2e/process.TestObjectStoreThatIsAway"}, // each dependency away
+		"D20": {"daemon/file.TestStoreThatFailsIsNoDamage", "e2e/process.TestStoreAway", "store/cos.TestGetIsExact"},
+		"S06": {"daemon/meta.TestProcessesMakeOneDatabase", "daemon/meta.TestProcessesMakeOnePostgres"},
+		"S08": {"daemon/api.TestSlowClients", "daemon/api.TestMinimumRate", "daemon/api.TestHalfClosedInHeader"},
+	}
+}
+
+// never are rows that cannot apply, and why.
+func never() map[string]string {
+	return map[string]string{
+		"S13": "no File of v1 has a width or a height",
+		"D07": "no daemon forwards a body for another: peers are another issue's, with a row of their own",
+		"D13": "no daemon asks another for a range, as D07",
+		"D14": "no file lies on one node alone and is asked for at another, as D07",
+		"S07": "the configuration is read once, at the start; there is nothing to reload",
+		"S09": "there is no image yet: goreleaser packs archives, and what the image must be is another issue's",
+	}
+}
+
+// ids are all rows of the sections that this package is about.
+func ids() (all []string) {
+	for _, section := range []struct {
+		letter string
+		rows   int
+	}{{"A", 25}, {"U", 21}, {"D", 20}, {"S", 13}} {
+		for n := 1; n <= section.rows; n++ {
+			all = append(all, fmt.Sprintf("%s%02d", section.letter, n))
+		}
+	}
+	return all
+}
+
+// TestEveryRowIsNamed: each row has a test here that is named after it and says
+// what was wrong, or tests elsewhere that are in the tree, or a reason.
+func TestEveryRowIsNamed(t *testing.T) {
+	here := tests(t, ".")
+	row := regexp.MustCompile(`^Test([AUDSJ]\d\d)[A-Z]`)
+	named := map[string]bool{}
+	for name, doc := range here {
+		m := row.FindStringSubmatch(name)
+		if m == nil {
+			continue
+		}
+		named[m[1]] = true
+		if doc == "" {
+			t.Errorf("%s does not say what was wrong", name)
+		}
+	}
+	for _, id := range ids() {
+		ways := 0
+		if named[id] {
+			ways++
+		}
+		if _, ok := elsewhere()[id]; ok {
+			ways++
+		}
+		if why, ok := never()[id]; ok && why != "" {
+			ways++
+		}
+		if ways != 1 {
+			t.Errorf("row %s is shown in %d ways, want one", id, ways)
+		}
+	}
+	for id, list := range elsewhere() {
+		for _, at := range list {
+			folder, name, _ := strings.Cut(at, ".")
+			if _, ok := tests(t, filepath.Join(root, folder))[name]; !ok {
+				t.Errorf("row %s is shown by %s, which is not there", id, at)
+			}
+		}
+	}
+}
+
+// tests are the tests of a folder, whatever their tags, with their comments.
+func tests(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	list, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, entry := range list {
+		if !strings.HasSuffix(entry.Name(), "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(folder, entry.Name()), nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && strings.HasPrefix(fn.Name.Name, "Test") {
+				all[fn.Name.Name] = fn.Doc.Text()
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,8 @@
+//go:build servers
+
+package predecessor
+
+const (
+	failingUploads   = 5000
+	abortedDownloads = 1000
+)
