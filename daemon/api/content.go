@@ -106,7 +106,7 @@ func (c *call) answerWith(r representation) (*stream, error) {
 		contentRange = spans[0].contentRange(r.size)
 	case len(spans) > 1:
 		c.status = http.StatusPartialContent
-		contentType, pieces, length = multipart(spans, r.mediaType, r.size)
+		contentType, pieces, length = byteRanges(spans, r.mediaType, r.size)
 	}
 	if r.check != nil && !c.http.IsHead() && pieces[0].n > 0 {
 		if err := r.check(c.ctx, pieces[0].off, pieces[0].n); err != nil {

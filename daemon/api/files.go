@@ -20,17 +20,12 @@ func (c *call) putFile() error {
 	if err != nil {
 		return err
 	}
-	var buf []byte
-	select {
-	case buf = <-c.srv.oneShots:
-	case <-c.ctx.Done():
-		return fmt.Errorf("wait for memory: %w", c.ctx.Err())
+	buf, release, err := c.hold(c.body.want)
+	if err != nil {
+		return err
 	}
-	defer func() { c.srv.oneShots <- buf }()
-	if int64(cap(buf)) < c.body.want {
-		buf = make([]byte, oneShotBuffer(c.body.want))
-	}
-	f.Body = buf[:c.body.want]
+	defer release()
+	f.Body = buf
 	if _, err := io.ReadFull(c.body, f.Body); err != nil {
 		return fmt.Errorf("read the file: %w", err)
 	}
@@ -46,11 +41,24 @@ func (c *call) putFile() error {
 	return nil
 }
 
+// hold gives n bytes of memory, once there are; release gives them back.
+func (c *call) hold(n int64) (buf []byte, release func(), err error) {
+	select {
+	case buf = <-c.srv.oneShots:
+	case <-c.ctx.Done():
+		return nil, nil, fmt.Errorf("wait for memory: %w", c.ctx.Err())
+	}
+	if int64(cap(buf)) < n {
+		buf = make([]byte, oneShotBuffer(n))
+	}
+	return buf[:n], func() { c.srv.oneShots <- buf }, nil
+}
+
 // oneShotBuffer is how large a buffer for n bytes is made: it is kept, and most
 // small files are far smaller than the largest.
 func oneShotBuffer(n int64) int64 {
 	const least = 32 << 10
-	return max(least, int64(1)<<bits.Len64(uint64(n-1)))
+	return max(least, n, min(protocol.OneShotMax, int64(1)<<bits.Len64(uint64(n-1))))
 }
 
 // newFile reads what the query and the header say of the file.

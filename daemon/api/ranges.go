@@ -116,9 +116,9 @@ type piece struct {
 	span
 }
 
-// multipart frames several spans as multipart/byteranges (RFC 9110 section
+// byteRanges frames several spans as multipart/byteranges (RFC 9110 section
 // 14.6) and gives the Content-Type, the pieces and the length of it all.
-func multipart(spans []span, mediaType string, size int64) (contentType string, pieces []piece, length int64) {
+func byteRanges(spans []span, mediaType string, size int64) (contentType string, pieces []piece, length int64) {
 	boundary := rand.Text()
 	sep := ""
 	for _, s := range spans {

@@ -43,9 +43,18 @@ func v0Signed(others ...string) []string {
 // v0Rows is the table.
 func v0Rows() []v0Row {
 	everybody := guard{access: public}
+	read := guard{access: byTokenOrAddress, scope: protocol.ScopeFileRead}
+	links := guard{access: byTokenOrAddress, scope: protocol.ScopeLinkCreate}
+	put := guard{access: bySignature, link: protocol.LinkPut}
+	get := guard{access: bySignature, link: protocol.LinkGet}
 	return []v0Row{
 		{v0Ping, http.MethodGet, "/ping", endpoint{serve: v0Says("Test Router..."), body: bodyIgnored}, everybody},
 		{v0Health, http.MethodGet, "/health", endpoint{serve: v0Says("Health..."), body: bodyIgnored}, everybody},
+		{v0LinkUpload, http.MethodPost, "/link/upload", endpoint{serve: (*call).v0SignUploads, body: bodyJSON, chunked: maxJSON}, links},
+		{v0LinkDownload, http.MethodPost, "/link/download", endpoint{serve: (*call).v0SignDownloads, body: bodyJSON, chunked: maxJSON}, links},
+		{v0Proxy, http.MethodGet, "/proxy", endpoint{serve: (*call).v0Locate, body: bodyIgnored, query: []string{"uid"}}, read},
+		{v0Upload, http.MethodPut, "/upload", endpoint{serve: (*call).v0PutFile, body: bodyBytes, chunked: v0Held, query: v0Signed("md5")}, put},
+		{v0Download, http.MethodGet, "/download", endpoint{serve: (*call).v0GetFile, body: bodyIgnored, query: v0Signed("online")}, get},
 	}
 }
 

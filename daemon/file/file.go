@@ -48,6 +48,7 @@ type Records interface {
 	File(ctx context.Context, owner protocol.Owner, uid protocol.UID) (protocol.File, error)
 	Files(ctx context.Context, owner protocol.Owner, q meta.FileQuery) ([]protocol.File, error)
 	PatchFile(ctx context.Context, owner protocol.Owner, uid protocol.UID, p meta.FilePatch) (protocol.File, error)
+	ImageSize(ctx context.Context, owner protocol.Owner, uid protocol.UID) (width, height int, err error)
 	DeleteFile(ctx context.Context, owner protocol.Owner, uid protocol.UID) error
 	Content(ctx context.Context, owner protocol.Owner, uid protocol.UID) (protocol.File, meta.Content, error)
 	ContentOf(ctx context.Context, id meta.ContentID) (meta.Content, error)
@@ -129,6 +130,12 @@ func New(cfg Config) *Service {
 // uid say the same.
 func (s *Service) File(ctx context.Context, owner protocol.Owner, uid protocol.UID) (protocol.File, error) {
 	return s.cfg.Meta.File(ctx, owner, uid)
+}
+
+// ImageSize is the size of the image that the File uid is, 0 of what is none and
+// where it is not known yet.
+func (s *Service) ImageSize(ctx context.Context, owner protocol.Owner, uid protocol.UID) (width, height int, err error) {
+	return s.cfg.Meta.ImageSize(ctx, owner, uid)
 }
 
 // Delete removes the File uid. Its bytes are freed once nothing else needs

@@ -79,6 +79,9 @@ func New(cfg Config) *Service {
 	return &Service{cfg: cfg, keys: keys{records: cfg.Records, now: cfg.Clock}}
 }
 
+// MaxExpiry is how long a link may be good.
+func (s *Service) MaxExpiry() time.Duration { return s.cfg.MaxExpiry }
+
 // Open says what a token allows that is to be used for the action now. Whatever
 // is wrong with it is KindForbidden. A token that nobody here signed is refused
 // before anything is looked up for it.

@@ -7,6 +7,10 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
+// Composed is the name in the normal form that Check asks for, for clients that
+// cannot be told to send it so.
+func Composed(name string) string { return norm.NFC.String(name) }
+
 // Check refuses a name that no file may have (WIRE 8): KindBadName, with the
 // rule it breaks. It is protocol.CheckName and, what that cannot check without
 // Unicode's tables, that the name is in normal form C: two spellings that look
