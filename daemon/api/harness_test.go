@@ -30,6 +30,8 @@ type fixture struct {
 	log  *logBuffer
 	// token is what do sends, "" for none.
 	token string
+	// replaced: some endpoints are not the real ones.
+	replaced bool
 }
 
 // start serves cfg, with the endpoints given in the place of the real ones, and
@@ -42,6 +44,9 @@ func start(t testing.TB, cfg Config, replace map[protocol.RouteName]endpoint) *f
 	}
 	log := &logBuffer{}
 	cfg.Hosts = LoopbackHosts(l.Addr())
+	if cfg.Capabilities.ServerID == "" {
+		cfg.Capabilities.ServerID = strings.Repeat("0", 32)
+	}
 	if cfg.Tokens == nil {
 		cfg.Tokens = token.NewService(token.Config{Records: noTokens{}})
 	}
@@ -64,7 +69,7 @@ func start(t testing.TB, cfg Config, replace map[protocol.RouteName]endpoint) *f
 			t.Errorf("serve: %v", err)
 		}
 	})
-	return &fixture{Server: s, t: t, addr: l.Addr().String(), log: log}
+	return &fixture{Server: s, t: t, addr: l.Addr().String(), log: log, replaced: len(replace) > 0}
 }
 
 // noTokens are the records of a daemon that is open.
@@ -193,7 +198,9 @@ func (f *fixture) do(method, path, body string, header ...string) answer {
 	}
 	defer r.Body.Close()
 	b, err := io.ReadAll(r.Body)
-	return answer{r, b, err}
+	a := answer{r, b, err}
+	f.holdTo(method, path, a)
+	return a
 }
 
 // counting is an endpoint that counts its calls and reads its body.

@@ -99,12 +99,16 @@ func importing(_ context.Context, caller job.Caller, _ json.RawMessage) (meta.Ne
 }
 
 // nap is a kind of job that anybody can ask for, and nobody does. With {"about":
-// X} it has a subject.
+// X} it has a subject; with {"fails": KIND} it is refused so.
 func nap(_ context.Context, caller job.Caller, args json.RawMessage) (meta.NewJob, error) {
 	var nap struct {
-		About string `json:"about"`
+		About string        `json:"about"`
+		Fails protocol.Kind `json:"fails"`
 	}
 	err := job.ParseArgs(args, &nap)
+	if err == nil && nap.Fails != "" {
+		err = &protocol.Error{Kind: nap.Fails}
+	}
 	return meta.NewJob{Kind: "nap", Owner: caller.Owner, Args: args, Subject: nap.About, Node: "n1"}, err
 }
 

@@ -31,8 +31,9 @@ func jobOperations() map[protocol.RouteName]operation {
 		},
 		protocol.RouteCancelJob: {
 			tag: tagJobs, summary: "Cancel a job", id: id,
+			about:   "One that ended stays as it is.",
 			answers: []answer{ok("The job; while cancelling is true it is ending.", ref("Job"))},
-			fails:   []protocol.Kind{protocol.KindConflict, protocol.KindStoreFull},
+			fails:   []protocol.Kind{protocol.KindStoreFull},
 		},
 		protocol.RouteGetManifest: {
 			tag: tagJobs, summary: "Read what an import did", id: id,

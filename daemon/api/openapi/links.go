@@ -19,15 +19,13 @@ func linkOperations() map[protocol.RouteName]operation {
 			fails:   []protocol.Kind{protocol.KindBadUID, protocol.KindNotFound, protocol.KindStoreFull},
 		},
 		protocol.RouteGetLink: {
-			tag: tagLinks, summary: "Read the file of a link", headers: reading, answers: contentAnswers(), fails: append([]protocol.Kind{protocol.KindNotFound}, read...),
+			tag: tagLinks, summary: "Read the file of a link", headers: reading(), answers: contentAnswers(), fails: read(protocol.KindNotFound),
 		},
 		protocol.RoutePutLink: {
-			tag: tagLinks, summary: "Put the file of a link", headers: hashed,
+			tag: tagLinks, summary: "Put the file of a link", headers: hashed(),
 			about:   "In one request, however large it is. One that broke off is repeated with the same bytes.",
 			answers: []answer{created("The File.", ref("File")).at()},
-			fails: append([]protocol.Kind{
-				protocol.KindCommitted, protocol.KindConflict, protocol.KindPartsDiffer, protocol.KindTooLarge, protocol.KindRateLimited,
-			}, received...),
+			fails:   received(protocol.KindCommitted, protocol.KindConflict, protocol.KindPartsDiffer, protocol.KindTooLarge, protocol.KindRateLimited),
 		},
 	}
 }

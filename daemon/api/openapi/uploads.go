@@ -34,11 +34,11 @@ func uploadOperations() map[protocol.RouteName]operation {
 			fails:   []protocol.Kind{protocol.KindCommitted, protocol.KindStoreFull},
 		},
 		protocol.RoutePutPart: {
-			tag: tagUploads, summary: "Send a part", headers: hashed,
+			tag: tagUploads, summary: "Send a part", headers: hashed(),
 			about:   "Part N has the bytes from (N-1) times part_size on, part_size of them or what remains. Parts come in any order, at once, and again.",
 			answers: []answer{ok("The part as it is recorded.", ref("Part"))},
-			fails: append([]protocol.Kind{protocol.KindTooManyParts, protocol.KindCommitted, protocol.KindPartsDiffer, protocol.KindRateLimited,
-				protocol.KindTooLarge}, received...),
+			fails: received(protocol.KindTooManyParts, protocol.KindCommitted, protocol.KindPartsDiffer, protocol.KindRateLimited,
+				protocol.KindTooLarge),
 		},
 		protocol.RouteCommit: {
 			tag: tagUploads, summary: "Make a file of an upload", takes: "CommitUpload", mayBeEmpty: true,

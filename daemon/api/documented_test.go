@@ -1,0 +1,178 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/api/openapi/openapitest"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// documented is the document of the API, which is the same for all servers but
+// for their version.
+var documented = sync.OnceValue(func() *openapitest.Document {
+	d, err := openapitest.Read(New(Config{}).document)
+	if err != nil {
+		panic(err)
+	}
+	return d
+})
+
+// holdTo holds an answer to the document, as all that are given to do.
+func (f *fixture) holdTo(method, target string, a answer) openapitest.Pair {
+	f.t.Helper()
+	if f.replaced || a.err != nil || strings.HasPrefix(target, v0Prefix) {
+		return openapitest.Pair{}
+	}
+	pair, err := documented().Check(openapitest.Answer{Method: method, Target: target, Status: a.StatusCode, Header: a.Header, Body: a.body})
+	if err != nil {
+		f.t.Errorf("this answer is not as the OpenAPI document has it: %v", err)
+	}
+	return pair
+}
+
+// seen are the documented answers that were given.
+type seen struct {
+	t     *testing.T
+	mu    sync.Mutex
+	pairs map[openapitest.Pair]bool
+}
+
+// note holds an answer to the document and remembers it. One that has another
+// status than what was made to happen leads to is a mistake of this test.
+func (s *seen) note(method, target string, a answer, status int) {
+	s.t.Helper()
+	if a.StatusCode != status || a.err != nil {
+		s.t.Errorf("%s %s is answered %d, %v: %.200s; want %d", method, target, a.StatusCode, a.err, a.body, status)
+		return
+	}
+	pair, err := documented().Check(openapitest.Answer{Method: method, Target: target, Status: a.StatusCode, Header: a.Header, Body: a.body})
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pairs[pair] = true
+}
+
+// TestEveryDocumentedAnswerIsGiven walks all routes and makes each answer happen
+// that the OpenAPI document has of them. One that never comes is documented
+// wrongly, and one that is not documented fails wherever a test meets it.
+func TestEveryDocumentedAnswerIsGiven(t *testing.T) {
+	s := &seen{t: t, pairs: map[openapitest.Pair]bool{}}
+	t.Run("as asked", func(t *testing.T) { asAsked(t, s) })
+	t.Run("refused", func(t *testing.T) { asRefused(t, s) })
+	t.Run("from below", func(t *testing.T) { fromBelow(t, s) })
+	t.Run("slow", func(t *testing.T) { tooSlow(t, s) })
+	t.Run("of its own", func(t *testing.T) { ofItsOwn(t, s) })
+	for _, pair := range documented().Pairs() {
+		if !s.pairs[pair] && !strings.HasPrefix(pair.Operation, "v0_") {
+			t.Errorf("%s is documented, and nothing here leads to it: give it a request, or take it out of daemon/api/openapi", pair)
+		}
+	}
+}
+
+// prepared is the target of a visit, and what was made for it.
+func (v visit) prepared(o *ospd, r protocol.Route) string {
+	path := r.Path
+	if v.prepare != nil {
+		uid, id := v.prepare(o)
+		path = protocol.Route{Path: r.Expand(uid, 1)}.ExpandID(id)
+	}
+	return path + v.query
+}
+
+// asAsked: every route does what it is for, and refuses who may not use it.
+func asAsked(t *testing.T, s *seen) {
+	o := startOspd(t)
+	alice, visits := o.as("alice"), visits()
+	for _, r := range protocol.Routes() {
+		v := visits[r.Name]
+		nowhere := protocol.Route{Path: r.Expand(7, 1)}.ExpandID("7")
+		if v.scope != "" {
+			s.note(r.Method, nowhere, o.do(r.Method, nowhere, v.body), http.StatusUnauthorized)
+		}
+		if v.scope != "" && strings.Contains(r.Path, "{") {
+			s.note(r.Method, nowhere, alice.do(r.Method, nowhere, v.body), http.StatusNotFound)
+		}
+		target := v.prepared(alice, r)
+		s.note(r.Method, target, alice.do(r.Method, target, v.body), v.want)
+	}
+}
+
+// asRefused: what is wrong with a request whatever route it is for.
+func asRefused(t *testing.T, s *seen) {
+	o, open := startOspd(t), start(t, Config{}, nil)
+	alice, visits, endpoints := o.as("alice"), visits(), o.endpoints()
+	for _, r := range protocol.Routes() {
+		target := visits[r.Name].prepared(alice, r)
+		send := func(f *fixture, header, body string, status int) {
+			p := f.dial().send(r.Method + " " + target + " HTTP/1.1\r\n" + header + "\r\n" + body)
+			if status == http.StatusUnprocessableEntity { // the body is over
+				if err := p.CloseWrite(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.note(r.Method, target, p.read(r.Method), status)
+		}
+		from := "Host: HOST\r\nAuthorization: Bearer " + alice.token + "\r\n"
+		send(open, "Host: evil.example\r\n", "", http.StatusForbidden)
+		send(o.fixture, from+"Range: a\r\nRange: b\r\n", "", http.StatusBadRequest)
+		send(o.fixture, from+"Transfer-Encoding: chunked\r\n", "0\r\n\r\n", http.StatusLengthRequired)
+		send(o.fixture, from+"Content-Encoding: gzip\r\nContent-Length: 0\r\n", "", http.StatusUnsupportedMediaType)
+		send(o.fixture, from+"X: "+strings.Repeat("x", headerBuffer)+"\r\n", "", http.StatusRequestHeaderFieldsTooLarge)
+		switch e := endpoints[r.Name]; {
+		case e.body == bodyNone:
+		case e.body == bodyJSON:
+			send(o.fixture, from+fmt.Sprintf("Content-Length: %d\r\n", maxJSON+1), "a", http.StatusRequestEntityTooLarge)
+			fallthrough
+		default:
+			send(o.fixture, from+"Content-Length: 3\r\n", "a", http.StatusUnprocessableEntity)
+		}
+	}
+}
+
+// fromBelow: what no request has in its hand, and each handler passes on.
+func fromBelow(t *testing.T, s *seen) {
+	has := map[openapitest.Pair]bool{}
+	for _, pair := range documented().Pairs() {
+		has[pair] = true
+	}
+	for _, kind := range []protocol.Kind{protocol.KindInternal, protocol.KindUnavailable, protocol.KindStoreFull, protocol.KindDigestPending} {
+		broken := map[protocol.RouteName]endpoint{}
+		for _, r := range protocol.Routes() {
+			broken[r.Name] = endpoint{serve: func(*call) error { return &protocol.Error{Kind: kind, Err: errors.New("it is away")} }}
+		}
+		o := startOspd(t)
+		alice, visits, failing := o.as("alice"), visits(), start(t, o.cfg, broken)
+		failing.token = alice.token
+		for _, r := range protocol.Routes() {
+			status := kind.Row().Status
+			own := r.Name == protocol.RouteReadyz && kind == protocol.KindUnavailable // tooSlow has it
+			theirs := kind == protocol.KindDigestPending && r.Name != protocol.RouteGetBlocks
+			if own || theirs || !has[openapitest.Pair{Operation: string(r.Name), Status: status}] {
+				continue
+			}
+			target := visits[r.Name].prepared(alice, r)
+			s.note(r.Method, target, failing.do(r.Method, target, visits[r.Name].body), status)
+		}
+	}
+}
+
+// tooSlow: a request that stops coming, and a daemon that is stopping.
+func tooSlow(t *testing.T, s *seen) {
+	f := start(t, Config{Limits: Limits{HeaderTimeout: time.Millisecond}}, nil)
+	for _, r := range protocol.Routes() {
+		target := protocol.Route{Path: r.Expand(7, 1)}.ExpandID("7")
+		s.note(r.Method, target, f.dial().send(r.Method+" "+target+" HTTP/1.1\r\nHost: HOST\r\n").read(r.Method), http.StatusRequestTimeout)
+	}
+	f = start(t, Config{}, nil)
+	f.active.drain()
+	s.note(http.MethodGet, "/readyz", f.do(http.MethodGet, "/readyz", ""), http.StatusServiceUnavailable)
+}
