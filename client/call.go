@@ -118,7 +118,16 @@ func (c *Client) build(ctx context.Context, r request) (*http.Request, error) {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("User-Agent", c.agent)
+	setTrace(ctx, req.Header)
 	return req, c.authorize(ctx, r.op, req.Header)
+}
+
+// setTrace says which piece of work the request is part of, where the context
+// does: each request is a caller of its own in it.
+func setTrace(ctx context.Context, h http.Header) {
+	if t := protocol.TraceOf(ctx); !t.IsZero() {
+		h.Set(protocol.HeaderTraceparent, t.Child().String())
+	}
 }
 
 // authorize adds the token. What it says of one that cannot be sent does not

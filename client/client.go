@@ -1,5 +1,6 @@
 // Package client speaks version 1 of ospd's API: one method per route, on
 // net/http. It neither retries nor remembers anything; package transfer does.
+// Requests are part of the trace that their context has (protocol.WithTrace).
 //
 // Every error is a *protocol.Error, but for one that came of the caller's
 // context: that one wraps ctx.Err() and the context's cause.

@@ -366,3 +366,28 @@ func TestBlocks(t *testing.T) {
 		}
 	}
 }
+
+// TestTraces: requests are part of the trace of their context, each as a caller of
+// its own.
+func TestTraces(t *testing.T) {
+	var got []string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = append(got, r.Header.Get("Traceparent"))
+		_, _ = w.Write([]byte("{}"))
+	})
+	trace := protocol.NewTrace()
+	for _, ctx := range []context.Context{protocol.WithTrace(t.Context(), trace), protocol.WithTrace(t.Context(), trace), t.Context()} {
+		if _, err := c.Capabilities(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resp, err := c.Do(protocol.WithTrace(t.Context(), trace), Raw{Method: "GET", Target: "/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	a, b, d := protocol.ParseTraceparent(got[0]), protocol.ParseTraceparent(got[1]), protocol.ParseTraceparent(got[3])
+	if a.ID != trace.ID || b.ID != trace.ID || d.ID != trace.ID || a.Span == trace.Span || a.Span == b.Span || got[2] != "" {
+		t.Errorf("sent %q of %s", got, trace)
+	}
+}

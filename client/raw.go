@@ -69,6 +69,7 @@ func (c *Client) buildRaw(ctx context.Context, op string, r Raw) (*http.Request,
 		req.Body, req.ContentLength = r.Body, r.Length
 	}
 	req.Header.Set("User-Agent", c.agent)
+	setTrace(ctx, req.Header)
 	for name, values := range r.Header {
 		req.Header[http.CanonicalHeaderKey(name)] = values
 	}

@@ -20,7 +20,7 @@ const AnyOrigin = "*"
 // requestHeaders are the fields of requests that mean something here and that a
 // page may send only when it is told so.
 const requestHeaders = "Authorization, Content-Type, Content-Digest, Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range, " +
-	"Idempotency-Key, Osp-Xxh3, X-Request-Id"
+	"Idempotency-Key, Osp-Xxh3, X-Request-Id, Traceparent, Tracestate"
 
 // answerHeaders are the fields of answers that a page may read, beside those
 // that it always may (Cache-Control, Content-Length, Content-Type, Last-Modified …).

@@ -41,7 +41,7 @@ func (c *call) fail(err error) {
 	}
 	c.kind, c.status = e.Kind, row.Status
 	if row.Status >= http.StatusInternalServerError && e.Kind != protocol.KindDraining {
-		c.srv.log.LogAttrs(c.ctx, slog.LevelError, "request failed", slog.String("request_id", c.id),
+		c.srv.log.LogAttrs(c.ctx, slog.LevelError, "request failed", slog.String("request_id", c.id), c.traceID(),
 			slog.String("route", string(c.match.name)), slog.String("code", string(e.Kind)), slog.Any("error", err))
 	}
 	problem := e.Problem(c.id)

@@ -26,6 +26,7 @@ type call struct {
 	cancel context.CancelCauseFunc
 	start  time.Time
 	id     string
+	trace  protocol.Trace
 	caller token.Caller // nobody, until authenticate says who
 	// grant and linkText are of the link that let the caller in, nil and "" without
 	// one.
@@ -107,7 +108,8 @@ func (s *Server) newCall(http *fasthttp.RequestCtx) *call {
 	s.conns.busy(http.Conn())
 	s.met.InFlight(1)
 	c := &call{srv: s, http: http, start: time.Now(), id: requestID(http.Request.Header.Peek(protocol.HeaderRequestID))}
-	c.ctx, c.cancel = context.WithCancelCause(s.base)
+	c.trace = traceOf(&http.Request.Header)
+	c.ctx, c.cancel = context.WithCancelCause(protocol.WithTrace(s.base, c.trace))
 	c.body = &body{conn: http.Conn(), limits: s.limits, cancel: c.cancel}
 	if src := http.RequestBodyStream(); src != nil {
 		c.body.src = src
@@ -205,7 +207,7 @@ func (c *call) catch() {
 	if v == nil {
 		return
 	}
-	c.srv.log.LogAttrs(c.ctx, slog.LevelError, "panic", slog.String("request_id", c.id),
+	c.srv.log.LogAttrs(c.ctx, slog.LevelError, "panic", slog.String("request_id", c.id), c.traceID(),
 		slog.String("route", string(c.match.name)), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 	c.http.Response.Header.Reset()
 	c.http.Response.Header.Set(protocol.HeaderRequestID, c.id)
@@ -255,6 +257,7 @@ func (c *call) finish() {
 		slog.Int64("bytes_in", c.body.got), slog.Int64("bytes_out", c.sent),
 		slog.Float64("dur_ms", float64(took.Microseconds())/1000),
 		slog.String("request_id", c.id), slog.String("remote", c.http.RemoteAddr().String()),
+		c.traceID(), slog.String("span_id", c.trace.SpanID()),
 	}
 	if c.caller.Owner != "" {
 		attrs = append(attrs, slog.String("owner", string(c.caller.Owner)))

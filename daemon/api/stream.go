@@ -103,7 +103,7 @@ func (s *stream) cut(err error) {
 	if ours || !gone && !errors.Is(err, context.Canceled) {
 		level, c.kind = slog.LevelError, protocol.KindOf(err)
 	}
-	c.srv.log.LogAttrs(c.ctx, level, "answer cut", slog.String("request_id", c.id), slog.String("route", string(c.match.name)),
+	c.srv.log.LogAttrs(c.ctx, level, "answer cut", slog.String("request_id", c.id), c.traceID(), slog.String("route", string(c.match.name)),
 		slog.Int64("sent", c.sent), slog.Int64("length", s.size), slog.Any("error", err))
 }
 

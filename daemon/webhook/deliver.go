@@ -88,7 +88,8 @@ func (s *Service) sendAll(ctx context.Context, w meta.Webhook, due []meta.Delive
 
 // send sends one delivery and notes what became of it.
 func (s *Service) send(ctx context.Context, w meta.Webhook, d meta.Delivery) (rests bool, err error) {
-	_, failed := s.cfg.Sender.Send(ctx, w.URL, Message{ID: fmt.Sprintf("msg_%s_%d", d.Webhook, d.Number), Secret: w.Secret, Body: d.Body})
+	m := Message{ID: fmt.Sprintf("msg_%s_%d", d.Webhook, d.Number), Secret: w.Secret, Body: d.Body}
+	_, failed := s.cfg.Sender.Send(ctx, w.URL, m)
 	if ctx.Err() != nil {
 		return false, ctx.Err() // it was stopped, and is sent again
 	}
@@ -97,7 +98,7 @@ func (s *Service) send(ctx context.Context, w meta.Webhook, d meta.Delivery) (re
 		return false, s.cfg.Meta.Delivered(ctx, d)
 	}
 	f := s.failure(d, failed)
-	log := s.log.With("webhook", d.Webhook, "event", d.Number, "kind", d.Kind, "attempts", d.Attempts+1, "err", failed)
+	log := s.log.With("webhook", d.Webhook, "event", d.Number, "kind", d.Kind, "attempts", d.Attempts+1, "trace_id", m.trace().TraceID(), "err", failed)
 	if f.Dead {
 		s.cfg.Observe("dead")
 		log.Error("an event was given up; `osp admin webhooks replay` has it sent again")

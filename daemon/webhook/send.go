@@ -99,6 +99,7 @@ func (s *Sender) Send(ctx context.Context, to string, m Message) (status int, er
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", s.agent)
+	req.Header.Set(protocol.HeaderTraceparent, m.trace().Child().String())
 	sign(req.Header, m.Secret, m.ID, s.clock(), m.Body)
 	resp, err := s.client.Do(req)
 	if err != nil {

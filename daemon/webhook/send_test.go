@@ -22,6 +22,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
+
+	"github.com/osproxy/osproxy/protocol"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(metatest.OnServer(m)) }
@@ -66,6 +68,26 @@ func TestSendSigns(t *testing.T) {
 	}
 	if got.Method != http.MethodPost || got.URL.String() != "/hook?x=1" || !bytes.Equal(body, message.Body) {
 		t.Errorf("%s %s %s", got.Method, got.URL, body)
+	}
+}
+
+// TestSendTraces: all tries of a message are one trace, and two messages are two.
+func TestSendTraces(t *testing.T) {
+	var got []protocol.Trace
+	s := endpoint(t, func(_ http.ResponseWriter, r *http.Request) {
+		got = append(got, protocol.ParseTraceparent(r.Header.Get("Traceparent")))
+	})
+	sender := newSender(t, SenderConfig{Guard: permissive})
+	other, stranger := message, message
+	other.ID, stranger.Secret = "msg_1_3", []byte("another installation's")
+	for _, m := range []Message{message, message, other, stranger} {
+		if _, err := sender.Send(t.Context(), s.URL, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, again, b, c := got[0], got[1], got[2], got[3]
+	if a.IsZero() || a.ID != again.ID || a.Span == again.Span || a.ID == b.ID || a.ID == c.ID || a.ID != message.trace().ID {
+		t.Errorf("sent %s", got)
 	}
 }
 

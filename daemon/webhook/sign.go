@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/osproxy/osproxy/protocol"
 )
 
 // The headers of Standard Webhooks (standardwebhooks.com).
@@ -43,4 +45,14 @@ func sign(h http.Header, secret []byte, id string, at time.Time, body []byte) {
 	h.Set(HeaderID, id)
 	h.Set(HeaderTimestamp, stamp)
 	h.Set(HeaderSignature, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+}
+
+// trace is of all tries of a message, whenever and by whichever node they are
+// made, and of no other: an event may be sent days after the request that caused
+// it, whose trace has ended by then.
+func (m Message) trace() (t protocol.Trace) {
+	mac := hmac.New(sha256.New, m.Secret)
+	mac.Write([]byte("trace\n" + m.ID))
+	copy(t.ID[:], mac.Sum(nil))
+	return t
 }

@@ -97,6 +97,7 @@ func environmentText(root *cobra.Command) string {
 		{"OSP_TOKEN", "token to send; there is no flag for it, as command lines can be read by others"},
 		{"OSP_TOKEN_FILE", "file with the token, readable by its owner only"},
 		{"OSP_HOME", "folder of osp's own files, instead of the system's places"},
+		{"TRACEPARENT", "trace that requests are part of (W3C Trace Context); else each run begins one"},
 		{"CI, TERM=dumb", "no bar is drawn"},
 		{"HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "proxy to reach the daemon through"},
 	} {

@@ -190,6 +190,23 @@ func (s *session) start(cmd *cobra.Command, _ []string) error {
 		s.cleanup = append(s.cleanup, cancel)
 		cmd.SetContext(ctx)
 	}
+	trace := s.trace()
+	cmd.SetContext(protocol.WithTrace(cmd.Context(), trace))
+	if s.opts.verbose > 1 {
+		s.con.note("osp: trace " + trace.TraceID())
+	}
 	s.started = true
 	return nil
 }
+
+// trace is the one that all requests of this run are part of: what the
+// environment names, as CI systems do, else a new one. By it the lines of a
+// daemon's log are found that one command caused.
+func (s *session) trace() protocol.Trace {
+	if t := protocol.ParseTraceparent(s.env[traceVariable]); !t.IsZero() {
+		return t
+	}
+	return protocol.NewTrace()
+}
+
+const traceVariable = "TRACEPARENT"
