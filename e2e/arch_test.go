@@ -68,6 +68,7 @@ var rules = []rule{
 	{"daemon/stores", []string{"protocol", "store", "daemon/meta"}, nil},
 	{"daemon/job", []string{"protocol", "daemon/meta", "daemon/once"}, nil},
 	{"daemon/intake", []string{"protocol", "store", "store/local", "daemon/meta", "daemon/upload", "daemon/once", "daemon/job", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/predecessor", []string{"protocol", "store", "daemon/meta", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/...", "github.com/jackc/pgx/v5/..."}},
 	{"daemon/fsck", []string{"protocol", "store", "daemon/meta", "daemon/layout"}, []string{"golang.org/x/sync/..."}},
 	// The document is made of the tables of protocol and the schemas; of the server it is told.
 	{"daemon/api/openapi/openapitest", []string{"docs/schema/schematest"}, []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
@@ -97,7 +98,7 @@ var rules = []rule{
 		"github.com/gabriel-vasile/mimetype", "github.com/mattn/go-isatty", "github.com/rivo/uniseg", "golang.org/x/term", "golang.org/x/text/...",
 	}},
 	{"cmd/ospd", []string{"cmd/ospd/cli"}, nil},
-	{"cmd/ospd/cli", []string{"protocol", "store", "store/open", "store/storetest/...", "daemon", "daemon/crashpoint", "daemon/fsck", "daemon/sweep"}, []string{
+	{"cmd/ospd/cli", []string{"protocol", "store", "store/open", "store/storetest/...", "daemon", "daemon/crashpoint", "daemon/fsck", "daemon/predecessor", "daemon/sweep"}, []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/dustin/go-humanize", "github.com/mattn/go-isatty",
 		"golang.org/x/term", "github.com/adrg/xdg",
 	}},

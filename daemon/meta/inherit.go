@@ -9,15 +9,13 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// lastInherited is the last time of an inherited uid, 20 years before uids are
-// used up: all that are minted lie above those that are inherited.
-const lastInherited = lastMilli - 20*366*24*int64(time.Hour/time.Millisecond)
+// LastInheritable is the greatest uid that a file can inherit, 20 years before
+// uids are used up: all that are minted later lie above those that are inherited.
+const LastInheritable = (lastMilli-20*366*24*int64(time.Hour/time.Millisecond))<<(workerBits+sequenceBits) | (1<<(workerBits+sequenceBits) - 1)
 
 // Inheritable reports whether a file may have the uid of another service: it is
 // one as ours are, and leaves enough of them above it.
-func Inheritable(uid int64) bool {
-	return uid > 0 && uid>>(workerBits+sequenceBits) <= lastInherited
-}
+func Inheritable(uid int64) bool { return uid > 0 && uid <= LastInheritable }
 
 // Inherited is a file of the service that was there before, which keeps its uid
 // and whose bytes stay where they are. From is of the other service and the uid,

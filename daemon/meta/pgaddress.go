@@ -68,7 +68,25 @@ func addressError(err error) error {
 	return errAddress
 }
 
+// ParseURL is how the database of another program is reached: by an address as
+// ours is, and with nothing set that ospd sets for its own.
+func ParseURL(address string) (*pgx.ConnConfig, error) {
+	a, err := readAddress(address)
+	if err != nil {
+		return nil, err
+	}
+	return a.config, nil
+}
+
 func parseAddress(address string) (a pgAddress, err error) {
+	if a, err = readAddress(address); err == nil {
+		a.set()
+	}
+	return a, err
+}
+
+// readAddress is parseAddress without the settings.
+func readAddress(address string) (a pgAddress, err error) {
 	base, query, _ := strings.Cut(address, "?")
 	values, err := url.ParseQuery(query)
 	if err != nil || !strings.HasPrefix(base, "postgres://") && !strings.HasPrefix(base, "postgresql://") {
@@ -101,7 +119,6 @@ func parseAddress(address string) (a pgAddress, err error) {
 	if strings.ContainsAny(a.config.Database, "@/") {
 		return a, errAddress // a password with a slash in it, most likely
 	}
-	a.set()
 	return a, nil
 }
 

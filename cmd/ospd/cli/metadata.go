@@ -81,7 +81,7 @@ func runMetadataCopy(ctx context.Context, e *env, o *metadataCopyOptions) error 
 	}
 	to := cfg.DB
 	if o.to != "" {
-		if to, err = o.database(e); err != nil {
+		if to, err = databaseAt(e, "metadata copy", o.to); err != nil {
 			return err
 		}
 	}
@@ -106,17 +106,18 @@ func runMetadataCopy(ctx context.Context, e *env, o *metadataCopyOptions) error 
 	return report.write(e.stdout)
 }
 
-// database is the one that --to names.
-func (o *metadataCopyOptions) database(e *env) (to daemon.Database, err error) {
-	if o.to != "-" {
-		return daemon.DatabaseAt(o.to), nil
+// databaseAt is the one that a flag of a verb names: by its address, or by - for
+// an address on standard input, where nobody else of the machine sees it.
+func databaseAt(e *env, verb, address string) (to daemon.Database, err error) {
+	if address != "-" {
+		return daemon.DatabaseAt(address), nil
 	}
 	line, err := bufio.NewReader(io.LimitReader(e.stdin, 64<<10)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return to, fmt.Errorf("read the address from standard input: %w", err)
 	}
 	if line = strings.TrimSpace(line); line == "" {
-		return to, usageError{errors.New("metadata copy: there is no address on standard input")}
+		return to, usageError{fmt.Errorf("%s: there is no address on standard input", verb)}
 	}
 	return daemon.DatabaseAt(line), nil
 }

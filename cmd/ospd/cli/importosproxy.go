@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/osproxy/osproxy/daemon"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+type importOsproxyOptions struct {
+	config *configFlags
+	dsn    string
+	stores []string
+	owner  string
+	dryRun bool
+	json   bool
+}
+
+func newImportOsproxy(e *env) *cobra.Command {
+	o := &importOsproxyOptions{}
+	cmd := &cobra.Command{
+		Use:   "import-osproxy --dsn postgres://… --store NAME",
+		Short: "Take over what osproxy kept: its files, with their uids, where they lie",
+		Long: "Make Files of what osproxy kept, in a stopped installation: with the same uids, and\n" +
+			"on the same objects, which stay where they are. osproxy's database is read, and\n" +
+			"nothing of osproxy's is changed. Uids of new files lie above those.\n\n" +
+			"--store says where the objects are. The store of that name has osproxy's buckets\n" +
+			"(image, video, audio, doc, archive, unknown) as folders, as a local folder has, or\n" +
+			"is the only one of them. Where each is a bucket of its own say --store BUCKET=NAME\n" +
+			"once for each; --store NAME besides is for those that were not said.\n\n" +
+			"Each row whose object is not there, or has another size, is a line, and so is each\n" +
+			"file that gets another name since no File can have its own. Rows to which nothing\n" +
+			"was uploaded are counted. It may be run as often as you like, also while osproxy\n" +
+			"runs, and after it was killed: a uid is one File. Where the bytes are not of the MD5\n" +
+			"that osproxy has, the digest job of the File finds that out later.\n\n" +
+			"With --dry-run nothing is changed, and the daemon may run.\n\n" +
+			"Exit: 0 done, 2 the address or a store is none, 3 a database failed, 4 a store\n" +
+			"failed, 7 some rows have no File (each is a line), 8 a daemon is running.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runImportOsproxy(cmd.Context(), e, o) },
+	}
+	o.config = addConfigFlags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.dsn, "dsn", "", "`ADDRESS` of osproxy's database, postgres://user:password@host:port/name; others of this\n"+
+		"machine see what is on a command line: - reads it, one line, from standard input")
+	f.StringArrayVar(&o.stores, "store", nil, "`[BUCKET=]NAME`: the store of the configuration in which osproxy's objects, or those of its\n"+
+		"BUCKET, are; may be given more than once")
+	f.StringVar(&o.owner, "owner", string(protocol.OwnerLocal), "`OWNER` of the Files")
+	f.BoolVar(&o.dryRun, "dry-run", false, "look at everything and change nothing")
+	f.BoolVar(&o.json, "json", false, "print a line of JSON for each row with something to say, and a summary")
+	return cmd
+}
+
+func runImportOsproxy(ctx context.Context, e *env, o *importOsproxyOptions) error {
+	if o.dsn == "" || len(o.stores) == 0 {
+		return usageError{errors.New("import-osproxy: say where osproxy's database is (--dsn), and in which store its objects are (--store)")}
+	}
+	cfg, err := o.config.load(e)
+	if err != nil {
+		return err
+	}
+	from, err := databaseAt(e, "import-osproxy", o.dsn)
+	if err != nil {
+		return err
+	}
+	ctx, stop := untilSignal(ctx, e.stderr)
+	defer stop()
+	r := newOsproxyReport(e, o)
+	sum, err := daemon.ImportOsproxy(ctx, cfg, daemon.OsproxyImport{
+		From: from, Stores: o.stores, Owner: protocol.Owner(o.owner), DryRun: o.dryRun, Tell: r.row, Progress: r.progress,
+	}, newLogger(e.stderr, false))
+	if err != nil {
+		return errors.Join(ifRunning(err), r.interrupted(sum))
+	}
+	if err := r.end(sum); err != nil {
+		return err
+	}
+	if !sum.Whole() {
+		return errFindings
+	}
+	return nil
+}
