@@ -24,6 +24,10 @@ func tellingOfDamage(log *slog.Logger) event.Consumer {
 				log.Info("a file that was damaged is whole again")
 				return nil
 			}
+			if e.Reason != nil && *e.Reason == protocol.ReasonMD5Differs {
+				log.Error("a file has another MD5 than who put it said, and is not served; its bytes are kept. Delete it and put it again")
+				return nil
+			}
 			log.Error("a file is damaged and not served any more; put the same bytes again")
 			return nil
 		},

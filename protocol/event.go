@@ -63,13 +63,16 @@ func CheckEventKinds(kinds []EventKind) error {
 	return nil
 }
 
-// The reasons of EventUploadAbandoned.
+// The reasons of EventUploadAbandoned, and one of EventContentCorrupt.
 const (
 	// ReasonIdle: nobody sent a part for as long as an upload may rest.
 	ReasonIdle = "idle"
 	// ReasonExpired: the time that was given for the File was over before it
 	// was committed.
 	ReasonExpired = "expired"
+	// ReasonMD5Differs: the bytes of the File are sound, and have another MD5 than
+	// who put it said.
+	ReasonMD5Differs = "md5_differs"
 )
 
 // Event is one thing that happened, as webhooks send it.

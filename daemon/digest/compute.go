@@ -66,14 +66,14 @@ func (c *computing) findings() meta.Findings {
 
 // findings reads a content through its blocks. Each matched its record before
 // it counts, so that it does not matter whether they are moved meanwhile, or
-// between two attempts.
+// between two attempts. One of which an MD5 was said is read wherever it lies.
 func (w *Worker) findings(ctx context.Context, d meta.DigestDue, k *keeper, read func(n int64)) (f meta.Findings, err error) {
 	r, err := w.cfg.Read.Through(ctx, d.Content)
 	if err != nil {
 		return f, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	if !r.InStores(w.reads) {
+	if !d.Said && !r.InStores(w.reads) {
 		return f, errElsewhere
 	}
 	c := newComputing()

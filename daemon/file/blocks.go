@@ -29,6 +29,9 @@ func (s *Service) Blocks(ctx context.Context, owner protocol.Owner, uid protocol
 	if err != nil {
 		return nil, err
 	}
+	if c.Refused {
+		return nil, refusedError()
+	}
 	if c.Digest == nil {
 		return nil, &protocol.Error{Kind: protocol.KindDigestPending, Message: "the digest of this File is still being computed",
 			Hint: "Ask again later; the content itself can be read now."}

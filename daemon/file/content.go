@@ -68,6 +68,9 @@ func (s *Service) Open(ctx context.Context, owner protocol.Owner, uid protocol.U
 	if err != nil {
 		return nil, err
 	}
+	if mc.Refused {
+		return nil, refusedError()
+	}
 	if mc.State == meta.ContentDamaged {
 		return nil, corruptError(errors.New("the content is marked as damaged"))
 	}
@@ -310,6 +313,16 @@ func (c *Content) name() slog.Attr {
 		return slog.Int64("content", int64(c.id))
 	}
 	return slog.String("uid", c.file.UID.String())
+}
+
+// refusedError is of a File whose bytes are sound, and not those that who put it
+// spoke of.
+func refusedError() error {
+	return &protocol.Error{
+		Kind:    protocol.KindContentCorrupt,
+		Message: "this File has another MD5 than who put it said, so that something was sent wrong; its bytes are kept and not given",
+		Hint:    "Delete the File and put it again, under a new uid.",
+	}
 }
 
 func corruptError(cause error) error {

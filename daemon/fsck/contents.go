@@ -36,6 +36,9 @@ func (c *checker) content(ctx context.Context, work *errgroup.Group, mc meta.Con
 	if len(mc.Files) == 0 {
 		of(KindUnreferenced, fmt.Sprintf("no file points to content %d", mc.ID))
 	}
+	if len(mc.Refused) > 0 {
+		c.found(Finding{Kind: KindMD5, UIDs: mc.Refused, Detail: "the bytes have another MD5 than who put the file said, and are kept; delete the file and put it again"})
+	}
 	lies, err := layout.New(mc.Size, mc.Extents)
 	if err != nil {
 		of(KindExtents, err.Error()+"; an extent is wrong, or refers to a blob that has no row; put the file again to heal it")

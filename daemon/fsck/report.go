@@ -43,6 +43,8 @@ const (
 	KindRecords Kind = "block_records"
 	// KindDamaged: a read found damage earlier; nothing has healed it since.
 	KindDamaged Kind = "marked_damaged"
+	// KindMD5: a file has another MD5 than who put it said, and is not read.
+	KindMD5 Kind = "md5_differs"
 	// KindCorrupt: bytes read differ from what was recorded of them.
 	KindCorrupt Kind = "corrupt"
 	// KindPart: a part of an open upload is recorded and its bytes are not

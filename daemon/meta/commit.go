@@ -35,6 +35,10 @@ func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error)
 		if err != nil {
 			return err
 		}
+		said, err := t.known(c, content)
+		if err != nil {
+			return err
+		}
 		if err := t.endUpload(u, c.Size, nil); err != nil {
 			return err
 		}
@@ -42,6 +46,9 @@ func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error)
 			return err
 		}
 		if err := t.point(c.UID, content, c.ETag, ms(c.CommittedAt), t.digestDue(c.Size, c.Digest != nil)); err != nil {
+			return err
+		}
+		if err := t.say(c.UID, said); err != nil {
 			return err
 		}
 		if err := t.offer(unused(blobs, c.Extents)); err != nil {

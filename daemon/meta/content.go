@@ -248,7 +248,7 @@ func (db *DB) readAgain(ctx context.Context, owner protocol.Owner, uid protocol.
 	err = db.look(ctx, "read a content", func(q query) error {
 		c = Content{}
 		err := q.each(readRows+committedFile, []any{int64(uid), string(owner), q.now}, func(scan scanFunc) error {
-			f, c.ID, err = scanFile(scan, &c.State, &c.Gen)
+			f, c.ID, err = scanFile(scan, &c.State, &c.Gen, &c.Refused)
 			return err
 		})
 		if err == nil && c.ID == 0 {
@@ -266,10 +266,18 @@ func (db *DB) readAgain(ctx context.Context, owner protocol.Owner, uid protocol.
 func (db *DB) readWhole(ctx context.Context, owner protocol.Owner, uid protocol.UID) (f protocol.File, c Content, err error) {
 	err = db.view(ctx, "read a content", func(q query) error {
 		var id ContentID
-		if f, id, err = q.file(owner, uid); err != nil {
+		var refused bool
+		if err := q.each(readRows+committedFile, []any{int64(uid), string(owner), q.now}, func(scan scanFunc) error {
+			f, id, err = scanFile(scan, new(string), new(int64), &refused)
+			return err
+		}); err != nil {
 			return err
 		}
+		if id == 0 {
+			return notFound(uid)
+		}
 		c, err = q.content(id)
+		c.Refused = refused
 		return err
 	})
 	return f, c, err

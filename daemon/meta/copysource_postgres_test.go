@@ -42,9 +42,6 @@ func newSource(t *testing.T) *source {
 		`UPDATE contents SET width = 9223372036854775807, height = 0, verified_at = -1 WHERE id = 1`,
 		`UPDATE blobs SET node = 'n', owner_lease = 5, overlong = 1 WHERE id = 1`,
 		`UPDATE uploads SET abandoned_at = 7 WHERE uid = (SELECT MIN(uid) FROM uploads)`,
-		`UPDATE uploads SET md5_next = 10001, md5_state = x'00ff' WHERE uid = (SELECT MIN(uid) FROM uploads)`,
-		`UPDATE parts SET md5 = x'000102030405060708090a0b0c0d0e0f' WHERE uid = (SELECT MIN(uid) FROM parts)`,
-		`UPDATE files SET md5_said = x'ff0102030405060708090a0b0c0d0e0f', md5_agrees = 0 WHERE uid = (SELECT MIN(uid) FROM files)`,
 		`UPDATE webhooks SET error = '', everything = 1, delivered_at = 3, failed_at = 4 WHERE id = 1`,
 		`UPDATE outbox SET media_type = 'text/plain', detail = '{}', content_id = 1, after_owner = '', after_uid = 0 WHERE id = (SELECT MIN(id) FROM outbox)`,
 		// Ids that were given and are not there any more.

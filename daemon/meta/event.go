@@ -22,7 +22,7 @@ type Event struct {
 	// Size and Digest are the content's, nil where it is not known or none.
 	Size   *int64
 	Digest *protocol.Digest
-	// Reason is why an upload was abandoned.
+	// Reason is why an upload was abandoned, or a file is not read.
 	Reason *string
 	Job    *protocol.EventJob
 }
@@ -96,8 +96,9 @@ const (
 	allFiles = math.MaxInt32
 	// eventFiles are the columns of an event of a content's file, and fileOrder
 	// the order in which contents are gone through.
+	// A file that is not read for its MD5 is not among them: nothing changes of that.
 	eventFiles  = `f.owner, f.uid, f.name, f.media_type, c.size, c.digest`
-	eventSource = ` FROM files f JOIN contents c ON c.id = f.content_id WHERE f.content_id = ? AND f.state = 'committed' `
+	eventSource = ` FROM files f JOIN contents c ON c.id = f.content_id WHERE f.content_id = ? AND f.state = 'committed' AND COALESCE(f.md5_agrees, 1) = 1 `
 	fileOrder   = ` ORDER BY f.owner, f.uid LIMIT ?`
 )
 

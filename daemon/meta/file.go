@@ -78,8 +78,8 @@ const (
 	f.created_at, f.committed_at, f.expires_at, c.id`
 	fileTables = ` FROM files f JOIN contents c ON c.id = f.content_id `
 	fileRows   = fileFields + fileTables
-	// readRows have two columns more.
-	readRows      = fileFields + `, c.state, c.gen` + fileTables
+	// readRows have three columns more.
+	readRows      = fileFields + `, c.state, c.gen, COALESCE(f.md5_agrees, 1) = 0` + fileTables
 	committedFile = `WHERE f.uid = ? AND f.owner = ? AND f.state = 'committed'` + unexpired
 )
 

@@ -49,6 +49,10 @@ func (db *DB) FillDigest(ctx context.Context, f Filled) error {
 		if err != nil {
 			return err
 		}
+		differ, err := t.judgeAll(f.Content, f.MD5)
+		if err != nil {
+			return err
+		}
 		if _, err := t.exec(`UPDATE files SET content_id = ?, digest_due = NULL, media_type = COALESCE(media_type, ?) WHERE content_id = ?`,
 			id, nilIfNone(f.MediaType), f.Content); err != nil {
 			return err
@@ -57,9 +61,15 @@ func (db *DB) FillDigest(ctx context.Context, f Filled) error {
 			return err
 		}
 		blobs, err := t.doomContent(f.Content) // its blobs are the other's
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
+		}
+		for _, uid := range differ {
+			if err := t.emitDiffers(uid); err != nil {
+				return err
+			}
+		}
+		switch {
 		case folded:
 			return t.offer(blobs)
 		}

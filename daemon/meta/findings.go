@@ -43,6 +43,9 @@ type DigestDue struct {
 	DigestKnown bool
 	SumsKnown   bool
 	MediaType   string
+	// Said is true where it is to be found out whether the file has the MD5 that
+	// was said of it.
+	Said bool
 }
 
 // digestNever is when a file is due whose content the configuration has no
@@ -67,7 +70,9 @@ func (t *tx) digestDue(size int64, digestKnown bool) *int64 {
 // them: those found of the content once the file's own digest job has run. Before
 // that they would tell that somebody else has the content. One block's SHA-256
 // is no secret of anybody who sent it.
-const shownSums = `CASE WHEN f.digest_due IS NULL OR c.size <= 4194304 THEN c.sha256 END, CASE WHEN f.digest_due IS NULL THEN c.md5 END`
+// And its MD5 is known to who said it, once that was found to be right.
+const shownSums = `CASE WHEN f.digest_due IS NULL OR c.size <= 4194304 THEN c.sha256 END,
+	CASE WHEN f.digest_due IS NULL THEN c.md5 WHEN f.md5_agrees = 1 THEN f.md5_said END`
 
 // sums are the plain SHA-256 and MD5 where they are known without reading a
 // byte: those of nothing, and the SHA-256 of one block.
@@ -91,11 +96,11 @@ func (r received) sums() (sha, md []byte) {
 func (db *DB) DueDigests(ctx context.Context, limit int) (list []DigestDue, err error) {
 	err = db.look(ctx, "list files that are due for a digest job", func(q query) error {
 		list = nil
-		return q.each(`SELECT f.uid, c.id, c.size, c.state, c.gen, c.digest IS NOT NULL, c.md5 IS NOT NULL, COALESCE(c.media_type, '')
+		return q.each(`SELECT f.uid, c.id, c.size, c.state, c.gen, c.digest IS NOT NULL, c.md5 IS NOT NULL, COALESCE(c.media_type, ''), f.md5_said IS NOT NULL AND f.md5_agrees IS NULL
 			FROM files f JOIN contents c ON c.id = f.content_id
 			WHERE f.state = 'committed' AND f.digest_due <= ? ORDER BY f.digest_due LIMIT ?`, []any{q.now, limit}, func(scan scanFunc) error {
 			var d DigestDue
-			err := scan(&d.UID, &d.Content, &d.Size, &d.State, &d.Gen, &d.DigestKnown, &d.SumsKnown, &d.MediaType)
+			err := scan(&d.UID, &d.Content, &d.Size, &d.State, &d.Gen, &d.DigestKnown, &d.SumsKnown, &d.MediaType, &d.Said)
 			list = append(list, d)
 			return err
 		})
@@ -132,10 +137,15 @@ func (db *DB) RecordFindings(ctx context.Context, found []FoundOut, done []Diges
 	slices.SortFunc(done, func(a, b DigestDue) int { return cmp.Compare(a.UID, b.UID) })
 	// What a power cut takes back is found again.
 	return db.update(ctx, relaxed, "record findings", func(t *tx) error {
+		var said []DigestDue
 		for _, d := range done {
-			if _, err := t.exec(`UPDATE files SET digest_due = NULL, media_type = COALESCE(media_type, ?)
-				WHERE uid = ? AND content_id = ? AND state = 'committed'`, nilIfNone(d.MediaType), int64(d.UID), d.Content); err != nil {
+			n, err := t.exec(`UPDATE files SET digest_due = NULL, media_type = COALESCE(media_type, ?)
+				WHERE uid = ? AND content_id = ? AND state = 'committed'`, nilIfNone(d.MediaType), int64(d.UID), d.Content)
+			if err != nil {
 				return err
+			}
+			if d.Said && n > 0 {
+				said = append(said, d)
 			}
 		}
 		for _, f := range found {
@@ -143,7 +153,7 @@ func (db *DB) RecordFindings(ctx context.Context, found []FoundOut, done []Diges
 				return err
 			}
 		}
-		return nil
+		return t.judge(said)
 	})
 }
 

@@ -128,6 +128,9 @@ type ContentRefs struct {
 	Fingerprint *protocol.Fingerprint
 	// Files are the committed files on it, ascending.
 	Files []protocol.UID
+	// Refused are those of them that are not read: they have another MD5 than who
+	// put them said.
+	Refused []protocol.UID
 	// BlockRows is how many blocks are recorded; Blocks reads them.
 	BlockRows int64
 }
@@ -179,6 +182,9 @@ func (q query) pointers(c *ContentRefs) (err error) {
 		return err
 	}
 	if c.Files, err = ids[protocol.UID](q, `SELECT uid FROM files WHERE content_id = ? ORDER BY uid`, c.ID); err != nil {
+		return err
+	}
+	if c.Refused, err = ids[protocol.UID](q, `SELECT uid FROM files WHERE content_id = ? AND md5_agrees = 0 ORDER BY uid`, c.ID); err != nil {
 		return err
 	}
 	var stored sql.NullInt64

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"crypto/md5"
 	"errors"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -19,6 +20,9 @@ func (db *DB) RecordPart(ctx context.Context, owner protocol.Owner, uid protocol
 		u, err := t.lockOpen(owner, uid)
 		if err != nil {
 			return err
+		}
+		if u.chunks {
+			return inChunks(uid)
 		}
 		if gen, err = t.change(u); err != nil {
 			return err
@@ -45,29 +49,31 @@ func (db *DB) RecordPart(ctx context.Context, owner protocol.Owner, uid protocol
 }
 
 func (t *tx) putPart(uid protocol.UID, p NewPart, gen int64) error {
-	_, err := t.exec(`INSERT INTO parts (uid, number, part_offset, length, xxh3, blocks, blob_id, blob_offset, boot_id, gen)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	_, err := t.exec(`INSERT INTO parts (uid, number, part_offset, length, xxh3, blocks, blob_id, blob_offset, boot_id, gen, md5)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (uid, number) DO UPDATE SET part_offset = excluded.part_offset, length = excluded.length,
 			xxh3 = excluded.xxh3, blocks = excluded.blocks, blob_id = excluded.blob_id,
-			blob_offset = excluded.blob_offset, boot_id = excluded.boot_id, gen = excluded.gen`,
-		int64(uid), int(p.Number), p.Offset, p.Length, p.XXH3[:], encodeBlocks(p.Blocks), p.Blob, p.BlobOffset, p.BootID, gen)
+			blob_offset = excluded.blob_offset, boot_id = excluded.boot_id, gen = excluded.gen, md5 = excluded.md5`,
+		int64(uid), int(p.Number), p.Offset, p.Length, p.XXH3[:], encodeBlocks(p.Blocks), p.Blob, p.BlobOffset, p.BootID, gen, encodeHash(p.MD5))
 	return err
 }
 
-const partColumns = `SELECT p.number, p.part_offset, p.length, p.xxh3, p.blocks, p.blob_id, p.blob_offset, p.boot_id, p.gen, b.store, b.key
+const partColumns = `SELECT p.number, p.part_offset, p.length, p.xxh3, p.blocks, p.blob_id, p.blob_offset, p.boot_id, p.gen, p.md5, b.store, b.key
 	FROM parts p JOIN blobs b ON b.id = p.blob_id `
 
 func scanPart(scan scanFunc) (p Part, err error) {
-	var sum, blocks []byte
-	if err := scan(&p.Number, &p.Offset, &p.Length, &sum, &blocks, &p.Blob, &p.BlobOffset, &p.BootID, &p.Gen, &p.Store, &p.Key); err != nil {
+	var sum, blocks, md []byte
+	if err := scan(&p.Number, &p.Offset, &p.Length, &sum, &blocks, &p.Blob, &p.BlobOffset, &p.BootID, &p.Gen, &md, &p.Store, &p.Key); err != nil {
 		return p, err
 	}
 	h, herr := decodeHash[protocol.XXH3](sum)
 	if herr == nil {
 		p.XXH3 = *h
 	}
+	var merr error
+	p.MD5, merr = decodeHash[[md5.Size]byte](md)
 	p.Blocks, err = decodeBlocks(nil, blocks)
-	return p, errors.Join(herr, err)
+	return p, errors.Join(herr, merr, err)
 }
 
 // Parts lists the parts of an open upload by number, and the gen at which

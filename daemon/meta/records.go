@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"crypto/md5"
 	"time"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -112,6 +113,8 @@ type NewUpload struct {
 	// InPlace is the blob the parts are assembled in, nil where the store
 	// cannot assemble.
 	InPlace *NewBlob
+	// Chunks says that it is sent in chunks, each in a blob of its own.
+	Chunks bool
 }
 
 // Upload is an upload as recorded.
@@ -125,6 +128,8 @@ type Upload struct {
 	// Reserved is what the owner's quota was charged while Size is nil.
 	Reserved  int64
 	TouchedAt time.Time
+	// InOrder is where the MD5 of chunks stands.
+	InOrder InOrder
 	// File is set once committed.
 	File *protocol.File
 }
@@ -140,6 +145,8 @@ type NewPart struct {
 	BlobOffset int64
 	// BootID is that of the machine while the bytes are not synced, "" after.
 	BootID string
+	// MD5 is that of a chunk, nil of a part.
+	MD5 *[md5.Size]byte
 }
 
 // Part is a part as recorded.
@@ -168,6 +175,8 @@ type Commit struct {
 	Extents     []Extent
 	// From is the upload's Imported.From.
 	From string
+	// Said is the MD5 that the file has by the word of who put it, nil for none.
+	Said *SaidMD5
 	// Compose has the content's blobs joined into one by a job, where there are
 	// more and its digest is known: their store can.
 	Compose bool
@@ -214,6 +223,9 @@ type Content struct {
 	// Gen is raised by every change of the extents.
 	Gen     int64
 	Extents []Extent
+	// Refused says that the file by which the content was found has another MD5
+	// than who put it said: by that file nothing is read.
+	Refused bool
 }
 
 // FileQuery selects a page of files, newest first.

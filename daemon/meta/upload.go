@@ -23,6 +23,8 @@ type openUpload struct {
 	size     sql.Null[int64]
 	reserved int64
 	touched  int64
+	chunks   bool
+	inOrder  InOrder
 }
 
 // charged is what the owner's quota was charged for the upload.
@@ -53,8 +55,8 @@ func (t *tx) lockOpen(owner protocol.Owner, uid protocol.UID) (u openUpload, err
 func (t *tx) lockUpload(uid protocol.UID) (u openUpload, err error) {
 	u.uid = uid
 	var blob sql.Null[BlobID]
-	found, err := t.one(`SELECT gen, blob_id, size, reserved, touched_at FROM uploads WHERE uid = ? FOR UPDATE`,
-		[]any{int64(uid)}, &u.gen, &blob, &u.size, &u.reserved, &u.touched)
+	found, err := t.one(`SELECT gen, blob_id, size, reserved, touched_at, layout = 'chunks', md5_next, md5_state FROM uploads WHERE uid = ? FOR UPDATE`,
+		[]any{int64(uid)}, &u.gen, &blob, &u.size, &u.reserved, &u.touched, &u.chunks, &u.inOrder.Next, &u.inOrder.State)
 	if err == nil && !found {
 		err = broken("upload "+uid.String()+" is open and has no record", nil)
 	}
@@ -93,8 +95,8 @@ func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (
 			}
 			blob = &id
 		}
-		if _, err := t.exec(`INSERT INTO uploads (uid, size, part_size, fingerprint, maybe, blob_id, touched_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			int64(n.UID), n.Size, n.PartSize, encodeHash(n.Fingerprint), flag(n.Maybe), (*int64)(blob), ms(n.CreatedAt)); err != nil {
+		if _, err := t.exec(`INSERT INTO uploads (uid, layout, size, part_size, fingerprint, maybe, blob_id, touched_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			int64(n.UID), layoutOf(n), n.Size, n.PartSize, encodeHash(n.Fingerprint), flag(n.Maybe), (*int64)(blob), ms(n.CreatedAt)); err != nil {
 			return err
 		}
 		if err := t.saveAnswer(n.Owner, idem); err != nil {
@@ -112,9 +114,16 @@ func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (
 	return u, err
 }
 
+func layoutOf(n NewUpload) string {
+	if n.Chunks {
+		return "chunks"
+	}
+	return "blocks"
+}
+
 const (
 	uploadColumns = `SELECT f.uid, f.owner, f.name, f.media_type, f.meta, f.state, f.created_at, f.expires_at, COALESCE(f.imported_from, ''),
-		u.size, u.reserved, u.part_size, u.fingerprint, u.maybe, u.gen, u.touched_at, u.blob_id, b.store, b.key, b.size, b.node
+		u.size, u.reserved, u.part_size, u.fingerprint, u.maybe, u.gen, u.touched_at, u.layout = 'chunks', u.md5_next, u.md5_state, u.blob_id, b.store, b.key, b.size, b.node
 		FROM files f JOIN uploads u ON u.uid = f.uid LEFT JOIN blobs b ON b.id = u.blob_id `
 	unexpired = ` AND (f.expires_at IS NULL OR f.expires_at > ?) `
 )
@@ -128,7 +137,7 @@ func scanUpload(scan scanFunc) (u Upload, err error) {
 	var blobSize *int64
 	var blob sql.Null[BlobID]
 	err = scan(&u.UID, &u.Owner, &u.Name, &u.MediaType, &labels, &state, &created, &expires, &u.From,
-		&u.Size, &u.Reserved, &u.PartSize, &fp, &u.Maybe, &u.Gen, &touched, &blob, &store, &key, &blobSize, &node)
+		&u.Size, &u.Reserved, &u.PartSize, &fp, &u.Maybe, &u.Gen, &touched, &u.Chunks, &u.InOrder.Next, &u.InOrder.State, &blob, &store, &key, &blobSize, &node)
 	if err != nil {
 		return u, err
 	}

@@ -99,9 +99,17 @@ func (e *env) furnishUploads() {
 	e.record(half.UID, part(2, half.Blob, protocol.MinPartSize, protocol.MinPartSize))
 	unsized := e.begin(e.newUpload("of unknown size"))
 	e.ok(e.db.ReserveUpload(e.ctx, alice, unsized.UID, 100))
+	chunks := e.beginChunks("in chunks")
+	first := e.newChunk(chunks.UID, 1, 5, 1)
+	first.After = []byte{0, 255}
+	_, _, err := e.db.RecordChunk(e.ctx, alice, chunks.UID, first)
+	e.ok(err)
+	e.chunk(chunks.UID, 3, 7, 3)
+	e.say("said", 13, 5, 13, false)
+	e.say("said, and seen", 14, 5, 14, true)
 	aborted := e.begin(e.newUpload("aborted"))
 	e.ok(e.db.AbortUpload(e.ctx, alice, aborted.UID))
-	_, err := e.db.AddBlob(e.ctx, e.newBlob(3), 0) // of a request that never came back
+	_, err = e.db.AddBlob(e.ctx, e.newBlob(3), 0) // of a request that never came back
 	e.ok(err)
 	lost := e.begin(e.newUpload("lost its blob"))
 	e.record(lost.UID, part(1, lost.Blob, 0, 3))
