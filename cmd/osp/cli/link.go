@@ -2,10 +2,15 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/osproxy/osproxy/client"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -70,18 +75,39 @@ func linkRun(ctx context.Context, s *session, args []string, o *linkOptions) err
 	if err != nil {
 		return err
 	}
-	for len(links) > 0 {
-		n := min(len(links), protocol.MaxLinks)
-		signed, err := c.CreateLinks(ctx, links[:n], "")
+	for from := 0; from < len(links); from += protocol.MaxLinks {
+		through := min(from+protocol.MaxLinks, len(links))
+		signed, err := c.CreateLinks(ctx, links[from:through], "")
 		if err != nil {
-			return stopped(ctx, err)
+			return stopped(ctx, ofArgument(err, args[from:through], from))
 		}
 		for _, l := range signed {
 			s.printLink(l)
 		}
-		links = links[n:]
 	}
 	return nil
+}
+
+// ofArgument has an error name the argument that it is about, which the daemon
+// knows as a number within its request, and say how many of those before are
+// signed.
+func ofArgument(err error, args []string, before int) error {
+	e, ok := errors.AsType[*protocol.Error](err)
+	if !ok {
+		return err
+	}
+	rest, numbered := strings.CutPrefix(e.Message, "links[")
+	number, message, _ := strings.Cut(rest, "]: ")
+	n, notNumber := strconv.Atoi(number)
+	if !numbered || notNumber != nil || n < 0 || n >= len(args) {
+		return err
+	}
+	which := *e
+	which.Message = args[n] + ": " + message
+	if before > 0 {
+		which.Message += fmt.Sprintf(", but the %d before, which are printed", before)
+	}
+	return &which
 }
 
 func (s *session) printLink(l protocol.Link) {
@@ -174,8 +200,22 @@ func revoke(ctx context.Context, s *session, args []string) error {
 		if err := c.RevokeLinks(ctx, uid); err != nil {
 			return stopped(ctx, err)
 		}
+		if !knows(ctx, c, uid) {
+			s.con.note("osp: you have no file " + uid.String() + "; if links to put it were signed, they are ended")
+		}
 	}
 	return nil
+}
+
+// knows is false where the daemon says that it has neither file nor upload of
+// the uid: it ends links all the same, since one to put may not have been used
+// yet, but so it does for a uid that was mistyped.
+func knows(ctx context.Context, c *client.Client, uid protocol.UID) bool {
+	if _, err := c.File(ctx, uid); protocol.KindOf(err) != protocol.KindNotFound {
+		return true
+	}
+	_, err := c.Upload(ctx, uid)
+	return protocol.KindOf(err) != protocol.KindNotFound
 }
 
 func revokeAll(ctx context.Context, s *session, yes bool) error {

@@ -58,7 +58,7 @@ func removeRun(ctx context.Context, s *session, args []string, yes bool) error {
 // answer, and no is assumed: KindUsage. A no is an error of no kind.
 func (s *session) confirm(ctx context.Context, question string) error {
 	if !s.ask {
-		err := usagef("nobody can be asked here, so nothing was deleted")
+		err := usagef("nobody can be asked here, so nothing was done")
 		err.Hint = "Add -y."
 		return err
 	}
@@ -76,6 +76,6 @@ func (s *session) confirm(ctx context.Context, question string) error {
 		if a == "y" || a == "yes" {
 			return nil
 		}
-		return errors.New("not confirmed, so nothing was deleted")
+		return errors.New("not confirmed, so nothing was done")
 	}
 }
