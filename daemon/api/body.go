@@ -78,6 +78,8 @@ func (b *body) Read(p []byte) (int, error) {
 		return n, b.fail(errBodyEnded)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return n, b.fail(fmt.Errorf("%w: %w", errBodySlow, err))
+	case err != nil && b.most > 0:
+		return n, b.fail(&protocol.Error{Kind: protocol.KindBadRequest, Message: "the chunks of the body cannot be read; nothing was recorded", Err: err})
 	case err != nil:
 		return n, b.fail(fmt.Errorf("read the body: %w", err))
 	}

@@ -96,10 +96,12 @@ func heldFile(form []byte, boundary string) (file []byte, err error) {
 	r, found := multipart.NewReader(bytes.NewReader(form), boundary), false
 	for {
 		p, err := r.NextRawPart()
-		if err == io.EOF && found {
+		switch {
+		case err == io.EOF && !closes(form, boundary):
+			return nil, io.ErrUnexpectedEOF
+		case err == io.EOF && found:
 			return file, nil
-		}
-		if err == io.EOF {
+		case err == io.EOF:
 			return nil, badForm("there is no such field")
 		}
 		if err != nil {
@@ -119,6 +121,14 @@ func heldFile(form []byte, boundary string) (file []byte, err error) {
 		}
 		found = true
 	}
+}
+
+// closes reports whether the last delimiter of a form is the closing one: one
+// that is cut off before a next part seems to have ended.
+func closes(form []byte, boundary string) bool {
+	delimiter := []byte("--" + boundary)
+	i := bytes.LastIndex(form, delimiter)
+	return i >= 0 && bytes.HasPrefix(form[i+len(delimiter):], []byte("--"))
 }
 
 // isFile reports whether the part is the file, and refuses what could be read

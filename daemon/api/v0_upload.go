@@ -26,7 +26,9 @@ func (c *call) v0PutFile() error {
 			return err
 		}
 		in := &counted{r: f.Reader}
-		_, err := c.srv.cfg.Uploads.PutLinked(c.ctx, c.linked(), begin, upload.Body{Reader: in, Length: f.size, MD5: &sum})
+		l := c.linked()
+		l.AnySize = true
+		_, err := c.srv.cfg.Uploads.PutLinked(c.ctx, l, begin, upload.Body{Reader: in, Length: f.size, MD5: &sum})
 		if protocol.KindOf(err) != protocol.KindCommitted {
 			return c.toStranger(err)
 		}

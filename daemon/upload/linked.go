@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/once"
@@ -18,6 +19,9 @@ type Linked struct {
 	UID   protocol.UID
 	// MaxSize bounds it; -1 where the service's limit is the only one.
 	MaxSize int64
+	// AnySize has a put begin its upload without a size, so that the next one may
+	// bring another file while none is there.
+	AnySize bool
 	// Still says whether the link is still good, before each part and the commit:
 	// one request may take long. It may be nil.
 	Still func(ctx context.Context) error
@@ -93,15 +97,8 @@ func (l Linked) Check(size *int64) error {
 // request that broke off is repeated: what it left is compared, not written again.
 // The hashes of body are of the whole.
 func (s *Service) PutLinked(ctx context.Context, l Linked, b protocol.BeginUpload, body Body) (f protocol.File, err error) {
-	r, err := s.BeginLinked(ctx, l, b)
+	u, err := s.beginPut(ctx, l, b)
 	if err != nil {
-		return f, err
-	}
-	var u protocol.Upload
-	if err := json.Unmarshal(r.Body, &u); err != nil {
-		return f, err
-	}
-	if err := sameFile(u, b); err != nil {
 		return f, err
 	}
 	whole := newWhole(body)
@@ -118,6 +115,9 @@ func (s *Service) PutLinked(ctx context.Context, l Linked, b protocol.BeginUploa
 		}
 		sums = append(sums, p.XXH3)
 	}
+	if err := s.dropBeyond(ctx, l, u, protocol.PartNumber(len(sums))); err != nil {
+		return f, err
+	}
 	if err := whole.check(body); err != nil {
 		return f, errors.Join(err, s.dropParts(ctx, l))
 	}
@@ -132,6 +132,40 @@ func (s *Service) PutLinked(ctx context.Context, l Linked, b protocol.BeginUploa
 		err = committed(meta.Upload{NewUpload: meta.NewUpload{UID: l.UID}})
 	}
 	return f, err
+}
+
+// beginPut begins the upload of a file that comes in one request, or finds the one
+// that an earlier request began.
+func (s *Service) beginPut(ctx context.Context, l Linked, b protocol.BeginUpload) (u protocol.Upload, err error) {
+	begin := b
+	if l.AnySize {
+		if err := errors.Join(s.checkBegin(b), l.Check(b.Size)); err != nil {
+			return u, err
+		}
+		begin.Size, begin.SizeHint, l.MaxSize = nil, b.Size, -1
+	}
+	r, err := s.BeginLinked(ctx, l, begin)
+	if err != nil {
+		return u, err
+	}
+	if err := json.Unmarshal(r.Body, &u); err != nil {
+		return u, err
+	}
+	return u, sameFile(u, b)
+}
+
+// dropBeyond un-records what an earlier request left behind the last part.
+func (s *Service) dropBeyond(ctx context.Context, l Linked, u protocol.Upload, last protocol.PartNumber) error {
+	if !slices.ContainsFunc(u.Parts, func(p protocol.Part) bool { return p.Number > last }) {
+		return nil
+	}
+	parts, _, err := s.db.Parts(ctx, l.Owner, l.UID)
+	for _, p := range parts {
+		if p.Number > last {
+			err = errors.Join(err, s.db.DropPart(ctx, l.UID, p.Number, p.Gen))
+		}
+	}
+	return err
 }
 
 // sameFile refuses to go on with an upload that was begun as another file.

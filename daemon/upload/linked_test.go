@@ -17,6 +17,32 @@ func (b *bench) linked() upload.Linked {
 	return upload.Linked{Owner: owner, UID: uid, MaxSize: -1}
 }
 
+// TestLinkedPutOfAnySize: a request that broke off binds the next one to nothing.
+func TestLinkedPutOfAnySize(t *testing.T) {
+	eachStore(t, func(t *testing.T, b *bench) {
+		first := random(1, 33<<20) // three parts
+		l := b.linked()
+		l.AnySize, l.MaxSize = true, int64(len(first))
+		put := func(p []byte, size int) error {
+			begin := protocol.BeginUpload{Name: "a", Size: ptr(int64(size))}
+			sum := md5.Sum(p)
+			_, err := b.PutLinked(t.Context(), l, begin, upload.Body{Reader: bytes.NewReader(p), Length: int64(size), MD5: &sum})
+			return err
+		}
+		if err := put(first, len(first)+1); protocol.KindOf(err) != protocol.KindTooLarge {
+			t.Errorf("one byte more than the link is for: %v", err)
+		}
+		if err := put(first[:32<<20], len(first)); protocol.KindOf(err) != protocol.KindBadLength {
+			t.Errorf("one that breaks off: %v", err)
+		}
+		if got := b.parts(l.UID); len(got) != 2 {
+			t.Fatalf("%v is left of it", got)
+		}
+		must(t, put(first[:5], 5))
+		b.holds(l.UID, first[:5])
+	})
+}
+
 func TestLinkedPutChecksMD5(t *testing.T) {
 	eachStore(t, func(t *testing.T, b *bench) {
 		p := random(1, protocol.MinPartSize+5) // two parts: the MD5 is of both
