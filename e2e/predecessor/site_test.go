@@ -48,29 +48,38 @@ type site struct {
 // startSite starts a daemon with a token for each owner, and everything it keeps
 // in dir.
 func startSite(dir string) (*site, error) {
-	ctx := context.Background()
+	s := &site{dir: dir, tokens: map[protocol.Owner]string{}}
+	if err := s.makeTokens(); err != nil {
+		return nil, err
+	}
+	return s, s.start()
+}
+
+// config is of a daemon whose folder has a name that can be looked for.
+func (s *site) config() daemon.Config {
 	cfg := daemon.DefaultConfig()
-	cfg.Listen, cfg.Data = "127.0.0.1:0", filepath.Join(dir, "data")
+	cfg.Listen, cfg.Data = "127.0.0.1:0", filepath.Join(s.dir, "data")
 	most := int64(smallBytes)
 	cfg.Quotas.Owners = map[string]daemon.Quota{string(small): {Bytes: &most}}
-	s := &site{dir: dir, tokens: map[protocol.Owner]string{}, ended: make(chan error, 1)}
-	log := slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	if err := s.makeTokens(ctx, cfg, log); err != nil {
-		return nil, err
-	}
-	d, err := daemon.New(ctx, cfg, "test", log)
+	return cfg
+}
+
+func (s *site) start() error {
+	ctx := context.Background()
+	d, err := daemon.New(ctx, s.config(), "test", slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.d, s.url = d, d.URL()
+	s.d, s.url, s.ended = d, d.URL(), make(chan error, 1)
 	running, cancel := context.WithCancel(ctx)
 	s.cancel = cancel
 	go func() { s.ended <- d.Run(running) }()
-	return s, nil
+	return nil
 }
 
-func (s *site) makeTokens(ctx context.Context, cfg daemon.Config, log *slog.Logger) error {
-	tokens, err := daemon.OpenTokens(ctx, cfg, true, log)
+func (s *site) makeTokens() error {
+	ctx := context.Background()
+	tokens, err := daemon.OpenTokens(ctx, s.config(), true, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -181,8 +190,7 @@ func (c caller) post(path string, v any) harness.Answer {
 	return c.do(http.MethodPost, path, body, "Content-Type", "application/json")
 }
 
-// want ends the test unless the answer is whole and has the status; refused adds
-// the code.
+// want ends the test unless the answer is whole and has the status.
 func (c caller) want(ans harness.Answer, status int) harness.Answer {
 	c.t.Helper()
 	if ans.Err != nil || ans.Status != status {
@@ -191,9 +199,14 @@ func (c caller) want(ans harness.Answer, status int) harness.Answer {
 	return ans
 }
 
-// refused expects a problem of the kind, and goes on.
+// refused expects a problem of the kind, or of v0 what it makes of one, and goes
+// on.
 func (c caller) refused(ans harness.Answer, kind protocol.Kind) {
 	c.t.Helper()
+	if isV0(ans) {
+		c.refusedV0(ans, statusV0(kind))
+		return
+	}
 	if ans.Err != nil || ans.Code() != kind {
 		c.t.Errorf("answered %d %.400s, %v; want %s", ans.Status, ans.Body, ans.Err, kind)
 	}
@@ -290,6 +303,23 @@ func (s *site) damage(t *testing.T, f protocol.File, do func(*os.File) error) {
 		t.Fatal(err)
 	}
 	if err := errors.Join(do(file), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// retireKeys ends all links that were signed by now, as ospd keys rotate --now
+// does while the daemon is away.
+func (s *site) retireKeys(t *testing.T) {
+	t.Helper()
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := daemon.OpenTokens(t.Context(), s.config(), false, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tokens.RotateLinkKey(t.Context(), time.Now())
+	if err := errors.Join(err, tokens.Close(), s.start()); err != nil {
 		t.Fatal(err)
 	}
 }
