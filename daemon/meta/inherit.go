@@ -25,7 +25,8 @@ type Inherited struct {
 	UID protocol.UID
 	// Objects hold the bytes, in this order.
 	Objects []HeldObject
-	// MD5 is that of all bytes, where the other service knew it.
+	// MD5 is that of all bytes, where the other service knew it. Where they turn
+	// out to have another one, the file is not read.
 	MD5 *[md5.Size]byte
 }
 
@@ -143,6 +144,9 @@ func (t *tx) inherit(f Inherited) (r InheritResult, err error) {
 	if r, found, err := t.inherited(f); found || err != nil {
 		return r, err
 	}
+	if f.Size() == 0 && f.MD5 != nil && *f.MD5 != md5.Sum(nil) {
+		return InheritResult{InheritRefused, "its object is empty, and its MD5 is not that of nothing; nothing was made of it"}, nil
+	}
 	content, known, why, err := t.inheritContent(f)
 	if err != nil || why != "" {
 		return InheritResult{InheritRefused, why}, err
@@ -150,23 +154,17 @@ func (t *tx) inherit(f Inherited) (r InheritResult, err error) {
 	if err := t.insertFile(f.FileFields, f.UID, fileOpen, timeOf(t.now)); err != nil {
 		return r, err
 	}
-	if err := t.said(f); err != nil {
-		return r, err
+	if f.MD5 != nil {
+		// Of nothing there is no digest job that would find it out.
+		if err := t.say(f.UID, &SaidMD5{MD5: *f.MD5, Agrees: f.Size() == 0}); err != nil {
+			return r, err
+		}
 	}
 	etag := `"u` + f.UID.String() + `"`
 	if known != nil {
 		etag = `"` + known.String() + `"`
 	}
 	return InheritResult{Outcome: InheritMade}, t.point(f.UID, content, etag, t.now, t.digestDue(f.Size(), known != nil))
-}
-
-// said keeps the MD5 that the file is to have, which its digest job compares.
-func (t *tx) said(f Inherited) error {
-	if f.MD5 == nil {
-		return nil
-	}
-	_, err := t.exec(`UPDATE files SET md5_said = ? WHERE uid = ?`, f.MD5[:], int64(f.UID))
-	return err
 }
 
 // inheritContent gives the content of the file's objects, and its digest where

@@ -1,7 +1,9 @@
 package metatest
 
 import (
+	"crypto/md5"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -98,9 +100,35 @@ var inheritTests = map[string]func(*env){
 		_, err := e.db.File(e.ctx, alice, f.UID)
 		e.kind(err, protocol.KindNotFound)
 	},
+	"an MD5 that its bytes do not have": func(e *env) {
+		good, bad := e.heir("good", "a"), e.heir("bad", "a")
+		sum := findings(5).MD5
+		good.MD5, bad.MD5 = &sum, &[md5.Size]byte{1}
+		e.inherits(good, meta.InheritMade)
+		e.inherits(bad, meta.InheritMade)
+		since := e.lastEvent()
+		e.ok(e.db.FillDigest(e.ctx, filled(e.dueOf(good.UID), 5)))
+		e.same("events", slices.Contains(e.kinds(since), protocol.EventContentCorrupt), true)
+		_, c := e.contentOf(good.UID)
+		e.same("one is read", []any{c.State, c.Refused}, []any{meta.ContentLive, false})
+		_, c = e.contentOf(bad.UID)
+		e.same("the other is not", c.Refused, true)
+		late := e.heir("late", "a")
+		late.MD5 = bad.MD5
+		e.inherits(late, meta.InheritMade)
+		d := e.dueOf(late.UID)
+		e.ok(e.db.RecordFindings(e.ctx, nil, []meta.DigestDue{d}))
+		_, c = e.contentOf(late.UID)
+		e.same("nor is one that came to it later", c.Refused, true)
+	},
 	"nothing": func(e *env) {
+		bad := e.heir("bad", "e")
+		bad.Objects[0].Size, bad.MD5 = 0, &[md5.Size]byte{1}
+		e.inherits(bad, meta.InheritRefused)
 		f := e.heir("empty", "e")
 		f.Objects[0].Size = 0
+		none := md5.Sum(nil)
+		f.MD5 = &none
 		e.inherits(f, meta.InheritMade)
 		file, c := e.contentOf(f.UID)
 		e.same("the file", []any{*file.Digest, file.ETag, len(c.Extents), e.blobCount()}, []any{protocol.DigestOf(nil), `"` + protocol.DigestOf(nil).String() + `"`, 0, 0})
