@@ -3,6 +3,7 @@
 package process
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -28,7 +29,7 @@ func newFolders(t *testing.T, db string) folders {
 	if err := os.Mkdir(f.root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	f.config = harness.WriteFile(t, "ospd.yaml", fmt.Appendf(nil, "db: %q\ndefault_store: disk\nstores:\n  disk: {type: local, path: %q}\n  old: {type: local, path: %q}\n",
+	f.config = harness.WriteFile(t, "ospd.yaml", fmt.Appendf(nil, "db: %q\nv0_access: {owner: local, from: [127.0.0.0/8]}\ndefault_store: disk\nstores:\n  disk: {type: local, path: %q}\n  old: {type: local, path: %q}\n",
 		db, t.TempDir(), f.root))
 	return f
 }
@@ -121,11 +122,15 @@ func TestPostgresImportOsproxy(t *testing.T) {
 			d := harness.StartDaemon(t, bin, f.data, "--config", f.config)
 			o.holds(d.API())
 			o.asOsproxySaid(d.API())
+			o.inV0(d.API())
 			o.found(d.API(), damaged)
 			o.besides(d, f, damaged)
 			stop(t, d)
 			o.twice(f, want)
-			fsckClean(t, f.data, "--config", f.config)
+			exit, out := harness.Fsck(t, bin, f.data, "--read-data", "--config", f.config)
+			if exit != 7 || strings.Count(out, "FINDING") != 1 || !strings.Contains(out, "md5_differs uid "+damaged.String()) {
+				t.Errorf("fsck left with %d: %s", exit, out)
+			}
 		})
 	}
 }
@@ -191,6 +196,34 @@ func (o *osproxy) found(api *harness.API, damaged protocol.UID) {
 		}
 	}
 	o.holds(api)
+	harness.Eventually(o.T, "that one has another MD5 is found", func() bool { return api.Content(damaged).Status != http.StatusOK })
+	if ans := api.Content(damaged); ans.Status != http.StatusInternalServerError || ans.Code() != protocol.KindContentCorrupt {
+		o.Errorf("what has another MD5: %d %s", ans.Status, ans.Body)
+	}
+}
+
+// inV0 expects that clients of osproxy's get the files as they did from it.
+func (o *osproxy) inV0(api *harness.API) {
+	o.Helper()
+	for uid, data := range o.want {
+		var answer struct {
+			Data []struct {
+				UID, URL string
+				Meta     struct{ Size, SrcName string }
+			}
+		}
+		ans := api.JSON(http.MethodPost, "/api/storage/v0/link/download", map[string]any{"uid": []string{uid.String(), "12345"}, "expire": 600})
+		if err := json.Unmarshal(ans.Body, &answer); err != nil || len(answer.Data) != 1 || answer.Data[0].UID != uid.String() || answer.Data[0].Meta.Size != strconv.Itoa(len(data)) {
+			o.Errorf("link/download of %s: %d %s", uid, ans.Status, ans.Body)
+			continue
+		}
+		if ans := api.Do(http.MethodGet, answer.Data[0].URL+"&online=0", nil, 0); ans.Status != http.StatusOK || !bytes.Equal(ans.Body, data) {
+			o.Errorf("%s: %d, %d bytes", answer.Data[0].Meta.SrcName, ans.Status, len(ans.Body))
+		}
+		if ans := api.Do(http.MethodGet, answer.Data[0].URL, nil, 0, "Range", "bytes=10-19"); len(data) >= 20 && (ans.Status != http.StatusPartialContent || !bytes.Equal(ans.Body, data[10:20])) {
+			o.Errorf("%s, ten bytes: %d %q", answer.Data[0].Meta.SrcName, ans.Status, ans.Body)
+		}
+	}
 }
 
 // besides does what an ospd that runs is asked for besides.
