@@ -35,7 +35,7 @@ func (o *ospd) newToken(owner protocol.Owner, scopes ...protocol.Scope) protocol
 func (o *ospd) with(secret string) *ospd {
 	f := *o.fixture
 	f.token = secret
-	return &ospd{&f, o.blobs, o.tokens}
+	return &ospd{&f, o.blobs, o.tokens, o.db}
 }
 
 // as is o as a new token of the owner sees it.

@@ -38,6 +38,7 @@ type ospd struct {
 	*fixture
 	blobs  string
 	tokens *token.Service
+	db     *meta.DB
 }
 
 func startOspd(t testing.TB) *ospd {
@@ -54,6 +55,12 @@ func startOspdWith(t testing.TB, quota meta.Quota, metrics Metrics, origins ...s
 
 // startOspdAs starts an ospd whose configuration is changed.
 func startOspdAs(t testing.TB, quota meta.Quota, change func(*Config)) *ospd {
+	t.Helper()
+	return startOspdOf(t, quota, func(*upload.Config) {}, change)
+}
+
+// startOspdOf starts an ospd whose write side is changed, too.
+func startOspdOf(t testing.TB, quota meta.Quota, writes func(*upload.Config), change func(*Config)) *ospd {
 	t.Helper()
 	ctx, root, quiet := t.Context(), t.TempDir(), slog.New(slog.DiscardHandler)
 	db := metatest.OpenDB(t, meta.Config{Path: filepath.Join(root, "meta.db"), Logger: quiet, DefaultQuota: quota})
@@ -77,8 +84,10 @@ func startOspdAs(t testing.TB, quota meta.Quota, change func(*Config)) *ospd {
 	}
 	all := map[string]*store.Store{"disk": st}
 	files := file.New(file.Config{Meta: db, Stores: all, Logger: quiet, Verify: file.VerifyAlways})
-	uploads := upload.New(upload.Config{Meta: db, Minter: minter, Store: st, Stores: all, BootID: "boot", Logger: quiet,
-		Instant: meta.ScopeOwner, Sample: files.Sample})
+	writing := upload.Config{Meta: db, Minter: minter, Store: st, Stores: all, BootID: "boot", Logger: quiet,
+		Instant: meta.ScopeOwner, Sample: files.Sample}
+	writes(&writing)
+	uploads := upload.New(writing)
 	closeLater(t, uploads)
 	tokens := token.NewService(token.Config{Records: db})
 	everywhere := webhook.Guard{AllowPrivate: true, AllowHTTP: true, AnyPort: true}
@@ -90,7 +99,7 @@ func startOspdAs(t testing.TB, quota meta.Quota, change func(*Config)) *ospd {
 	cfg := Config{Stores: described, Manifests: intake.NewManifests(db), Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens,
 		Links: link.New(link.Config{Records: db, Minter: minter})}
 	change(&cfg)
-	return &ospd{start(t, cfg, nil), filepath.Join(root, "blobs"), tokens}
+	return &ospd{start(t, cfg, nil), filepath.Join(root, "blobs"), tokens, db}
 }
 
 // importing is an import that nobody does.

@@ -14,7 +14,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/osproxy/osproxy/daemon/link"
-	"github.com/osproxy/osproxy/daemon/names"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -137,7 +136,7 @@ func (c *call) sign(links []protocol.NewLink) ([]link.Signed, error) {
 // v0Name is the name of the file that a path of the client is put under: its
 // last part, in the one spelling that a name here has.
 func v0Name(p string) (string, error) {
-	name := names.Composed(p[strings.LastIndexAny(p, `/\`)+1:])
+	name := v0LastPart(p)
 	if len(path.Ext(name)) < len(".x") {
 		return "", protocol.Errorf(protocol.KindBadName, "the name %.80q has no extension; no link was signed", name)
 	}

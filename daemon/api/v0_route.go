@@ -24,6 +24,7 @@ const (
 	v0Download     protocol.RouteName = "v0_download"
 	v0Upload       protocol.RouteName = "v0_upload"
 	v0Proxy        protocol.RouteName = "v0_proxy"
+	v0Resume       protocol.RouteName = "v0_resume"
 )
 
 // v0Row is a route of v0: the query's parameters that it reads are those of its
@@ -44,12 +45,14 @@ func v0Signed(others ...string) []string {
 func v0Rows() []v0Row {
 	everybody := guard{access: public}
 	read := guard{access: byTokenOrAddress, scope: protocol.ScopeFileRead}
+	write := guard{access: byTokenOrAddress, scope: protocol.ScopeFileWrite}
 	links := guard{access: byTokenOrAddress, scope: protocol.ScopeLinkCreate}
 	put := guard{access: bySignature, link: protocol.LinkPut}
 	get := guard{access: bySignature, link: protocol.LinkGet}
 	return []v0Row{
 		{v0Ping, http.MethodGet, "/ping", endpoint{serve: v0Says("Test Router..."), body: bodyIgnored}, everybody},
 		{v0Health, http.MethodGet, "/health", endpoint{serve: v0Says("Health..."), body: bodyIgnored}, everybody},
+		{v0Resume, http.MethodPost, "/resume", endpoint{serve: (*call).v0Resume, body: bodyJSON, chunked: maxJSON}, write},
 		{v0LinkUpload, http.MethodPost, "/link/upload", endpoint{serve: (*call).v0SignUploads, body: bodyJSON, chunked: maxJSON}, links},
 		{v0LinkDownload, http.MethodPost, "/link/download", endpoint{serve: (*call).v0SignDownloads, body: bodyJSON, chunked: maxJSON}, links},
 		{v0Proxy, http.MethodGet, "/proxy", endpoint{serve: (*call).v0Locate, body: bodyIgnored, query: []string{"uid"}}, read},
