@@ -83,6 +83,31 @@ func (t *tx) sameChunk(uid protocol.UID, c NewChunk) (held Part, same bool, err 
 	return held, same, err
 }
 
+// ChunkAt is what is recorded under a number of an upload in chunks, with the
+// upload and how many bytes its other chunks have. found is false where there is
+// none. An upload that is not open is as Parts has it.
+func (db *DB) ChunkAt(ctx context.Context, owner protocol.Owner, uid protocol.UID, n protocol.PartNumber) (u Upload, held Part, found bool, others int64, err error) {
+	err = db.view(ctx, "look up a chunk", func(q query) error {
+		held, found = Part{}, false
+		if u, err = q.upload(owner, uid); err != nil {
+			return err
+		}
+		if u.State == protocol.UploadCommitted {
+			return committed(uid)
+		}
+		if err := q.each(partColumns+`WHERE p.uid = ? AND p.number = ?`, []any{int64(uid), int(n)}, func(scan scanFunc) error {
+			held, err = scanPart(scan)
+			found = true
+			return err
+		}); err != nil {
+			return err
+		}
+		_, err := q.one(`SELECT CAST(COALESCE(SUM(length), 0) AS BIGINT) FROM parts WHERE uid = ? AND number <> ?`, []any{int64(uid), int(n)}, &others)
+		return err
+	})
+	return u, held, found, others, err
+}
+
 // turn notes what the chunk means for the MD5 of those that came in order. One
 // that takes the place of another of which it has the MD5 already ends that.
 func (t *tx) turn(u openUpload, c NewChunk) error {

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"context"
 	"crypto/md5"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -38,6 +39,23 @@ func (t *tx) known(c Commit, content ContentID) (*SaidMD5, error) {
 			Message: "the bytes have another MD5 than the one given; nothing was committed", Hint: "Compare the chunks with the file and send those that differ."}
 	}
 	return &SaidMD5{MD5: c.Said.MD5, Agrees: true}, nil
+}
+
+// Said is the MD5 that was said of a committed file, nil where none was. Errors
+// are those of File.
+func (db *DB) Said(ctx context.Context, owner protocol.Owner, uid protocol.UID) (said *[md5.Size]byte, err error) {
+	err = db.look(ctx, "read what was said of a file", func(q query) error {
+		var sum []byte
+		found, err := q.one(`SELECT f.md5_said`+fileTables+committedFile, []any{int64(uid), string(owner), q.now}, &sum)
+		if err == nil && !found {
+			err = notFound(uid)
+		}
+		if err == nil {
+			said, err = decodeHash[[md5.Size]byte](sum)
+		}
+		return err
+	})
+	return said, err
 }
 
 // say notes what was said of a file.

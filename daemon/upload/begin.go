@@ -112,6 +112,8 @@ type beginning struct {
 	from meta.Imported
 	// uid is that of a link, 0 for a new one.
 	uid protocol.UID
+	// chunks says that it comes in chunks.
+	chunks bool
 }
 
 func (s *Service) begin(ctx context.Context, owner protocol.Owner, b beginning, req *once.Request) (_ once.Reply, err error) {
@@ -125,7 +127,7 @@ func (s *Service) begin(ctx context.Context, owner protocol.Owner, b beginning, 
 		FileFields: fields(owner, b.Name, b.MediaType, b.Meta, b.ExpiresAt),
 		UID:        uid, CreatedAt: s.now(), Size: b.Size, Fingerprint: b.Fingerprint,
 	}
-	up.Imported, up.Linked = b.from, b.uid != 0
+	up.Imported, up.Linked, up.Chunks = b.from, b.uid != 0, b.chunks
 	if b.Size != nil {
 		up.PartSize = protocol.PartSizeFor(*b.Size)
 	} else {
@@ -151,7 +153,7 @@ func (s *Service) begin(ctx context.Context, owner protocol.Owner, b beginning, 
 
 // beginIn records an upload, with a blob in the store where that assembles.
 func (s *Service) beginIn(ctx context.Context, st *store.Store, up meta.NewUpload, idem *meta.Idempotency) error {
-	if _, ok := st.Assembler(); ok && (up.Size == nil || *up.Size > 0) {
+	if _, ok := st.Assembler(); ok && !up.Chunks && (up.Size == nil || *up.Size > 0) {
 		key, err := s.key(ctx, st)
 		if err != nil {
 			return err

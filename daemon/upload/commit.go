@@ -23,6 +23,15 @@ const syncsAtOnce = 4
 // repeated tells that the upload was committed before; the file is then
 // answered as it is and c is not compared.
 func (s *Service) Commit(ctx context.Context, owner protocol.Owner, uid protocol.UID, c protocol.CommitUpload) (f protocol.File, repeated bool, err error) {
+	return s.publish(ctx, owner, uid, func(up meta.Upload, parts []meta.Part) (meta.Commit, error) { return s.plan(up, c, parts) })
+}
+
+// planning says what the transaction must record that makes a file of parts, or
+// why there is none. It changes nothing.
+type planning func(up meta.Upload, parts []meta.Part) (meta.Commit, error)
+
+// publish is Commit by whatever plan.
+func (s *Service) publish(ctx context.Context, owner protocol.Owner, uid protocol.UID, plan planning) (f protocol.File, repeated bool, err error) {
 	for {
 		up, err := s.db.Upload(ctx, owner, uid)
 		if err != nil {
@@ -31,7 +40,7 @@ func (s *Service) Commit(ctx context.Context, owner protocol.Owner, uid protocol
 		if up.State == protocol.UploadCommitted {
 			return *up.File, true, nil
 		}
-		f, err := s.commit(ctx, up, c)
+		f, err := s.commit(ctx, up, plan)
 		switch {
 		case err == nil:
 			s.sessions.forget(uid, up.Blob)
@@ -49,12 +58,15 @@ func (s *Service) Commit(ctx context.Context, owner protocol.Owner, uid protocol
 }
 
 // commit is one attempt.
-func (s *Service) commit(ctx context.Context, up meta.Upload, c protocol.CommitUpload) (protocol.File, error) {
+func (s *Service) commit(ctx context.Context, up meta.Upload, plan planning) (protocol.File, error) {
 	parts, gen, err := s.heldParts(ctx, up)
 	if err != nil {
 		return protocol.File{}, err
 	}
-	rec, err := s.plan(up, c, parts)
+	if gen != up.Gen {
+		return protocol.File{}, meta.ErrGenChanged // what is known of the upload is older than the parts
+	}
+	rec, err := plan(up, parts)
 	if err != nil {
 		return protocol.File{}, err
 	}
@@ -76,8 +88,11 @@ func (s *Service) commit(ctx context.Context, up meta.Upload, c protocol.CommitU
 }
 
 // plan checks the parts against the upload and the request and says what the
-// transaction must record. It changes nothing.
+// transaction must record.
 func (s *Service) plan(up meta.Upload, c protocol.CommitUpload, parts []meta.Part) (meta.Commit, error) {
+	if up.Chunks {
+		return meta.Commit{}, inChunks(up.UID)
+	}
 	size, err := s.finalSize(up, c, parts)
 	if err != nil {
 		return meta.Commit{}, err

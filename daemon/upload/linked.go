@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -125,7 +124,13 @@ func (s *Service) PutLinked(ctx context.Context, l Linked, b protocol.BeginUploa
 		return f, err
 	}
 	all := protocol.PartsXXH3(sums)
-	f, repeated, err := s.Commit(ctx, l.Owner, l.UID, protocol.CommitUpload{Size: b.Size, PartsXXH3: &all})
+	f, repeated, err := s.publish(ctx, l.Owner, l.UID, func(up meta.Upload, parts []meta.Part) (meta.Commit, error) {
+		c, err := s.plan(up, protocol.CommitUpload{Size: b.Size, PartsXXH3: &all}, parts)
+		if body.MD5 != nil {
+			c.Said = &meta.SaidMD5{MD5: *body.MD5, Agrees: true}
+		}
+		return c, err
+	})
 	if err == nil && repeated {
 		// Somebody else's request with the same link was first, with bytes of its
 		// own.
@@ -197,7 +202,7 @@ func (s *Service) PutLinkedPart(ctx context.Context, l Linked, n protocol.PartNu
 	if err := l.still(ctx); err != nil {
 		return protocol.Part{}, err
 	}
-	subject := "link " + l.UID.String()
+	subject := l.subject()
 	if err := s.rewrites.check(subject); err != nil {
 		return protocol.Part{}, err
 	}
@@ -208,14 +213,8 @@ func (s *Service) PutLinkedPart(ctx context.Context, l Linked, n protocol.PartNu
 	if !found || held.Length != body.Length {
 		return s.PutPart(ctx, l.Owner, l.UID, n, body)
 	}
-	sc := s.scratches.Get().(*scratch)
-	defer s.scratches.Put(sc)
-	in := &hashingReader{r: body.Reader, h: body.hashing(sc.part), want: body.Length}
-	if _, err := io.CopyBuffer(io.Discard, onlyReader{in}, sc.buf); err != nil {
-		return protocol.Part{}, err
-	}
-	sent := in.h.sum()
-	if err := body.check(sent); err != nil {
+	sent, err := s.hashed(body)
+	if err != nil {
 		return protocol.Part{}, err
 	}
 	if sent.xxh3 == held.XXH3 {
@@ -229,12 +228,9 @@ func (s *Service) PutLinkedPart(ctx context.Context, l Linked, n protocol.PartNu
 		Message: fmt.Sprintf("part %d was sent before with other bytes; it was taken back, and the new bytes were not recorded", n), Hint: "Send it again."}
 }
 
-// onlyReader hides what a reader can do besides.
-type onlyReader struct{ io.Reader }
-
 // dropParts un-records what was received of a file whose hash is wrong.
 func (s *Service) dropParts(ctx context.Context, l Linked) error {
-	s.rewrites.add("link " + l.UID.String())
+	s.rewrites.add(l.subject())
 	parts, _, err := s.db.Parts(ctx, l.Owner, l.UID)
 	for _, p := range parts {
 		err = errors.Join(err, s.db.DropPart(ctx, l.UID, p.Number, p.Gen))

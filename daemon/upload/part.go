@@ -27,6 +27,9 @@ func (s *Service) PutPart(ctx context.Context, owner protocol.Owner, uid protoco
 	if up.State != protocol.UploadOpen {
 		return protocol.Part{}, committed(up)
 	}
+	if up.Chunks {
+		return protocol.Part{}, inChunks(uid)
+	}
 	layout := layoutOf(up)
 	offset, _, err := layout.Range(n)
 	if err != nil {
@@ -48,55 +51,74 @@ func (s *Service) PutPart(ctx context.Context, owner protocol.Owner, uid protoco
 		}
 	}
 	p := meta.NewPart{Number: n, Offset: offset, Length: body.Length}
-	if err := se.put(ctx, up, &p, body); err != nil {
+	held, err := se.put(ctx, up, p, body, s.asPart(up))
+	if err != nil {
 		return protocol.Part{}, err
 	}
 	crashpoint.Hit(crashpoint.PartRecorded)
-	return protocol.Part{Number: n, Offset: offset, Length: p.Length, XXH3: p.XXH3}, nil
+	return protocol.Part{Number: n, Offset: offset, Length: held.Length, XXH3: held.XXH3}, nil
 }
 
-// put writes the part where claim decides.
-func (se *session) put(ctx context.Context, up meta.Upload, p *meta.NewPart, body Body) error {
-	return se.svc.choose(ctx, func(st *store.Store) error {
+// recording makes what was received count. stays says that what is recorded
+// under its number has the same bytes, and is held instead.
+type recording func(ctx context.Context, p meta.NewPart) (held meta.Part, stays bool, err error)
+
+// asPart records parts of an upload.
+func (s *Service) asPart(up meta.Upload) recording {
+	return func(ctx context.Context, p meta.NewPart) (meta.Part, bool, error) {
+		gen, err := s.db.RecordPart(ctx, up.Owner, up.UID, p)
+		return meta.Part{NewPart: p, Gen: gen}, false, err
+	}
+}
+
+// put writes the part where claim decides, and gives what is recorded then.
+func (se *session) put(ctx context.Context, up meta.Upload, p meta.NewPart, body Body, record recording) (held meta.Part, err error) {
+	err = se.svc.choose(ctx, func(st *store.Store) error {
 		t, err := se.claim(ctx, up, st, p.Number, p.Offset)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case t == nil:
+			held, err = se.putWhole(ctx, up, st, p, body, record)
+		default:
+			held, err = t.put(ctx, p, body, record)
 		}
-		if t == nil {
-			return se.putWhole(ctx, up, st, p, body)
-		}
-		return t.put(ctx, up, p, body)
+		return err
 	})
+	return held, err
 }
 
 // put writes the part to the target; it is synced later.
-func (t *target) put(ctx context.Context, up meta.Upload, p *meta.NewPart, body Body) error {
+func (t *target) put(ctx context.Context, p meta.NewPart, body Body, record recording) (held meta.Part, err error) {
 	r, err := t.receive(ctx, body)
 	if err == nil {
 		err = body.check(r)
 	}
 	if err != nil {
 		t.abandon(ctx)
-		return err
+		return held, err
 	}
 	p.XXH3, p.Blocks = r.xxh3, r.blocks
 	p.Blob, p.BlobOffset, p.BootID = t.blob.id, t.base, t.se.svc.cfg.BootID
-	gen, err := t.se.svc.recordPart(ctx, up, *p)
-	if err != nil {
+	held, stays, err := record.arrived(ctx, p)
+	switch {
+	case err != nil:
 		t.doubt()
 		t.abandon(ctx)
-		return err
+	case stays:
+		t.abandon(ctx)
+	default:
+		t.release(held.Gen)
 	}
-	t.release(gen)
-	return nil
+	return held, err
 }
 
 // putWhole stores the part as an object of its own, durable when it returns.
-func (se *session) putWhole(ctx context.Context, up meta.Upload, st *store.Store, p *meta.NewPart, body Body) error {
+func (se *session) putWhole(ctx context.Context, up meta.Upload, st *store.Store, p meta.NewPart, body Body, record recording) (held meta.Part, err error) {
 	s := se.svc
 	id, key, err := s.ownBlob(ctx, up, st, body.Length)
 	if err != nil {
-		return err
+		return held, err
 	}
 	sc := s.scratches.Get().(*scratch)
 	defer s.scratches.Put(sc)
@@ -104,29 +126,29 @@ func (se *session) putWhole(ctx context.Context, up meta.Upload, st *store.Store
 	if err := st.Put(ctx, key, in, body.Length); err != nil {
 		s.dropBlob(ctx, id)
 		if in.err != nil {
-			return in.err
+			return held, in.err
 		}
-		return storeError(ctx, "store a part", err)
+		return held, storeError(ctx, "store a part", err)
 	}
 	r := in.h.sum()
 	if err := body.check(r); err != nil {
 		s.dropBlob(ctx, id)
-		return err
+		return held, err
 	}
 	p.XXH3, p.Blocks, p.Blob = r.xxh3, r.blocks, id
-	if _, err := s.recordPart(ctx, up, *p); err != nil {
+	held, stays, err := record.arrived(ctx, p)
+	if err != nil || stays {
 		s.dropBlob(ctx, id)
-		return err
 	}
-	return nil
+	return held, err
 }
 
-// recordPart makes the part count. The bytes have arrived, so this no longer
-// depends on the client.
-func (s *Service) recordPart(ctx context.Context, up meta.Upload, p meta.NewPart) (gen int64, err error) {
+// arrived records a part whose bytes are there, so that it no longer depends on
+// the client.
+func (record recording) arrived(ctx context.Context, p meta.NewPart) (meta.Part, bool, error) {
 	ctx, cancel := finishing(ctx)
 	defer cancel()
-	return s.db.RecordPart(ctx, up.Owner, up.UID, p)
+	return record(ctx, p)
 }
 
 // hashingReader hashes what a store reads through it, ends after want bytes,

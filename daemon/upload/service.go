@@ -220,6 +220,9 @@ func (s *Service) describe(ctx context.Context, up meta.Upload) (protocol.Upload
 	if up.State != protocol.UploadOpen {
 		return u, nil
 	}
+	if up.Chunks {
+		return protocol.Upload{}, inChunks(up.UID)
+	}
 	parts, _, err := s.heldParts(ctx, up)
 	if err != nil {
 		return protocol.Upload{}, err

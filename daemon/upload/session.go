@@ -51,6 +51,8 @@ type session struct {
 	gen int64
 	// unsynced counts bytes that are written, or about to be, and not synced.
 	unsynced int64
+	// coming is how many bytes the chunks have that are being received.
+	coming int64
 	// eased is closed and replaced whenever unsynced falls; waiting counts
 	// who waits for that.
 	eased   chan struct{}
