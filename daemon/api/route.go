@@ -70,6 +70,7 @@ func newRouter(endpoints map[protocol.RouteName]endpoint) router {
 			r.routes = append(r.routes, compiled{route, strings.Split(route.Path, "/"), e, guards[route.Name]})
 		}
 	}
+	r.routes = append(r.routes, pageRoutes()...)
 	return r
 }
 
