@@ -35,7 +35,6 @@ func elsewhere() map[string][]string {
 // never are rows that cannot apply, and why.
 func never() map[string]string {
 	return map[string]string{
-		"S13": "no File of v1 has a width or a height",
 		"D07": "no daemon forwards a body for another: peers are another issue's, with a row of their own",
 		"D13": "no daemon asks another for a range, as D07",
 		"D14": "no file lies on one node alone and is asked for at another, as D07",

@@ -323,3 +323,28 @@ func (s *site) retireKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// keys are those of all objects that there are now.
+func (s *site) keys(t testing.TB) (keys []string) {
+	t.Helper()
+	for _, path := range harness.Blobs(t, filepath.Join(s.dir, "data")) {
+		keys = append(keys, filepath.Base(path))
+	}
+	if len(keys) == 0 {
+		t.Fatal("there are no objects")
+	}
+	return keys
+}
+
+// leaks are the places in all answers so far, in whichever test, that say where
+// bytes lie.
+func (s *site) leaks(t testing.TB) (found []string) {
+	t.Helper()
+	answered := s.answered.String()
+	for _, where := range append(s.keys(t), filepath.Base(s.dir), "blobs/", "meta.db") {
+		if at := strings.Index(answered, where); at >= 0 {
+			found = append(found, fmt.Sprintf("told: %.300s", answered[max(0, at-200):]))
+		}
+	}
+	return found
+}
