@@ -123,10 +123,10 @@ func heldFile(form []byte, boundary string) (file []byte, err error) {
 	}
 }
 
-// closes reports whether the last delimiter of a form is the closing one: one
-// that is cut off before a next part seems to have ended.
+// closes reports whether the last delimiter of a form, at the beginning of a line,
+// is the closing one: one that is cut off before a next part seems to have ended.
 func closes(form []byte, boundary string) bool {
-	delimiter := []byte("--" + boundary)
+	delimiter := []byte("\n--" + boundary)
 	i := bytes.LastIndex(form, delimiter)
 	return i >= 0 && bytes.HasPrefix(form[i+len(delimiter):], []byte("--"))
 }
