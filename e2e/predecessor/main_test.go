@@ -37,7 +37,7 @@ func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "whereabouts-of-bytes")
 	if err == nil {
 		defer os.RemoveAll(dir)
-		shared, err = startSite(dir)
+		shared, err = startSite(dir, nil)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -43,12 +43,14 @@ type site struct {
 	answered text
 	cancel   context.CancelFunc
 	ended    chan error
+	// change is done to the configuration, nil for nothing.
+	change func(*daemon.Config)
 }
 
 // startSite starts a daemon with a token for each owner, and everything it keeps
 // in dir.
-func startSite(dir string) (*site, error) {
-	s := &site{dir: dir, tokens: map[protocol.Owner]string{}}
+func startSite(dir string, change func(*daemon.Config)) (*site, error) {
+	s := &site{dir: dir, tokens: map[protocol.Owner]string{}, change: change}
 	if err := s.makeTokens(); err != nil {
 		return nil, err
 	}
@@ -61,6 +63,9 @@ func (s *site) config() daemon.Config {
 	cfg.Listen, cfg.Data = "127.0.0.1:0", filepath.Join(s.dir, "data")
 	most := int64(smallBytes)
 	cfg.Quotas.Owners = map[string]daemon.Quota{string(small): {Bytes: &most}}
+	if s.change != nil {
+		s.change(&cfg)
+	}
 	return cfg
 }
 
@@ -94,7 +99,12 @@ func (s *site) makeTokens() error {
 // newSite is a daemon of the test's own.
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s, err := startSite(t.TempDir())
+	return newSiteWith(t, nil)
+}
+
+func newSiteWith(t *testing.T, change func(*daemon.Config)) *site {
+	t.Helper()
+	s, err := startSite(t.TempDir(), change)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,9 +350,14 @@ func (s *site) keys(t testing.TB) (keys []string) {
 // bytes lie.
 func (s *site) leaks(t testing.TB) (found []string) {
 	t.Helper()
+	return s.told(append(s.keys(t), filepath.Base(s.dir), "blobs/", "meta.db")...)
+}
+
+// told are the places in all answers so far that hold one of the words.
+func (s *site) told(words ...string) (found []string) {
 	answered := s.answered.String()
-	for _, where := range append(s.keys(t), filepath.Base(s.dir), "blobs/", "meta.db") {
-		if at := strings.Index(answered, where); at >= 0 {
+	for _, word := range words {
+		if at := strings.Index(answered, word); at >= 0 {
 			found = append(found, fmt.Sprintf("told: %.300s", answered[max(0, at-200):]))
 		}
 	}
