@@ -18,4 +18,11 @@ server() { # NAME MODULE VARIABLE-VALUE VARIABLE
 }
 server minio github.com/minio/minio "${OSPD_TEST_MINIO:-}" OSPD_TEST_MINIO
 server versitygw github.com/versity/versitygw/cmd/versitygw "${OSPD_TEST_VERSITYGW:-}" OSPD_TEST_VERSITYGW
+command -v node >/dev/null 2>&1 || command -v nodejs >/dev/null 2>&1 || need "node" "apt-get install nodejs"
+[ -x "${OSPD_TEST_CHROMIUM:-}" ] || command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 ||
+	need "chromium" "apt-get install chromium, or set OSPD_TEST_CHROMIUM"
+version=$(sed -n 's/.*"playwright-core": "\([0-9.]*\)".*/\1/p' e2e/browser/package.json)
+folder="$cache/playwright-core-$version"
+[ -d "${OSPD_TEST_PLAYWRIGHT:-$folder/node_modules}/playwright-core" ] ||
+	need "playwright-core" "mkdir -p $folder && cp e2e/browser/package*.json $folder && npm ci --prefix $folder --ignore-scripts (npm: apt-get install npm), or set OSPD_TEST_PLAYWRIGHT"
 exit $missing
