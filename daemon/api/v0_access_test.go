@@ -21,6 +21,7 @@ var v0Unsigned = map[string]struct {
 	"link/upload":   {"POST", "/link/upload", `{"filePath": ["a.txt"], "expire": 60}`, []protocol.Scope{protocol.ScopeLinkCreate, protocol.ScopeFileWrite}, 200},
 	"link/download": {"POST", "/link/download", `{"uid": ["7"], "expire": 60}`, []protocol.Scope{protocol.ScopeLinkCreate, protocol.ScopeFileRead}, 200},
 	"resume":        {"POST", "/resume", `{"data": []}`, []protocol.Scope{protocol.ScopeFileWrite}, 200},
+	"checkpoint":    {"GET", "/checkpoint?uid=7", "", []protocol.Scope{protocol.ScopeFileWrite}, 200},
 	"proxy":         {"GET", "/proxy?uid=7", "", []protocol.Scope{protocol.ScopeFileRead}, 404},
 }
 

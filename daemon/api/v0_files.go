@@ -31,7 +31,7 @@ func (c *call) v0Locate() error {
 		return err
 	}
 	if _, err = c.srv.cfg.Files.File(c.ctx, c.caller.Owner, uid); protocol.KindOf(err) == protocol.KindNotFound {
-		_, err = c.srv.cfg.Uploads.Upload(c.ctx, c.caller.Owner, uid)
+		err = c.srv.cfg.Uploads.Known(c.ctx, c.caller.Owner, uid)
 	}
 	if err != nil {
 		return err

@@ -24,6 +24,9 @@ const (
 	v0Download     protocol.RouteName = "v0_download"
 	v0Upload       protocol.RouteName = "v0_upload"
 	v0Proxy        protocol.RouteName = "v0_proxy"
+	v0Multi        protocol.RouteName = "v0_upload_multi"
+	v0MergeChunks  protocol.RouteName = "v0_upload_merge"
+	v0CheckpointOf protocol.RouteName = "v0_checkpoint"
 	v0Resume       protocol.RouteName = "v0_resume"
 )
 
@@ -57,6 +60,9 @@ func v0Rows() []v0Row {
 		{v0LinkDownload, http.MethodPost, "/link/download", endpoint{serve: (*call).v0SignDownloads, body: bodyJSON, chunked: maxJSON}, links},
 		{v0Proxy, http.MethodGet, "/proxy", endpoint{serve: (*call).v0Locate, body: bodyIgnored, query: []string{"uid"}}, read},
 		{v0Upload, http.MethodPut, "/upload", endpoint{serve: (*call).v0PutFile, body: bodyBytes, chunked: v0Held, query: v0Signed("md5")}, put},
+		{v0Multi, http.MethodPut, "/upload/multi", endpoint{serve: (*call).v0PutChunk, body: bodyBytes, chunked: v0Held, query: v0Signed("md5", "chunkNum")}, put},
+		{v0MergeChunks, http.MethodPut, "/upload/merge", endpoint{serve: (*call).v0Merge, body: bodyIgnored, query: v0Signed("md5", "num", "size")}, put},
+		{v0CheckpointOf, http.MethodGet, "/checkpoint", endpoint{serve: (*call).v0Checkpoint, body: bodyIgnored, query: []string{"uid"}}, write},
 		{v0Download, http.MethodGet, "/download", endpoint{serve: (*call).v0GetFile, body: bodyIgnored, query: v0Signed("online")}, get},
 	}
 }

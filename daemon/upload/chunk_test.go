@@ -298,7 +298,12 @@ func TestChunksAndPartsAreNotOfOneFile(t *testing.T) {
 	wants(t, err, protocol.KindConflict)
 	_, _, err = b.Commit(t.Context(), owner, l.UID, protocol.CommitUpload{Size: size})
 	wants(t, err, protocol.KindConflict)
-	_, err = b.Upload(t.Context(), owner, l.UID)
+	u, err := b.Upload(t.Context(), owner, l.UID)
+	must(t, err)
+	if u.Parts == nil || len(u.Parts) > 0 || u.Size != nil {
+		t.Errorf("described as %+v", u)
+	}
+	_, err = b.BeginLinked(t.Context(), l, protocol.BeginUpload{Name: "a"})
 	wants(t, err, protocol.KindConflict)
 	_, err = b.StartClaim(t.Context(), owner, l.UID, protocol.Digest{}, "")
 	wants(t, err, protocol.KindClaimRefused)

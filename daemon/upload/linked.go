@@ -66,6 +66,9 @@ func (s *Service) foundLinked(ctx context.Context, up meta.Upload) (once.Reply, 
 	if up.State != protocol.UploadOpen {
 		return once.Reply{}, committed(up)
 	}
+	if up.Chunks {
+		return once.Reply{}, inChunks(up.UID)
+	}
 	u, err := s.describe(ctx, up)
 	if err != nil {
 		return once.Reply{}, err

@@ -119,6 +119,12 @@ func eachExtent(chunks []meta.Part) []meta.Extent {
 	return out
 }
 
+// Known is KindNotFound where there is neither an upload nor a file of the uid.
+func (s *Service) Known(ctx context.Context, owner protocol.Owner, uid protocol.UID) error {
+	_, err := s.db.Upload(ctx, owner, uid)
+	return err
+}
+
 // Chunks are the numbers of the chunks that are held for certain of an upload in
 // chunks: none of one that was merged. An upload that is unknown, or is another's,
 // is KindNotFound.

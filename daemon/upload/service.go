@@ -221,7 +221,8 @@ func (s *Service) describe(ctx context.Context, up meta.Upload) (protocol.Upload
 		return u, nil
 	}
 	if up.Chunks {
-		return protocol.Upload{}, inChunks(up.UID)
+		u.Parts = []protocol.Part{} // chunks are none
+		return u, nil
 	}
 	parts, _, err := s.heldParts(ctx, up)
 	if err != nil {

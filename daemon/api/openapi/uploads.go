@@ -37,15 +37,15 @@ func uploadOperations() map[protocol.RouteName]operation {
 			tag: tagUploads, summary: "Send a part", headers: hashed(),
 			about:   "Part N has the bytes from (N-1) times part_size on, part_size of them or what remains. Parts come in any order, at once, and again.",
 			answers: []answer{ok("The part as it is recorded.", ref("Part"))},
-			fails: received(protocol.KindTooManyParts, protocol.KindCommitted, protocol.KindPartsDiffer, protocol.KindRateLimited,
-				protocol.KindTooLarge),
+			fails: received(protocol.KindTooManyParts, protocol.KindCommitted, protocol.KindPartsDiffer, protocol.KindConflict,
+				protocol.KindRateLimited, protocol.KindTooLarge),
 		},
 		protocol.RouteCommit: {
 			tag: tagUploads, summary: "Make a file of an upload", takes: "CommitUpload", mayBeEmpty: true,
 			about:   "Nothing changes on any error. A commit that is repeated answers the File as it is.",
 			answers: []answer{{status: 200, about: "The File.", schema: ref("File"), may: []string{protocol.HeaderRepeated}}},
 			fails: []protocol.Kind{
-				protocol.KindSizeRequired, protocol.KindPartsMissing, protocol.KindPartsDiffer, protocol.KindDigestDiffers, protocol.KindQuotaExceeded,
+				protocol.KindSizeRequired, protocol.KindPartsMissing, protocol.KindPartsDiffer, protocol.KindDigestDiffers, protocol.KindConflict, protocol.KindQuotaExceeded,
 				protocol.KindStoreUnavailable, protocol.KindStoreFull,
 			},
 		},
