@@ -22,13 +22,13 @@ const (
 	getRange = 4 * protocol.BlockSize
 )
 
-// killCount is how many runs are killed in each direction: OSP_E2E_KILLS, 20
-// where it is not set. `make soak` kills 200.
+// killCount is how many runs are killed in each direction: OSP_E2E_KILLS, or
+// usualKills where it is not set. `make soak` kills 200.
 func killCount(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("OSP_E2E_KILLS")
 	if text == "" {
-		return 20
+		return usualKills
 	}
 	kills, err := strconv.Atoi(text)
 	if err != nil || kills < 1 {

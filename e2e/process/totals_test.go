@@ -14,9 +14,6 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// totalPoints is at how many points, uniform in bytes, each direction is killed.
-const totalPoints = 6
-
 // totalSizes are the sizes of the files that are moved at once: all that one
 // request carries, all that is a part short or a byte more, and what is not of
 // any of these.
@@ -28,7 +25,8 @@ func totalSizes() []int64 {
 
 // TestTotalsAfterResumeAddUp: of several files some of which were moved, some
 // half and some not, every byte is sent, or found held, or claimed, or left as
-// it was; what is said to have been sent is what passed.
+// it was; what is said to have been sent is what passed. Each direction is killed
+// at totalPoints points, uniform in bytes.
 func TestTotalsAfterResumeAddUp(t *testing.T) {
 	d := harness.StartDaemon(t, bin, t.TempDir())
 	var all int64
