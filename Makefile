@@ -13,11 +13,6 @@ FUZZTIME ?= 30s
 unwatched := modernc.org/sqlite/lib modernc.org/libc/... modernc.org/memory
 race      := -race $(patsubst %,-gcflags=%=-race=false,$(unwatched))
 
-# Where memory serves as a disk and has 4 GiB free, tests of the daemon make their
-# folders there; programs stay outside, as nothing may be run from it.
-in_memory := if [ -w /dev/shm ] && [ "$$(df -Pk /dev/shm | awk 'END { print $$4 }')" -gt 4194304 ]; then \
-	export GOTMPDIR="$${GOTMPDIR:-$${TMPDIR:-/tmp}}" TMPDIR=/dev/shm; fi
-
 osp_cli  := github.com/osproxy/osproxy/cmd/osp/cli
 ospd_cli := github.com/osproxy/osproxy/cmd/ospd/cli
 
@@ -44,8 +39,7 @@ test: ## vet and test; needs Go and git, nothing else
 test-race: ## the same under the race detector, but for those of whole processes (needs a C compiler)
 	@command -v "$$($(GO) env CC)" >/dev/null 2>&1 || { \
 		echo "test-race needs a C compiler: apt-get install gcc libc6-dev" >&2; exit 1; }
-	$(in_memory); CGO_ENABLED=1 $(GO) test $(race) -timeout 40m ./daemon/...
-	CGO_ENABLED=1 $(GO) test $(race) -timeout 40m $$($(GO) list ./... | grep -v -e /e2e/process -e /daemon)
+	CGO_ENABLED=1 $(GO) test $(race) -timeout 40m $$($(GO) list ./... | grep -v /e2e/process)
 
 test-servers: ## all tests of whole processes and on real S3 servers, with crash points, full disk, large files, browser (needs Linux, root, MinIO, versitygw, Chromium)
 	@sh scripts/need-servers.sh
@@ -59,8 +53,11 @@ test-postgres: ## the tests of the daemon with its metadata on Postgres (needs P
 	$(GO) test -tags postgres -count=1 -timeout 45m ./daemon/...
 	$(GO) test -tags postgres -count=1 -run '^TestPostgres' ./e2e/process
 
-test-model: ## two owners in 2,000 random sequences of 50 steps, with fsck after each
-	$(in_memory); $(GO) test ./daemon -count=1 -timeout 20m -run '^TestWhatLivesReads$$' -rapid.checks=2000 -rapid.steps=50
+test-model: ## two owners in 2,000 random sequences of 50 steps, with fsck after each; the other models in 200 each; operations held between statements
+	$(GO) test ./daemon -count=1 -timeout 20m -run '^TestWhatLivesReads$$' -rapid.checks=2000 -rapid.steps=50
+	$(GO) test ./daemon/meta ./daemon/upload ./daemon/file -count=1 -timeout 20m -rapid.checks=200 \
+		-run '^(TestSQLite|TestModel|TestAnyCutAndAnyRange)$$/^(model|job_model|[01]|mem|local|streamed)$$'
+	$(GO) test -tags servers ./daemon/meta -count=1 -timeout 20m -run '^TestSQLiteInterleaved$$'
 
 test-plain: check test-race test-model test-postgres ## everything that needs no S3 server
 

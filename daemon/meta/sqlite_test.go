@@ -3,7 +3,6 @@
 package meta_test
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -24,18 +23,6 @@ func TestSQLite(t *testing.T) {
 		return db
 	})
 	t.Run("plans", func(t *testing.T) { checkPlans(t, texts.All(), 60) })
-}
-
-// SQLite has one writer: what another operation is held in, waits.
-func TestSQLiteInterleaved(t *testing.T) {
-	empty := empties(t)
-	metatest.Interleave(t, func(t testing.TB, clock func() time.Time, at func(context.Context)) metatest.Watched {
-		db, err := meta.OpenWatched(t.Context(), empty(t, clock), at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return metatest.Watched{DB: db, Waiting: db.Queued, InTurn: true}
-	})
 }
 
 // empties gives databases with nothing in them, one after the other: copies of

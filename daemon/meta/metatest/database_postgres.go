@@ -5,7 +5,6 @@ package metatest
 import (
 	"context"
 	"errors"
-	"flag"
 	"testing"
 	"time"
 
@@ -17,16 +16,8 @@ import (
 // begins to listen.
 const othersTell = true
 
-// sequences is how many random sequences a model is held to, unless the command
-// line says so: each has a database of its own, and a step takes as long as ten
-// on SQLite, where 100 are.
-const sequences = "30"
-
 // server starts a Postgres server that syncs nothing, and gives what ends it.
 func server() (stop func(), err error) {
-	if err := flag.Set("rapid.checks", sequences); err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	s, err := pgtest.Start(ctx, false)

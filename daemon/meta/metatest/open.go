@@ -1,6 +1,8 @@
 package metatest
 
 import (
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -11,14 +13,24 @@ import (
 // deleteServer has a closed database be without a server id.
 const deleteServer = `DELETE FROM settings WHERE name = 'server_id'`
 
+// sequences is how many random sequences a model is held to, unless the command
+// line says so, as that of `make test-model` does.
+const sequences = "30"
+
 // OnServer runs the tests of m with what their databases need: with the build
-// tag postgres a server, which is gone when Run returns.
+// tag postgres a server, which is gone when Run returns. Where memory serves as
+// a disk their folders are there: they would learn nothing from waiting for a
+// disk. Whole processes are tested on one (e2e), and so is store/local.
 func OnServer(m *testing.M) interface{ Run() int } { return served{m} }
 
 type served struct{ m *testing.M }
 
 func (s served) Run() int {
-	stop, err := server()
+	err := errors.Join(flag.Set("rapid.checks", sequences), inMemory())
+	var stop func()
+	if err == nil {
+		stop, err = server()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
