@@ -41,7 +41,7 @@ test-race: ## the same under the race detector, but for those of whole processes
 		echo "test-race needs a C compiler: apt-get install gcc libc6-dev" >&2; exit 1; }
 	CGO_ENABLED=1 $(GO) test $(race) -timeout 40m $$($(GO) list ./... | grep -v /e2e/process)
 
-test-servers: ## all tests of whole processes and on real S3 servers, with crash points, full disk, large files, browser (needs Linux, root, MinIO, versitygw, Chromium)
+test-servers: ## all tests of whole processes and on real S3 servers, with crash points, full disk, large files, browser (needs Linux, root, MinIO, versitygw, Postgres, Chromium)
 	@sh scripts/need-servers.sh
 	$(GO) vet -tags servers ./e2e/... ./store/...
 	$(GO) vet -tags crashpoints ./daemon/... ./cmd/...

@@ -121,3 +121,30 @@ func TestPostgresImportOsproxyMigrates(t *testing.T) {
 		t.Errorf("exit %d: %v", exit, rows)
 	}
 }
+
+// TestPostgresImportOsproxyOfAnOwner: the Files are of the owner that was named,
+// and a uid is one File, also of another owner's.
+func TestPostgresImportOsproxyOfAnOwner(t *testing.T) {
+	server, _ := postgres(t, false)
+	o := newOsproxy(t, server, "owned")
+	f := newFolders(t, "sqlite")
+	o.onFolder(f.root)
+	data := harness.Content(1, 3000)
+	o.has(o.uploaded("a.png", data, nil), data)
+	if exit, _, sum := o.imports(f.args("--owner", "apps")...); exit != 0 {
+		t.Errorf("exit %d: %v", exit, sum)
+	}
+	exit, rows, sum := o.imports(f.args()...)
+	o.counts(sum, map[string]int{"failed": 1})
+	if exit != 7 || len(rows) != 1 || rows[0]["message"] == "" {
+		t.Errorf("exit %d: %v", exit, rows)
+	}
+	d := harness.StartDaemon(t, bin, f.data, "--config", f.config)
+	if files := d.API().Files(); len(files) != 0 {
+		t.Errorf("local has %v", files)
+	}
+	stop(t, d)
+	if exit, _, sum := o.imports(f.args("--owner", "apps")...); exit != 0 || sum["already"] != 1.0 {
+		t.Errorf("exit %d: %v", exit, sum)
+	}
+}
