@@ -83,7 +83,7 @@ func (s *Store) mark(ctx context.Context) (mark string, err error) {
 		return err
 	})
 	if err != nil {
-		return "", s.named("read mark of", err)
+		return "", s.named("read the mark", err)
 	}
 	return mark, nil
 }
