@@ -25,7 +25,7 @@ func (c caller) ways(uid protocol.UID) []string {
 // Files of some sizes lost their last byte, and those of one byte all of it.
 func TestD01EveryByteOfEverySize(t *testing.T) {
 	owner := shared.as(t, alice)
-	for _, at := range []int{0, 1 << 20, 2 << 20, 4 << 20, 8 << 20} {
+	for _, at := range []int{0, 1 << 20, 2 << 20, 4 << 20} {
 		for d := -2; d <= 2; d++ {
 			size := at + d
 			if size < 0 {

@@ -28,7 +28,7 @@ func TestA02SignatureOfV0WritesItsOwnUIDOnly(t *testing.T) {
 	owner, stranger := shared.as(t, alice), shared.stranger(t)
 	one, two := owner.uploadV0("a02/one.txt"), owner.uploadV0("a02/two.txt")
 	more := "&md5=" + md5Of([]byte("one")) + "&chunkNum=1&num=1&size=3"
-	for i, link := range one.all()[:1] {
+	for i, link := range one.all() {
 		owner.refusedV0(owner.sendV0(changed(t, link, "uid", two.UID), more, []byte("one")), http.StatusUnauthorized)
 		// Nor with the other's times and the one's signature, or the other way round.
 		owner.refusedV0(owner.sendV0(changed(t, two.all()[i], "signature", parameter(t, link, "signature")), more, []byte("one")), http.StatusUnauthorized)
@@ -98,7 +98,7 @@ func TestSignaturesOfV0(t *testing.T) {
 	_, putQuery, _ := strings.Cut(put.URL.Single, "?")
 	none("a link to put gets", stranger.get(v0+"/download?"+putQuery), http.StatusUnauthorized)
 	body, contentType := form(t, []byte("abc"))
-	for _, route := range []string{"/upload"} {
+	for _, route := range []string{"/upload", "/upload/multi", "/upload/merge"} {
 		more := "&md5=" + md5Of([]byte("abc")) + "&chunkNum=1&num=1&size=3"
 		none("a link to get puts", stranger.do(http.MethodPut, v0+route+"?"+query+more, body, "Content-Type", contentType), http.StatusUnauthorized)
 	}
