@@ -9,6 +9,7 @@ need() {
 command -v mount >/dev/null 2>&1 || need "mount" "apt-get install mount"
 command -v python3 >/dev/null 2>&1 || need "python3" "apt-get install python3"
 sh scripts/need-postgres.sh >/dev/null 2>&1 || need "the programs of Postgres and PgBouncer" "apt-get install postgresql pgbouncer"
+command -v curl >/dev/null 2>&1 || need "curl" "apt-get install curl"
 free_kb=$(df -Pk "${TMPDIR:-/tmp}" | awk 'NR == 2 { print $4 }')
 [ "${free_kb:-0}" -ge 4000000 ] || need "4 GB free under ${TMPDIR:-/tmp}" "set TMPDIR to a larger disk"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/osproxy-ci"
