@@ -6,10 +6,8 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"net/url"
 	"path"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -148,119 +146,6 @@ func v0Name(p string) (string, error) {
 func v0LinkQuery(s link.Signed, expire int64, more string) string {
 	date := s.Grant.Expires.Add(-time.Duration(expire) * time.Second).UTC().Format(v0Date)
 	return fmt.Sprintf("uid=%s&date=%s&expire=%d%s&signature=%s", s.Grant.UID, date, expire, more, s.Token)
-}
-
-// v0DownloadLink is one answer of link/download.
-type v0DownloadLink struct {
-	UID  string     `json:"uid"`
-	URL  string     `json:"url"`
-	Meta v0FileMeta `json:"meta"`
-}
-
-type v0FileMeta struct {
-	SrcName string `json:"srcName"`
-	// DstName is a name that no other file has. It says nothing of where the
-	// bytes lie.
-	DstName string `json:"dstName"`
-	Height  int    `json:"height"`
-	Width   int    `json:"width"`
-	// MD5 is "" while it is not known.
-	MD5  string `json:"md5"`
-	Size string `json:"size"`
-}
-
-// v0SignDownloads signs links to get files. What the owner does not have is left
-// out.
-func (c *call) v0SignDownloads() error {
-	var ask struct {
-		UID    []string  `json:"uid"`
-		Expire v0Seconds `json:"expire"`
-	}
-	if err := c.readV0JSON(&ask); err != nil {
-		return err
-	}
-	if err := c.caller.Require(protocol.ScopeFileRead); err != nil {
-		return err
-	}
-	expire, err := c.expiry(ask.Expire)
-	if err != nil {
-		return err
-	}
-	texts := distinct(ask.UID)
-	switch {
-	case ask.UID == nil:
-		return protocol.Errorf(protocol.KindBadRequest, "the body has no uid; no link was signed")
-	case len(texts) > v0MaxDownloads:
-		return protocol.Errorf(protocol.KindBadRequest, "one request signs links for at most %d uids, not %d; none was signed", v0MaxDownloads, len(texts))
-	}
-	uids := make([]protocol.UID, len(texts))
-	for i, text := range texts {
-		if uids[i], err = protocol.ParseUID(text); err != nil {
-			return err
-		}
-	}
-	data, err := c.v0Downloads(uids, expire)
-	if err != nil {
-		return err
-	}
-	c.writeV0(http.StatusOK, v0OK, data)
-	return nil
-}
-
-// v0Downloads describes the files that there are and signs their links.
-func (c *call) v0Downloads(uids []protocol.UID, expire int64) ([]v0DownloadLink, error) {
-	for try := 1; ; try++ {
-		data, links, err := c.v0Described(uids, expire)
-		if err != nil {
-			return nil, err
-		}
-		signed, err := c.sign(links)
-		if protocol.KindOf(err) == protocol.KindNotFound && try < 3 {
-			continue // one was deleted meanwhile
-		}
-		if err != nil {
-			return nil, err
-		}
-		for i, s := range signed {
-			// bucket and object were what the predecessor's signature bound; clients
-			// send them back.
-			more := "&name=" + strings.ReplaceAll(url.QueryEscape(data[i].Meta.SrcName), "+", "%20") + "&bucket=none&object=none"
-			data[i].URL = v0Prefix + "/download?" + v0LinkQuery(s, expire, more)
-		}
-		return data, nil
-	}
-}
-
-func (c *call) v0Described(uids []protocol.UID, expire int64) ([]v0DownloadLink, []protocol.NewLink, error) {
-	data, links := []v0DownloadLink{}, []protocol.NewLink{}
-	for _, uid := range uids {
-		meta, err := c.v0FileMeta(uid)
-		if protocol.KindOf(err) == protocol.KindNotFound {
-			continue
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		data = append(data, v0DownloadLink{UID: uid.String(), Meta: meta})
-		links = append(links, protocol.NewLink{Action: protocol.LinkGet, UID: &uid, ExpiresIn: &expire})
-	}
-	return data, links, nil
-}
-
-func (c *call) v0FileMeta(uid protocol.UID) (m v0FileMeta, err error) {
-	f, err := c.srv.cfg.Files.File(c.ctx, c.caller.Owner, uid)
-	if err != nil {
-		return m, err
-	}
-	m = v0FileMeta{SrcName: protocol.LastSegment(f.Name), Size: strconv.FormatInt(f.Size, 10)}
-	m.DstName = uid.String() + strings.ToLower(path.Ext(m.SrcName))
-	if f.MD5 != nil {
-		m.MD5 = *f.MD5
-	}
-	if f.MediaType != nil && strings.HasPrefix(*f.MediaType, "image/") {
-		m.Width, m.Height, err = c.srv.cfg.Files.ImageSize(c.ctx, c.caller.Owner, uid)
-	}
-	return m, err
 }
 
 // distinct leaves out what is there before.

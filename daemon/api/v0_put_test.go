@@ -90,14 +90,16 @@ func TestV0RepeatedPut(t *testing.T) {
 		put(body, md5Of([]byte("other"))).v0(t, http.StatusUnprocessableEntity)
 		put(body, strings.ToUpper(md5Of(content))).v0(t, http.StatusOK)
 		put(body, md5Of(content)).v0(t, http.StatusOK)
-		put(body, md5Of([]byte("other"))).v0(t, http.StatusUnprocessableEntity)
-		other := append(bytes.Clone(content), 'x')
-		o.v0Put(l.URL.Single, other).v0(t, http.StatusUnprocessableEntity)
-		if size > 0 {
-			other = other[:size]
-			other[size-1] ^= 1
+		if size <= v0Held+1 { // of more, the sender may be cut off before it reads why
+			put(body, md5Of([]byte("other"))).v0(t, http.StatusUnprocessableEntity)
+			other := append(bytes.Clone(content), 'x')
 			o.v0Put(l.URL.Single, other).v0(t, http.StatusUnprocessableEntity)
-			put(strings.Replace(body, string(content), string(other), 1), md5Of(content)).v0(t, http.StatusUnprocessableEntity)
+			if size > 0 {
+				other = other[:size]
+				other[size-1] ^= 1
+				o.v0Put(l.URL.Single, other).v0(t, http.StatusUnprocessableEntity)
+				put(strings.Replace(body, string(content), string(other), 1), md5Of(content)).v0(t, http.StatusUnprocessableEntity)
+			}
 		}
 		if a := o.do(http.MethodGet, alice.v0Downloads(60, l.UID)[0].URL, ""); !bytes.Equal(a.body, content) {
 			t.Errorf("%d bytes come back as %d", size, len(a.body))
@@ -105,7 +107,7 @@ func TestV0RepeatedPut(t *testing.T) {
 		if a := alice.do(http.MethodDelete, "/v1/files/"+l.UID, ""); a.StatusCode != http.StatusNoContent {
 			t.Fatal(a.Status)
 		}
-		put(body, md5Of(content)).v0(t, http.StatusUnprocessableEntity)
+		o.v0Put(l.URL.Single, []byte("abc")).v0(t, http.StatusUnprocessableEntity)
 	}
 }
 

@@ -104,7 +104,22 @@ func (s *Service) awaitHeld(ctx context.Context, owner protocol.Owner, list []Tw
 	for i, t := range list {
 		sums[i] = t.MD5
 	}
-	timeout := time.After(s.cfg.TwinsWait)
+	var held []*meta.Held
+	err := s.AwaitDigests(ctx, owner, s.cfg.TwinsWait, func() (all bool, err error) {
+		held, err = s.db.HeldByMD5(ctx, owner, sums)
+		return allHeld(held), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return held, nil
+}
+
+// AwaitDigests looks, again and again until look has seen all that it wants,
+// while digest jobs of the owner's files are pending that could tell it; for the
+// time given at most.
+func (s *Service) AwaitDigests(ctx context.Context, owner protocol.Owner, atMost time.Duration, look func() (all bool, err error)) error {
+	timeout := time.After(atMost)
 	for {
 		var looked <-chan struct{}
 		if s.cfg.Digests != nil {
@@ -112,20 +127,19 @@ func (s *Service) awaitHeld(ctx context.Context, owner protocol.Owner, list []Tw
 		}
 		pending, err := s.db.DigestsPending(ctx, owner)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		held, err := s.db.HeldByMD5(ctx, owner, sums)
-		if err != nil || looked == nil || !pending || allHeld(held) {
-			return held, err
+		if all, err := look(); err != nil || all || looked == nil || !pending {
+			return err
 		}
 		s.cfg.Digests.Wake()
 		select {
 		case <-looked:
 		case <-time.After(twinsLook):
 		case <-timeout:
-			return held, nil
+			return nil
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
