@@ -18,13 +18,23 @@ type Held struct {
 	Digest  protocol.Digest
 }
 
-// heldBy holds of contents c that a live file of the owner's points to, whose
-// own digest job has run: before that the MD5 would tell that somebody else has
-// the content. A file that has not the MD5 it was to have does not count. A
-// content that is damaged is none, nor is one in an object that is not ours, as
-// for claims.
-const heldBy = ` c.state = 'live' AND c.digest IS NOT NULL AND EXISTS (SELECT 1 FROM files f WHERE f.content_id = c.id
-	AND f.owner = ? AND f.state = 'committed' AND f.digest_due IS NULL AND COALESCE(f.md5_agrees, 1) = 1` + unexpired + `)` + notForeign
+// What an owner has of an MD5 is a content that one of the owner's own live files
+// points to, where the MD5 is known of that file: its own digest job has run, or
+// its bytes were seen to have the MD5 that was said of it. What others' jobs found
+// would tell that somebody else has the content. A file that has not the MD5 it
+// was to have does not count. A content that is damaged is none, nor is one in an
+// object that is not ours, as for claims.
+const (
+	// sound holds of such contents c.
+	sound = ` c.state = 'live' AND c.digest IS NOT NULL` + notForeign
+	// lookedAt and saidOf hold of such files f.
+	lookedAt = ` f.state = 'committed' AND f.digest_due IS NULL AND COALESCE(f.md5_agrees, 1) = 1` + unexpired
+	saidOf   = ` f.md5_said = ? AND f.md5_agrees = 1 AND f.state = 'committed'` + unexpired
+
+	heldByMD5 = `SELECT c.id, c.size, c.digest FROM contents c WHERE c.md5 = ? AND` + sound + `
+		AND EXISTS (SELECT 1 FROM files f WHERE f.content_id = c.id AND f.owner = ? AND` + lookedAt + `)
+		UNION SELECT c.id, c.size, c.digest FROM files f JOIN contents c ON c.id = f.content_id WHERE f.owner = ? AND` + saidOf + `AND` + sound + ` LIMIT 2`
+)
 
 // HeldByMD5 gives for each MD5 the content that the owner has of it, nil for
 // none, all of one moment. Two contents of one MD5 are none: which was meant is
@@ -33,22 +43,7 @@ func (db *DB) HeldByMD5(ctx context.Context, owner protocol.Owner, sums [][md5.S
 	err = db.view(ctx, "look up contents by their MD5", func(q query) error {
 		held = make([]*Held, len(sums))
 		for i, sum := range sums {
-			var list []Held
-			err := q.each(`SELECT c.id, c.size, c.digest FROM contents c WHERE c.md5 = ? AND`+heldBy+` LIMIT 2`,
-				[]any{sum[:], string(owner), q.now}, func(scan scanFunc) error {
-					var h Held
-					var digest []byte
-					if err := scan(&h.Content, &h.Size, &digest); err != nil {
-						return err
-					}
-					d, err := decodeHash[protocol.Digest](digest)
-					if err != nil {
-						return err
-					}
-					h.Digest = *d
-					list = append(list, h)
-					return nil
-				})
+			list, err := q.heldByMD5(owner, sum)
 			if err != nil {
 				return err
 			}
@@ -59,6 +54,25 @@ func (db *DB) HeldByMD5(ctx context.Context, owner protocol.Owner, sums [][md5.S
 		return nil
 	})
 	return held, err
+}
+
+func (q query) heldByMD5(owner protocol.Owner, sum [md5.Size]byte) (list []Held, err error) {
+	args := []any{sum[:], string(owner), q.now, string(owner), sum[:], q.now}
+	err = q.each(heldByMD5, args, func(scan scanFunc) error {
+		var h Held
+		var digest []byte
+		if err := scan(&h.Content, &h.Size, &digest); err != nil {
+			return err
+		}
+		d, err := decodeHash[protocol.Digest](digest)
+		if err != nil {
+			return err
+		}
+		h.Digest = *d
+		list = append(list, h)
+		return nil
+	})
+	return list, err
 }
 
 // digestsAhead is how many of the files that are due are looked at for one of
@@ -76,19 +90,20 @@ func (db *DB) DigestsPending(ctx context.Context, owner protocol.Owner) (pending
 	return pending, err
 }
 
-// Adoption is a file about to be made on a content that its owner has.
+// Adoption is a file about to be made on a content that its owner has of an MD5.
 type Adoption struct {
 	UID         protocol.UID
 	Name        string
 	Content     ContentID
+	MD5         [md5.Size]byte
 	ETag        string
 	CommittedAt time.Time
 }
 
 // Adopt makes a committed file for each of the list whose content the owner has
 // still, in one durable transaction, and gives them in the list's order, nil
-// where it has not. What is known of the content the files show at once: the
-// owner has one that does. A quota that does not allow all of them is
+// where it has not. What one of the owner's files shows of the content these show
+// at once. A quota that does not allow all of them is
 // KindQuotaExceeded, and nothing was made.
 func (db *DB) Adopt(ctx context.Context, owner protocol.Owner, list []Adoption) (files []*protocol.File, err error) {
 	err = db.update(ctx, full, "make files on contents that are there", func(t *tx) error {
@@ -140,24 +155,32 @@ func byContent(list []Adoption) []int {
 // is asked once its row is locked, in a later statement: whoever dooms it holds
 // the lock.
 func (t *tx) adoptHeld(owner protocol.Owner, a Adoption) error {
-	found, err := t.one(`SELECT 1 FROM contents WHERE id = ? AND state = 'live' FOR UPDATE`, []any{a.Content}, new(int))
-	if err != nil {
-		return err
+	var size int64
+	found, err := t.one(`SELECT size FROM contents WHERE id = ? AND state = 'live' FOR UPDATE`, []any{a.Content}, &size)
+	if err != nil || !found {
+		return cmp.Or(err, errNotHeld)
 	}
 	var mediaType *string
-	if found {
-		found, err = t.one(`SELECT c.media_type FROM contents c WHERE c.id = ? AND c.md5 IS NOT NULL AND`+heldBy, []any{a.Content, string(owner), t.now}, &mediaType)
+	var looked, said int
+	found, err = t.one(`SELECT c.media_type,
+			CASE WHEN c.md5 = ? AND EXISTS (SELECT 1 FROM files f WHERE f.content_id = c.id AND f.owner = ? AND`+lookedAt+`) THEN 1 ELSE 0 END,
+			CASE WHEN EXISTS (SELECT 1 FROM files f WHERE f.content_id = c.id AND f.owner = ? AND`+saidOf+`) THEN 1 ELSE 0 END
+		FROM contents c WHERE c.id = ? AND`+sound,
+		[]any{a.MD5[:], string(owner), t.now, string(owner), a.MD5[:], t.now, a.Content}, &mediaType, &looked, &said)
+	if err != nil || !found || looked+said == 0 {
+		return cmp.Or(err, errNotHeld)
 	}
-	if err != nil {
-		return err
+	fields, due := FileFields{Owner: owner, Name: a.Name}, t.digestDue(size, true)
+	if looked > 0 {
+		// What is known of the content is known to its owner.
+		fields.MediaType, due = mediaType, nil
 	}
-	if !found {
-		return errNotHeld
-	}
-	fields := FileFields{Owner: owner, Name: a.Name, MediaType: mediaType}
 	// The row is open within this transaction only.
 	if err := t.insertFile(fields, a.UID, fileOpen, a.CommittedAt); err != nil {
 		return err
 	}
-	return t.point(a.UID, a.Content, a.ETag, ms(a.CommittedAt), nil)
+	if err := t.point(a.UID, a.Content, a.ETag, ms(a.CommittedAt), due); err != nil {
+		return err
+	}
+	return t.say(a.UID, &SaidMD5{MD5: a.MD5, Agrees: true})
 }

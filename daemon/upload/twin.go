@@ -74,7 +74,7 @@ func (s *Service) adopt(ctx context.Context, owner protocol.Owner, list []Twin, 
 		if err != nil {
 			return err
 		}
-		making = append(making, meta.Adoption{UID: uid, Name: list[i].Name, Content: h.Content, ETag: etagOf(h.Digest), CommittedAt: s.now()})
+		making = append(making, meta.Adoption{UID: uid, Name: list[i].Name, Content: h.Content, MD5: list[i].MD5, ETag: etagOf(h.Digest), CommittedAt: s.now()})
 		places = append(places, i)
 	}
 	if len(making) == 0 {

@@ -71,7 +71,7 @@ func (m *model) adopt(r *rapid.T) {
 	m.same("size", held.Size, key.size)
 	var list []meta.Adoption
 	for range rapid.IntRange(1, 2).Draw(r, "files") {
-		list = append(list, m.adoption(held.Content))
+		list = append(list, m.adoption(held.Content, d))
 	}
 	n := int64(len(list))
 	files, err := m.db.Adopt(m.ctx, owner, list)

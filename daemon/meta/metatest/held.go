@@ -1,6 +1,7 @@
 package metatest
 
 import (
+	"crypto/md5"
 	"fmt"
 	"time"
 
@@ -51,10 +52,11 @@ func (e *env) holds(what string, owner protocol.Owner, n byte, want bool) {
 	e.same(what, e.held(owner, n) != nil, want)
 }
 
-// adoption is one of the content, under a name of its own.
-func (e *env) adoption(c meta.ContentID) meta.Adoption {
+// adoption is one of the content that has the MD5 that n names, under a name of
+// its own.
+func (e *env) adoption(c meta.ContentID, n byte) meta.Adoption {
 	uid := e.uid()
-	return meta.Adoption{UID: uid, Name: fmt.Sprintf("adopted %d.txt", uid), Content: c, ETag: fmt.Sprintf(`"a%d"`, uid), CommittedAt: e.clock.Now()}
+	return meta.Adoption{UID: uid, Name: fmt.Sprintf("adopted %d.txt", uid), Content: c, MD5: [16]byte{n}, ETag: fmt.Sprintf(`"a%d"`, uid), CommittedAt: e.clock.Now()}
 }
 
 func (e *env) adopt(owner protocol.Owner, list ...meta.Adoption) []*protocol.File {
@@ -134,9 +136,11 @@ var heldTests = map[string]func(*env){
 		n.Blob = nil
 		f, err := e.db.PutFile(e.ctx, n, nil)
 		e.ok(err)
-		held, err := e.db.HeldByMD5(e.ctx, alice, [][16]byte{{0xd4, 0x1d, 0x8c, 0xd9, 0x8f, 0x00, 0xb2, 0x04, 0xe9, 0x80, 0x09, 0x98, 0xec, 0xf8, 0x42, 0x7e}})
+		held, err := e.db.HeldByMD5(e.ctx, alice, [][16]byte{md5.Sum(nil)})
 		e.ok(err)
-		again := e.adopt(alice, e.adoption(held[0].Content))[0]
+		a := e.adoption(held[0].Content, 0)
+		a.MD5 = md5.Sum(nil)
+		again := e.adopt(alice, a)[0]
 		e.same("size and sums", []any{again.Size, *again.MD5}, []any{0, *f.MD5})
 	},
 	"a file of its own for each": func(e *env) {
@@ -145,7 +149,7 @@ var heldTests = map[string]func(*env){
 		since := e.lastEvent()
 		one, two := e.held(alice, 7), e.held(alice, 8)
 		e.clock.Add(time.Second)
-		list := []meta.Adoption{e.adoption(two.Content), e.adoption(one.Content), e.adoption(one.Content)}
+		list := []meta.Adoption{e.adoption(two.Content, 8), e.adoption(one.Content, 7), e.adoption(one.Content, 7)}
 		files := e.adopt(alice, list...)
 		for i, f := range files {
 			_, was := e.contentOf([]protocol.UID{other.UID, first.UID, first.UID}[i])
@@ -171,9 +175,9 @@ var heldTests = map[string]func(*env){
 		e.putLooked(bob, "bob's", 4, 10)
 		var list []meta.Adoption
 		for n := byte(7); n <= 10; n++ {
-			list = append(list, e.adoption(e.held(alice, n).Content))
+			list = append(list, e.adoption(e.held(alice, n).Content, n))
 		}
-		list = append(list, e.adoption(7777))
+		list = append(list, e.adoption(7777, 7))
 		e.ok(e.db.DeleteFile(e.ctx, alice, gone.UID))
 		e.damageOf(damaged.UID)
 		e.ok(e.db.DeleteFile(e.ctx, alice, shared.UID))
@@ -188,9 +192,47 @@ var heldTests = map[string]func(*env){
 		}
 		e.usage(alice, 3*claimSize, 3, 0)
 	},
+	"what its sender said, and its bytes have, is known before the job": func(e *env) {
+		f := e.say("x", 5, 5, 9, true)
+		e.holds("another's", bob, 9, false)
+		h := e.held(alice, 9)
+		e.same("held", *h, meta.Held{Content: e.dueOf(f).Content, Size: 5, Digest: protocol.Digest{5}})
+		a := e.adoption(h.Content, 9)
+		e.adopt(alice, a)
+		e.fileMD5(a.UID, 9)
+		e.sees(protocol.File{UID: a.UID}, "05", "09", "")
+		e.same("due, as any other", e.dueOf(a.UID).Said, false)
+		e.ok(e.db.DeleteFile(e.ctx, alice, f))
+		e.holds("by the twin", alice, 9, true)
+		e.findsOut(9)
+		e.same("found once", e.held(alice, 9).Content, h.Content)
+		e.sees(protocol.File{UID: a.UID}, "09", "09", "")
+	},
+	"what was only said is not": func(e *env) {
+		said := e.say("x", 5, 5, 9, false)
+		e.holds("not looked at", alice, 9, false)
+		due := e.undigested(10)
+		e.ok(e.db.RecordFindings(e.ctx, e.foundOf(due, 5), due))
+		e.refused(said, true)
+		e.holds("what was said", alice, 9, false)
+		e.holds("what it is: the file is refused", alice, 5, false)
+		right := e.say("y", 5, 5, 5, true)
+		e.holds("what another file is", alice, 5, true)
+		e.ok(e.db.DeleteFile(e.ctx, alice, right))
+		e.holds("once that is gone", alice, 5, false)
+	},
+	"what is known under one MD5 is not adopted under another": func(e *env) {
+		e.putLooked(alice, "x", 1, 7)
+		c := e.held(alice, 7).Content
+		e.same("made", e.adopt(alice, e.adoption(c, 8))[0] == nil, true)
+	},
+	"of unknown digest": func(e *env) {
+		e.say("x", 0, 5, 9, true)
+		e.holds("not yet", alice, 9, false)
+	},
 	"nobody's but the owner's": func(e *env) {
 		e.putLooked(alice, "x", 1, 7)
-		e.same("another's", e.adopt(bob, e.adoption(e.held(alice, 7).Content))[0] == nil, true)
+		e.same("another's", e.adopt(bob, e.adoption(e.held(alice, 7).Content, 7))[0] == nil, true)
 		e.usage(bob, 0, 0, 0)
 	},
 	"a quota that allows some has none made": func(e *env) {
@@ -198,22 +240,22 @@ var heldTests = map[string]func(*env){
 		since := e.lastEvent()
 		c := e.held(alice, 7).Content
 		e.ok(e.db.SetQuota(e.ctx, alice, limit(-1, 2, -1)))
-		_, err := e.db.Adopt(e.ctx, alice, []meta.Adoption{e.adoption(c), e.adoption(c)})
+		_, err := e.db.Adopt(e.ctx, alice, []meta.Adoption{e.adoption(c, 7), e.adoption(c, 7)})
 		e.kind(err, protocol.KindQuotaExceeded)
 		e.usage(alice, claimSize, 1, 0)
 		e.same("events", len(e.kinds(since)), 0)
-		e.adopt(alice, e.adoption(c))
+		e.adopt(alice, e.adoption(c, 7))
 		e.ok(e.db.SetQuota(e.ctx, alice, limit(2*claimSize, -1, -1)))
-		_, err = e.db.Adopt(e.ctx, alice, []meta.Adoption{e.adoption(c)})
+		_, err = e.db.Adopt(e.ctx, alice, []meta.Adoption{e.adoption(c, 7)})
 		e.kind(err, protocol.KindQuotaExceeded)
 		e.usage(alice, 2*claimSize, 2, 0)
 		e.adopt(alice) // nothing
 	},
 	"a uid that is another file's": func(e *env) {
 		f := e.putLooked(alice, "x", 1, 7)
-		a := e.adoption(e.held(alice, 7).Content)
+		a := e.adoption(e.held(alice, 7).Content, 7)
 		a.UID = f.UID
-		_, err := e.db.Adopt(e.ctx, alice, []meta.Adoption{e.adoption(a.Content), a})
+		_, err := e.db.Adopt(e.ctx, alice, []meta.Adoption{e.adoption(a.Content, 7), a})
 		e.kind(err, protocol.KindConflict)
 		e.usage(alice, claimSize, 1, 0)
 	},

@@ -163,7 +163,7 @@ func (s *stage) set() {
 	}
 	s.shot = s.oneShot("shot", 1, claimSize)
 	s.looked, s.unknown = s.dueOf(s.file.UID), s.dueOf(s.commitUnknown("unknown", claimSize).UID)
-	s.adoptions = []meta.Adoption{s.adoption(s.content.ID), s.adoption(s.content.ID)}
+	s.adoptions = []meta.Adoption{s.adoption(s.content.ID, 1), s.adoption(s.content.ID, 1)}
 	if s.known {
 		s.ok(s.db.RecordFindings(s.ctx, []meta.FoundOut{{Content: s.looked.Content, Findings: findings(1)}}, []meta.DigestDue{s.looked}))
 	}
