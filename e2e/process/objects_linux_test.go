@@ -75,10 +75,15 @@ func TestFilesOnObjectStores(t *testing.T) {
 // objectStore is a configuration with one store, in a bucket of s.
 func objectStore(t *testing.T, s *s3server.Server) string {
 	t.Helper()
-	text := fmt.Sprintf("default_store: objects\nstores:\n  objects: {type: s3, endpoint: %q, region: %s, bucket: %s, prefix: ospd, "+
+	return harness.WriteFile(t, "ospd.yaml", []byte(objectStoreText(t, s)))
+}
+
+// objectStoreText is the configuration by which new blobs go to the server.
+func objectStoreText(t *testing.T, s *s3server.Server) string {
+	t.Helper()
+	return fmt.Sprintf("default_store: objects\nstores:\n  objects: {type: s3, endpoint: %q, region: %s, bucket: %s, prefix: ospd, "+
 		"access_key_id: %s, secret_access_key: %s, path_style: true}\n",
 		s.Endpoint, s.Region, s.Bucket(t), s.AccessKeyID, s.SecretAccessKey)
-	return harness.WriteFile(t, "ospd.yaml", []byte(text))
 }
 
 // comesBack puts a file and gets it.
