@@ -30,7 +30,12 @@ func TestA23TLSOfTheDatabaseIsTheOperators(t *testing.T) {
 			}
 			done <- err
 		}()
-		begun = append(begun, <-server.first)
+		select {
+		case code := <-server.first:
+			begun = append(begun, code)
+		case err := <-done:
+			t.Fatalf("sslmode=%s: the server was not asked: %v", mode, err)
+		}
 		cancel()
 		if err := <-done; err == nil {
 			t.Errorf("%s: it runs without a database", mode)

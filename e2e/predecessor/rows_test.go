@@ -12,21 +12,32 @@ import (
 	"testing"
 )
 
-// elsewhere are rows that tests of other packages show, as "folder.Test".
-// They run with `go test ./...` unless a tag is named.
+// elsewhere are tests of other packages that show rows, as "folder.Test": of what
+// no stranger to a daemon can bring about, or more of what is here. They run with
+// go test ./... unless a tag is named.
 func elsewhere() map[string][]string {
 	return map[string][]string{
-		"A18": {"daemon/api.TestPanic"}, // a handler that panics
+		"A07": {"daemon.TestClaimRepeated", "daemon.TestEveryRefusalIsTheSame", "daemon.TestHalfOfTheBytes"},
+		"A16": {"daemon/api.TestCORS", "daemon/api.TestCORSPreflights"}, // origins that are let in
+		"A18": {"daemon/api.TestPanic"},                                 // a handler that panics
 		"U09": {"store/local.TestPowerCut", "store/local.TestPowerCutNoticesEachSync", // every prefix of every write, and the control that a missing sync is noticed
 			"daemon/upload.TestPowerCut", "e2e/process.TestDeathAtEveryNamedStep"}, // tag servers
+		"A22": {"daemon/meta.TestCertificates"}, // tag postgres
+		"A24": {"daemon/api.TestFailedProofsAreLimited", "daemon/api.TestQuotaRace"},
 		"U13": {"daemon/upload.TestLastRecordedWins", "daemon/upload.TestStraggler", // nothing has a time to live; who is late writes where nobody reads
 			"e2e/process.TestPostgresStoppedDaemonIsFenced"}, // SIGSTOP; tag postgres
 		"U20": {"daemon/meta.TestUIDsRiseWhateverTheClockDoes", "daemon/meta.TestWithoutReservationNoUID"},
 		"D04": {"store/object.TestDownloadGivesExactlyTheSize", "e2e/process.TestStoreFaults"},            // slices of a body; tag servers
 		"D05": {"e2e/process.TestMemoryIsFlatOverSlowDownloads", "daemon/file.TestReadingAheadIsBounded"}, // 200 slow readers; tag servers
 		"D06": {"e2e/process.TestMemoryIsFlatOverSlowDownloads"},
+		"D08": {"daemon/api.TestRangesAsServeContent"},
+		"D10": {"daemon.TestComposeUnderAReader"},
 		"D19": {"daemon/api.TestReady", "e2e/process.TestPostgresAway", "e2e/process.TestObjectStoreThatIsAway"}, // each dependency away
 		"D20": {"daemon/file.TestStoreThatFailsIsNoDamage", "e2e/process.TestStoreAway", "store/cos.TestGetIsExact"},
+		"S02": {"store/local.TestPutFailsWhole"},
+		"S03": {"store/local.TestNothingEscapes"},
+		"S04": {"store/local.TestConformanceOnDisk"},
+		"S05": {"daemon/meta.TestKeepSchema", "daemon/meta.TestKeepSchemaOfPostgres"}, // the second: tag postgres
 		"S06": {"daemon/meta.TestProcessesMakeOneDatabase", "daemon/meta.TestProcessesMakeOnePostgres"},
 		"S08": {"daemon/api.TestSlowClients", "daemon/api.TestMinimumRate", "daemon/api.TestHalfClosedInHeader"},
 	}
