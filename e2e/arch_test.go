@@ -135,6 +135,7 @@ var forbidden = []struct {
 	{"daemon/event", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/webhook", []string{"database/sql"}, "what is sent knows no tables"},
 	{"daemon/job", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
+	{"daemon/predecessor", []string{"net/http", "database/sql"}, "rules know neither HTTP nor our tables"},
 	{"daemon/fsck", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/meta", []string{"net/http"}, "a database knows no HTTP"},
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/osproxy/osproxy/daemon/meta/metatest/pgtest"
 	"github.com/osproxy/osproxy/e2e/harness"
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -146,5 +147,34 @@ func TestPostgresImportOsproxyOfAnOwner(t *testing.T) {
 	stop(t, d)
 	if exit, _, sum := o.imports(f.args("--owner", "apps")...); exit != 0 || sum["already"] != 1.0 {
 		t.Errorf("exit %d: %v", exit, sum)
+	}
+}
+
+// TestPostgresImportOsproxyThroughAPooler: osproxy's database may be reached
+// through PgBouncer, by transactions.
+func TestPostgresImportOsproxyThroughAPooler(t *testing.T) {
+	server, _ := postgres(t, false)
+	o := newOsproxy(t, server, "pooled")
+	f := newFolders(t, "sqlite")
+	o.onFolder(f.root)
+	o.many()
+	b, err := pgtest.StartBouncer(t.Context(), server.Dir(), pgtest.PerTransaction)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if o.dsn, err = b.Before(o.dsn, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"imported", "already"} {
+		exit, _, sum := o.imports(f.args()...)
+		o.counts(sum, map[string]int{want: 600})
+		if exit != 0 {
+			t.Errorf("exit %d: %v", exit, sum)
+		}
 	}
 }
