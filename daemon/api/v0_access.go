@@ -3,7 +3,9 @@ package api
 import (
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/link"
@@ -92,7 +94,25 @@ func (c *call) notFromAPage() error {
 	if err := c.srv.checkHost(&c.http.Request.Header); err != nil || c.origin != "" {
 		return err
 	}
-	return sameSite(&c.http.Request.Header)
+	if err := sameSite(&c.http.Request.Header); err != nil {
+		return err
+	}
+	if c.srv.cfg.Hosts == nil && c.given("Origin") && !c.srv.surelyOurs(string(c.http.Host())) {
+		return badOrigin()
+	}
+	return nil
+}
+
+// surelyOurs reports whether a Host is one that nobody else can have lead here:
+// an address, or the configured name. Any other may be a page's own, made to
+// resolve to this machine (DNS rebinding).
+func (s *Server) surelyOurs(host string) bool {
+	name := hostName(strings.ToLower(host))
+	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+		return true
+	}
+	u, err := url.Parse(s.cfg.PublicURL)
+	return err == nil && u.Host != "" && name == hostName(strings.ToLower(u.Host))
 }
 
 func unauthenticatedV0(message string) error {

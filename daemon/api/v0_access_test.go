@@ -105,6 +105,31 @@ func TestV0Access(t *testing.T) {
 	}
 }
 
+// TestV0PagesOffLoopback: where the daemon does not know its own names, a page's
+// own name may have been made to resolve to it.
+func TestV0PagesOffLoopback(t *testing.T) {
+	o := startOspdAs(t, meta.Quota{}, func(cfg *Config) {
+		cfg.V0, cfg.PublicURL = V0Access{Owner: "apps", From: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, "https://Files.example"
+	})
+	o.cfg.Hosts = nil
+	for header, want := range map[string]int{
+		"Host: evil.example:80\r\nOrigin: http://evil.example:80":       401,
+		"Host: files.example\r\nOrigin: https://files.example":          200,
+		"Host: HOST\r\nOrigin: http://HOST":                             200,
+		"Host: [::1]:80\r\nOrigin: http://[::1]:80":                     200,
+		"Host: HOST\r\nOrigin: http://evil.example":                     401,
+		"Host: inside.example":                                          200,
+		"Host: evil.example\r\nSec-Fetch-Site: cross-site":              401,
+		"Host: files.example.evil\r\nOrigin: http://files.example.evil": 401,
+	} {
+		body := v0Unsigned["link/upload"].body
+		a := o.dial().send(fmt.Sprintf("POST %s/link/upload HTTP/1.1\r\n%s\r\nContent-Length: %d\r\n\r\n%s", v0Prefix, header, len(body), body)).read(http.MethodPost)
+		if a.v0(t, want); t.Failed() {
+			t.Fatal(header)
+		}
+	}
+}
+
 // TestV0Scopes: a token without one of the scopes is not enough.
 func TestV0Scopes(t *testing.T) {
 	o := startOspdAs(t, meta.Quota{}, func(cfg *Config) {
