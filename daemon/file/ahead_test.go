@@ -259,7 +259,7 @@ func TestReadingAheadEndsWithItsReader(t *testing.T) {
 
 func TestFaultsOfAnObjectStoreWhileReading(t *testing.T) {
 	failed := errors.New("the storage failed")
-	once := map[string]storetest.Fault{
+	faults := map[string]storetest.Fault{
 		"fails":       {Before: failed},
 		"breaks off":  {Truncate: 100_000},
 		"gives wrong": {Flip: bs / 2},
@@ -268,42 +268,54 @@ func TestFaultsOfAnObjectStoreWhileReading(t *testing.T) {
 	}
 	data := noise(2*bs + bs/2)
 	for _, kind := range []string{"mem", "streamed"} {
-		for name, fault := range once {
-			for at := range 2 {
-				b := newBench(t, kind, VerifyFirst)
-				f := storetest.NewFaulty(b.backend)
-				b.over(f)
-				uid := b.put(data, bs)
-				f.Queue(storetest.OpGet, append(make([]storetest.Fault, at), fault)...)
-				got, err := b.serve(uid, 0, int64(len(data)))
-				if kind == "streamed" && fault.Flip > 0 && at > 0 {
-					// Part of the block has left: the answer is cut, and what is
-					// sound in the store is not taken for damaged.
-					wantKind(t, err, protocol.KindStoreUnavailable)
-				} else if err != nil || !bytes.Equal(got, data) {
-					t.Errorf("%s, %s once: %d bytes, %v", kind, name, len(got), err)
+		for name, fault := range faults {
+			t.Run(kind+"/"+name, func(t *testing.T) {
+				t.Parallel() // most of it is pauses before the next try
+				for at := range 2 {
+					faultOnce(t, kind, data, fault, at)
 				}
-				if mc := b.contentOf(uid); mc.State != meta.ContentLive || len(b.corruptions()) != 0 {
-					t.Errorf("%s, %s once: the content is %s", kind, name, mc.State)
+				if fault.Flip == 0 { // for good, that is damage
+					faultForGood(t, kind, data, fault)
 				}
-			}
-			if fault.Flip > 0 {
-				continue // for good, that is damage
-			}
-			b := newBench(t, kind, VerifyFirst)
-			f := storetest.NewFaulty(b.backend)
-			b.over(f)
-			uid := b.put(data, bs)
-			f.Queue(storetest.OpGet, append(make([]storetest.Fault, 1), slices.Repeat([]storetest.Fault{fault}, 1000)...)...)
-			got, err := b.serve(uid, 0, int64(len(data)))
-			wantKind(t, err, protocol.KindStoreUnavailable)
-			if len(got) >= len(data) || !bytes.HasPrefix(data, got) {
-				t.Errorf("%s, %s for good: %d bytes left", kind, name, len(got))
-			}
-			if mc := b.contentOf(uid); mc.State != meta.ContentLive {
-				t.Errorf("%s, %s for good: the content is %s", kind, name, mc.State)
-			}
+			})
 		}
+	}
+}
+
+func faultOnce(t *testing.T, kind string, data []byte, fault storetest.Fault, at int) {
+	t.Helper()
+	b := newBench(t, kind, VerifyFirst)
+	f := storetest.NewFaulty(b.backend)
+	b.over(f)
+	uid := b.put(data, bs)
+	f.Queue(storetest.OpGet, append(make([]storetest.Fault, at), fault)...)
+	got, err := b.serve(uid, 0, int64(len(data)))
+	if kind == "streamed" && fault.Flip > 0 && at > 0 {
+		// Part of the block has left: the answer is cut, and what is
+		// sound in the store is not taken for damaged.
+		wantKind(t, err, protocol.KindStoreUnavailable)
+	} else if err != nil || !bytes.Equal(got, data) {
+		t.Errorf("once: %d bytes, %v", len(got), err)
+	}
+	if mc := b.contentOf(uid); mc.State != meta.ContentLive || len(b.corruptions()) != 0 {
+		t.Errorf("once: the content is %s", mc.State)
+	}
+}
+
+func faultForGood(t *testing.T, kind string, data []byte, fault storetest.Fault) {
+	t.Helper()
+	b := newBench(t, kind, VerifyFirst)
+	f := storetest.NewFaulty(b.backend)
+	b.over(f)
+	uid := b.put(data, bs)
+	f.Queue(storetest.OpGet, append(make([]storetest.Fault, 1), slices.Repeat([]storetest.Fault{fault}, 1000)...)...)
+	got, err := b.serve(uid, 0, int64(len(data)))
+	wantKind(t, err, protocol.KindStoreUnavailable)
+	if len(got) >= len(data) || !bytes.HasPrefix(data, got) {
+		t.Errorf("for good: %d bytes left", len(got))
+	}
+	if mc := b.contentOf(uid); mc.State != meta.ContentLive {
+		t.Errorf("for good: the content is %s", mc.State)
 	}
 }
 
