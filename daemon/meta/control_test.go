@@ -42,7 +42,7 @@ func TestModelFindsAMissingCheck(t *testing.T) {
 		},
 		"what is let go of is offered":     {never(`SELECT id, CAST(? AS BIGINT) FROM blobs WHERE id = ?`)},
 		"a file points to the content":     {never(`SELECT 1 FROM files WHERE content_id = ?`)},
-		"another's findings are no answer": {{`CASE WHEN f.digest_due IS NULL THEN c.md5 END`, `c.md5`}},
+		"another's findings are no answer": {{`CASE WHEN f.digest_due IS NULL THEN c.md5 WHEN f.md5_agrees = 1 THEN f.md5_said END`, `c.md5`}},
 		"a damaged content is not claimed": {{`AND c.state = 'live' AND c.digest`, `AND c.digest`}},
 	})
 }
