@@ -23,7 +23,6 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"github.com/osproxy/osproxy/daemon/api/openapi"
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/intake"
 	"github.com/osproxy/osproxy/daemon/job"
@@ -176,7 +175,7 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, limits: cfg.Limits.orDefaults(), log: cfg.Logger, met: cfg.Metrics, hosts: hostSet(cfg.Hosts), origins: newOrigins(cfg.Origins)}
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.router, s.v0 = newRouter(s.endpoints()), newV0Router()
-	s.document = openapi.Document(cmp.Or(cfg.Capabilities.Version, "unknown"), described(s.endpoints()))
+	s.document = Document(cmp.Or(cfg.Capabilities.Version, "unknown"))
 	s.oneShots = make(chan []byte, s.limits.OneShots)
 	for range s.limits.OneShots {
 		s.oneShots <- nil

@@ -73,6 +73,7 @@ func TestV0Statuses(t *testing.T) {
 			t.Errorf("%s is %d, want %d", row.Kind, got, want)
 		}
 		f := start(t, Config{}, nil)
+		f.replaced = true
 		f.v0.routes[0].endpoint.serve = func(*call) error {
 			return &protocol.Error{Kind: row.Kind, Message: "store disk, bucket files", Err: fmt.Errorf("key abc")}
 		}

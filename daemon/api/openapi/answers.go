@@ -73,6 +73,10 @@ func (d document) responses(r Route, o operation) object {
 		}
 		all[strconv.Itoa(a.status)] = response
 	}
+	if v0Path(r) != "" {
+		d.v0Refusals(r, o, all)
+		return all
+	}
 	byStatus := map[int][]protocol.Kind{http.StatusRequestTimeout: {protocol.KindUnavailable}}
 	for _, k := range append(refusals(r), o.fails...) {
 		status := k.Row().Status

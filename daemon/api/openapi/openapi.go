@@ -27,6 +27,10 @@ const (
 	ByToken
 	// ByLink: who has the link that is in the path.
 	ByLink
+	// BySignature: who has the signed link of v0 that is in the query.
+	BySignature
+	// ByTokenOrAddress: as ByToken, or who calls from an address of v0_access.
+	ByTokenOrAddress
 )
 
 // Body is what a route takes as body.
@@ -39,6 +43,8 @@ const (
 	JSON
 	// Bytes: any, with a Content-Length.
 	Bytes
+	// Form: a form with the file in one of its fields.
+	Form
 )
 
 // Route is a route as the server has it.
@@ -70,7 +76,7 @@ func Document(version string, routes []Route) []byte {
 	for _, r := range routes {
 		item, ok := paths[r.Path].(object)
 		if !ok {
-			item = object{"parameters": append([]any{d.parameter("X-Request-Id")}, d.pathParameters(r)...)}
+			item = object{"parameters": append([]any{d.parameter(protocol.HeaderRequestID), d.parameter(protocol.HeaderTraceparent)}, d.pathParameters(r)...)}
 			paths[r.Path] = item
 		}
 		item[strings.ToLower(r.Method)] = d.operation(r)
@@ -109,6 +115,7 @@ func tags() []any {
 		{tagWebhooks, "Events that are sent to addresses of owners."},
 		{tagAdmin, "Tokens and stores."},
 		{tagSystem, "The daemon itself."},
+		{tagV0, aboutV0},
 	} {
 		list = append(list, object{"name": t[0], "description": t[1]})
 	}
@@ -127,18 +134,16 @@ func (c components) object() object {
 	return object{
 		"schemas": c.schemas, "responses": c.responses, "headers": c.headers, "parameters": c.parameters,
 		"securitySchemes": object{
-			"token": object{"type": "http", "scheme": "bearer", "description": "A token of ospd token create, or of POST /v1/tokens. What it has to allow stands beside it."},
-			"link":  object{"type": "http", "scheme": protocol.SchemeLink, "description": "The token of a link that puts: Authorization: Link TOKEN. It is good for its own uid alone."},
+			"token":     object{"type": "http", "scheme": "bearer", "description": "A token of ospd token create, or of POST /v1/tokens. What it has to allow stands beside it."},
+			"signature": object{"type": "apiKey", "in": "query", "name": "signature", "description": "A link of v0 has it, with what else stands in its query."},
+			"link":      object{"type": "http", "scheme": protocol.SchemeLink, "description": "The token of a link that puts: Authorization: Link TOKEN. It is good for its own uid alone."},
 		},
 	}
 }
 
 // operation describes a route.
 func (d document) operation(r Route) object {
-	o, ok := d.operations[r.Name]
-	if !ok {
-		panic("openapi: nothing is written of the route " + string(r.Name))
-	}
+	o := d.written(r)
 	out := object{
 		"operationId": string(r.Name), "tags": []any{o.tag}, "summary": o.summary,
 		"security": security(r), "responses": d.responses(r, o),
@@ -155,10 +160,29 @@ func (d document) operation(r Route) object {
 	return out
 }
 
+// written is what is written of a route.
+func (d document) written(r Route) operation {
+	o, ok := d.operations[r.Name]
+	if path := v0Path(r); path != "" {
+		o, ok = v0Operations()[path]
+		o.tag = tagV0
+	}
+	if !ok {
+		panic("openapi: nothing is written of the route " + string(r.Name))
+	}
+	return o
+}
+
 // security is what a caller has to send: one of these.
 func security(r Route) []any {
 	list := []any{}
-	if r.Access == ByToken {
+	if r.Access == BySignature {
+		list = append(list, object{"signature": []any{}})
+	}
+	if r.Access == ByTokenOrAddress {
+		list = append(list, object{}) // the address is nothing that is sent
+	}
+	if r.Access == ByToken || r.Access == ByTokenOrAddress {
 		for _, s := range r.Scopes {
 			list = append(list, object{"token": []any{string(s)}})
 		}
@@ -177,7 +201,13 @@ func requestBody(r Route, o operation) object {
 		return nil
 	case Bytes:
 		content["*/*"] = object{"schema": object{"description": "The bytes."}}
+	case Form:
+		return v0Form()
 	case JSON:
+		if o.body != nil {
+			content["application/json"] = object{"schema": o.body}
+			break
+		}
 		if o.takes == "" {
 			panic("openapi: nothing is written of the body of " + string(r.Name))
 		}

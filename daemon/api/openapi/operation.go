@@ -16,7 +16,9 @@ type operation struct {
 	// mayBeEmpty.
 	takes      string
 	mayBeEmpty bool
-	answers    []answer
+	// body is a JSON body that has no schema of its own, in the place of takes.
+	body    object
+	answers []answer
 	// fails are the kinds it refuses with, besides those that follow from what
 	// the route is (refusals).
 	fails []protocol.Kind

@@ -37,6 +37,8 @@ func requestHeaders() map[string]parameter {
 		protocol.HeaderXXH3:      {about: "The XXH3-128 of the body, which is compared.", schema: object{"type": "string", "pattern": "^[0-9a-f]{32}$"}},
 		"Content-Digest":         {about: "The SHA-256 of the body (RFC 9530), which is compared.", schema: text},
 		protocol.HeaderRequestID: {about: "Names the request in the answer and in the log; any other text than this gets a new one.", schema: object{"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}},
+		protocol.HeaderTraceparent: {about: "Of which piece of work the request is (W3C Trace Context); it shows in the log and in what the daemon sends on.",
+			schema: object{"type": "string", "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"}},
 		protocol.HeaderIdempotencyKey: {about: "A repeated request of the same owner gets the first one's answer for a day; another one under the key is idempotency_mismatch.",
 			schema: object{"type": "string", "pattern": "^[!-~]{1,128}$"}},
 		"Range":               {about: "Which bytes, at most 64 ranges.", schema: text},
@@ -70,6 +72,9 @@ func (d document) parameter(header string) object {
 func (d document) parameters(r Route, o operation) []any {
 	var all []any
 	known := queryParameters()
+	if v0Path(r) != "" {
+		known = v0Parameters()
+	}
 	for _, name := range r.Query {
 		if strings.HasSuffix(name, ".") {
 			name += "KEY"
