@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/osproxy/osproxy/e2e/harness"
 )
 
 // patience bounds what a script waits for. It only decides how late a broken
@@ -34,7 +36,11 @@ func TestScripts(t *testing.T) {
 			env.Setenv("OSP_HOME", filepath.Join(env.WorkDir, ".osp"))
 			env.Setenv("OSP_SERVER", "http://127.0.0.1:1") // nobody listens there
 			env.Setenv("NO_PROXY", "*")
-			env.Values[daemonKey{}] = &scriptDaemon{data: filepath.Join(env.WorkDir, ".ospd")}
+			tb, ok := env.T().(testing.TB)
+			if !ok {
+				return errors.New("scripts are run by testscript.Run")
+			}
+			env.Values[daemonKey{}] = &scriptDaemon{t: tb, data: filepath.Join(env.WorkDir, ".ospd")}
 			env.Values[faultKey{}] = &fault{}
 			return watchScript(env)
 		},
@@ -70,10 +76,13 @@ type daemonKey struct{}
 
 // scriptDaemon is the ospd of one script.
 type scriptDaemon struct {
+	t      testing.TB
 	data   string
 	starts int
 	cmd    *exec.Cmd
 	log    bytes.Buffer
+	// ended is closed when it has ended.
+	ended chan struct{}
 }
 
 // cmdDaemon is `daemon start [NAME=VALUE...]`, with these in its environment,
@@ -108,9 +117,10 @@ func (d *scriptDaemon) start(ts *testscript.TestScript, env []string) string {
 	d.log.Reset()
 	d.cmd.Stderr = &d.log
 	ts.Check(d.cmd.Start())
+	d.ended = make(chan struct{})
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if url, err := os.ReadFile(ready); err == nil {
-			return strings.TrimSpace(string(url))
+			return harness.Tapped(d.t, strings.TrimSpace(string(url)), d.ended)
 		}
 	}
 	d.end(os.Kill)
@@ -128,6 +138,7 @@ func (d *scriptDaemon) end(sig os.Signal) error {
 		err = werr
 	}
 	d.cmd = nil
+	close(d.ended)
 	return err
 }
 

@@ -12,7 +12,8 @@ import (
 // started again on the same folder.
 type Daemon struct {
 	*Process
-	// URL is where it listens; a restart changes it.
+	// URL is where it is found, through a tap that looks at each answer; a restart
+	// changes it.
 	URL string
 	// Data is its data folder.
 	Data string
@@ -44,6 +45,7 @@ func (d *Daemon) Start(env ...string) {
 		d.URL = strings.TrimSpace(string(url))
 		return err == nil && strings.HasPrefix(d.URL, "http://") && strings.HasSuffix(string(url), "\n")
 	})
+	d.URL = Tapped(d.t, d.URL, d.Done())
 }
 
 // launch starts the process and does not wait for it.

@@ -92,9 +92,13 @@ func (d *Document) Pairs() []Pair {
 }
 
 // find is the operation that a request goes to, and where it is in the document;
-// nil for none. HEAD goes where GET goes unless it has one of its own.
+// nil for none. HEAD goes where GET goes unless it has one of its own. No path
+// has anything that another server could spell in another way.
 func (d *Document) find(method, target string) (operation map[string]any, at string) {
 	target, _, _ = strings.Cut(target, "?")
+	if strings.ContainsAny(target, `%\`) {
+		return nil, ""
+	}
 	segments := strings.Split(target, "/")
 	for _, p := range d.paths {
 		if !p.matches(segments) {

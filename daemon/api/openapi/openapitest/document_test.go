@@ -69,6 +69,7 @@ func TestCheck(t *testing.T) {
 		{"success nowhere", "GET", "/elsewhere", 200, "", json, `{}`, "no operation"},
 		{"no problem nowhere", "GET", "/elsewhere", 404, "", json, `{}`, "code"},
 		{"a segment that is empty", "GET", "/things/", 200, `"e"`, json, `{"size": 1}`, "no operation"},
+		{"a path with an escape", "GET", "/things/%37", 200, `"e"`, json, `{"size": 1}`, "no operation"},
 		{"a path in other letters", "GET", "/Things/7", 200, `"e"`, json, `{"size": 1}`, "no operation"},
 	}
 	for _, tt := range tests {
