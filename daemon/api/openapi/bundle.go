@@ -10,21 +10,12 @@ import (
 	"github.com/osproxy/osproxy/docs/schema"
 )
 
-// printed are the schemas of docs/schema that are only of what osp and ospd
-// print, and in no answer.
-var printed = [...]string{
-	"copied_metadata.json", "event.json", "profile.json", "result.json", "settings.json", "store_test_case.json", "store_test_summary.json",
-	"summary.json", "transfer.json", "version.json",
-}
-
-// bundle is every schema that bodies are made of under its name, with the
-// references between files turned into those between components.
+// bundle is every schema of docs/schema under its name, with the references
+// between files turned into those between components. What osp and ospd only
+// print is among them: see used.
 func bundle() object {
 	all := object{}
 	for _, file := range slices.Concat(schema.Names(), schema.APINames()) {
-		if slices.Contains(printed[:], file) {
-			continue
-		}
 		var s object
 		if err := json.Unmarshal(schema.Text(file), &s); err != nil {
 			panic(fmt.Sprintf("openapi: %s: %v", file, err))
@@ -37,6 +28,34 @@ func bundle() object {
 		all[component(file)] = s
 	}
 	return all
+}
+
+// used are those of the schemas to which v refers, and those to which they do.
+func used(schemas object, v any) object {
+	found := object{}
+	var look func(v any)
+	look = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, below := range v {
+				look(below)
+			}
+		case object:
+			if to, ok := v["$ref"].(string); ok {
+				to, schema := strings.CutPrefix(to, "#/components/schemas/")
+				name, _, _ := strings.Cut(to, "/")
+				if _, before := found[name]; schema && !before {
+					found[name] = schemas[name]
+					look(schemas[name])
+				}
+			}
+			for _, below := range v {
+				look(below)
+			}
+		}
+	}
+	look(v)
+	return found
 }
 
 // component is the name of a schema's component: that of its file, as a type.

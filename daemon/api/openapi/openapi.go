@@ -81,6 +81,8 @@ func Document(version string, routes []Route) []byte {
 		}
 		item[strings.ToLower(r.Method)] = d.operation(r)
 	}
+	c := d.components
+	c.schemas = used(c.schemas, []any{paths, c.responses, c.headers, c.parameters})
 	whole := object{
 		"openapi": Version,
 		"info": object{
@@ -90,7 +92,7 @@ func Document(version string, routes []Route) []byte {
 		"servers":    []any{object{"url": "/", "description": "This daemon."}},
 		"tags":       tags(),
 		"paths":      paths,
-		"components": d.components.object(),
+		"components": c.object(),
 	}
 	text, err := json.Marshal(whole)
 	if err != nil {
