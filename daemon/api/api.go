@@ -138,8 +138,8 @@ type Server struct {
 	hosts  map[string]bool
 	// origins are those whose pages browsers are told to let in.
 	origins origins
-	// document is the answer of /openapi.json.
-	document []byte
+	// document is the answer of /openapi.json, made when it is first asked for.
+	document func() []byte
 	// base ends when the server closes, and every request's context with it.
 	base context.Context
 	stop context.CancelFunc
@@ -175,7 +175,7 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, limits: cfg.Limits.orDefaults(), log: cfg.Logger, met: cfg.Metrics, hosts: hostSet(cfg.Hosts), origins: newOrigins(cfg.Origins)}
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.router, s.v0 = newRouter(s.endpoints()), newV0Router()
-	s.document = Document(cmp.Or(cfg.Capabilities.Version, "unknown"))
+	s.document = sync.OnceValue(func() []byte { return Document(cmp.Or(cfg.Capabilities.Version, "unknown")) })
 	s.oneShots = make(chan []byte, s.limits.OneShots)
 	for range s.limits.OneShots {
 		s.oneShots <- nil

@@ -9,7 +9,7 @@ import (
 
 // openAPI answers with the document that describes this API.
 func (c *call) openAPI() error {
-	c.writeBody(http.StatusOK, c.srv.document)
+	c.writeBody(http.StatusOK, c.srv.document())
 	return nil
 }
 
