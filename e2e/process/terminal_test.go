@@ -42,7 +42,8 @@ func barAt(t *testing.T, d *harness.Daemon, seed uint64, name, shown string, col
 	harness.WriteContent(t, path, seed, barSize)
 
 	p := osp.StartOnTerminal(columns, nil, "put", name)
-	parts := []string{`% \|.*\|$`, regexp.QuoteMeta(shown)}
+	// Before something was sent there may be nothing yet to resume.
+	parts := []string{`[1-9][0-9]?% \|.*\|$`, regexp.QuoteMeta(shown)}
 	if columns >= 80 { // below that the name and the bar come first
 		parts = append(parts, `[0-9.]+ MiB/48 MiB`, `[0-9.]+ [KM]iB/s`)
 	}
