@@ -36,7 +36,7 @@ func newAPI(s *session) *cobra.Command {
 			"so that the token goes nowhere else. Nothing is tried again.\n\n" +
 			"An answer that is an error is printed too, and osp ends with its exit code.",
 		Example: "  osp api GET v1/files?limit=10 | jq .files\n" +
-			"  osp api POST v1/jobs -f kind=scrub -f args:='{\"uid\": \"381270594817523712\"}'\n" +
+			"  osp api POST v1/jobs -f kind=scrub -f args:='{\"file\": \"381270594817523712\"}'\n" +
 			"  osp api PATCH v1/files/381270594817523712 -d '{\"name\": \"b.iso\"}'\n" +
 			"  osp api POST 'v1/files?name=a.txt' --input a.txt",
 		Args: func(_ *cobra.Command, args []string) error {
