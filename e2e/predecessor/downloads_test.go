@@ -16,10 +16,12 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// ways are the addresses at which a file is read: its own, a link's, and v0's.
+// ways are the addresses at which a file is read: its own, a link's, and v0's,
+// which is not asked for, as that waits for the file's MD5.
 func (c caller) ways(uid protocol.UID) []string {
 	c.t.Helper()
-	return []string{contentOf(uid), "/l/" + c.link(toGet(uid)).Token, c.downloadV0(uid).URL}
+	l := c.link(toGet(uid))
+	return []string{contentOf(uid), "/l/" + l.Token, ofV1(l)}
 }
 
 // Files of some sizes lost their last byte, and those of one byte all of it.
