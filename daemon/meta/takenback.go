@@ -31,8 +31,12 @@ const settingEventGaps = "event_gaps"
 // minute skips; here they begin takenBackAhead of the later of the two.
 func (db *DB) TakeBack(ctx context.Context) error {
 	return db.update(ctx, full, "take the metadata back", func(t *tx) error {
+		floor, err := t.floor()
+		if err != nil {
+			return err
+		}
 		if _, err := t.counter(settingUIDMark(0), func(old int64) int64 {
-			return max(old, timeOf(t.now).Sub(protocol.Epoch).Milliseconds()) + takenBackAhead.Milliseconds()
+			return max(old, floor, timeOf(t.now).Sub(protocol.Epoch).Milliseconds()) + takenBackAhead.Milliseconds()
 		}); err != nil {
 			return err
 		}
