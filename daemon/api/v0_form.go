@@ -49,7 +49,11 @@ func (c *call) withV0File(use func(v0File) error) error {
 		}
 		return use(f)
 	}
-	buf, release, err := c.hold(v0Held)
+	length := c.body.want
+	if c.body.most > 0 {
+		length = c.body.most + 1 // which fails
+	}
+	buf, release, err := c.hold(length)
 	if err != nil {
 		return err
 	}
