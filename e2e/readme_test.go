@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	invocation = regexp.MustCompile(`(?:^|[\s(])(?:bin/)?(ospd?) (?:-p [A-Z]+ )?([a-z]+)([^|)]*)`)
+	invocation = regexp.MustCompile(`(?:^|[\s(])(?:bin/)?(ospd?) (?:-p [A-Z]+ )?([a-z]+(?:-[a-z]+)*)([^|)]*)`)
 	longFlag   = regexp.MustCompile(`(?:^|\s)--([a-z][a-z0-9-]+)`)
 )
 
