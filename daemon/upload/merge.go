@@ -54,7 +54,8 @@ func (s *Service) planMerge(up meta.Upload, m Merge, chunks []meta.Part) (meta.C
 		return meta.Commit{}, err
 	}
 	said := &meta.SaidMD5{MD5: m.MD5}
-	if up.InOrder.Next > protocol.PartNumber(m.Num) {
+	// It may be of more: of a chunk that a power cut took.
+	if up.InOrder.Next == protocol.PartNumber(m.Num)+1 {
 		all := md5.New()
 		if err := restore(all, up.InOrder.State); err != nil {
 			return meta.Commit{}, err
