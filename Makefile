@@ -56,7 +56,7 @@ test-postgres: ## the tests of the daemon with its metadata on Postgres (needs P
 test-model: ## two owners in 2,000 random sequences of 50 steps, with fsck after each; the other models in 200 each; operations held between statements
 	$(GO) test ./daemon -count=1 -timeout 20m -run '^TestWhatLivesReads$$' -rapid.checks=2000 -rapid.steps=50
 	$(GO) test ./daemon/meta ./daemon/upload ./daemon/file -count=1 -timeout 20m -rapid.checks=200 \
-		-run '^(TestSQLite|TestModel|TestAnyCutAndAnyRange)$$/^(model|job_model|[01]|mem|local|streamed)$$'
+		-run '^(TestSQLite|TestModel|TestChunkModel|TestAnyCutAndAnyRange)$$/^(model|job_model|[01]|mem|local|streamed)$$'
 	$(GO) test -tags servers ./daemon/meta -count=1 -timeout 20m -run '^TestSQLiteInterleaved$$'
 
 test-plain: check test-race test-model test-postgres ## everything that needs no S3 server
