@@ -85,10 +85,10 @@ func (t Trace) String() string {
 	return "00-" + t.TraceID() + "-" + t.SpanID() + "-" + hex.EncodeToString([]byte{t.Flags})
 }
 
-// TraceID and SpanID are what logs call the Trace and its caller.
+// TraceID is what logs call the Trace.
 func (t Trace) TraceID() string { return hex.EncodeToString(t.ID[:]) }
 
-// SpanID: see TraceID.
+// SpanID is what logs call its caller.
 func (t Trace) SpanID() string { return hex.EncodeToString(t.Span[:]) }
 
 type traceKey struct{}

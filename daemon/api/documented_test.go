@@ -128,9 +128,9 @@ func asRefused(t *testing.T, s *seen) {
 		send(o.fixture, from+"Transfer-Encoding: chunked\r\n", "0\r\n\r\n", http.StatusLengthRequired)
 		send(o.fixture, from+"Content-Encoding: gzip\r\nContent-Length: 0\r\n", "", http.StatusUnsupportedMediaType)
 		send(o.fixture, from+"X: "+strings.Repeat("x", headerBuffer)+"\r\n", "", http.StatusRequestHeaderFieldsTooLarge)
-		switch e := endpoints[r.Name]; {
-		case e.body == bodyNone:
-		case e.body == bodyJSON:
+		switch endpoints[r.Name].body {
+		case bodyNone:
+		case bodyJSON:
 			send(o.fixture, from+fmt.Sprintf("Content-Length: %d\r\n", maxJSON+1), "a", http.StatusRequestEntityTooLarge)
 			fallthrough
 		default:

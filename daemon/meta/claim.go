@@ -270,7 +270,7 @@ func (db *DB) Claimed(ctx context.Context, owner protocol.Owner, uid protocol.UI
 		if subtle.ConstantTimeCompare(n, nonce[:])&subtle.ConstantTimeCompare(p, proof[:]) != 1 {
 			return nil
 		}
-		file, _, err := q.file(owner, uid)
+		file, err := q.file(owner, uid)
 		switch {
 		case protocol.KindOf(err) == protocol.KindNotFound:
 			return nil

@@ -54,7 +54,7 @@ func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error)
 		if err := t.offer(unused(blobs, c.Extents)); err != nil {
 			return err
 		}
-		if f, _, err = t.file(c.Owner, c.UID); err != nil {
+		if f, err = t.file(c.Owner, c.UID); err != nil {
 			return err
 		}
 		if err := t.emitCommitted(f); err != nil {
@@ -130,7 +130,7 @@ func (db *DB) PutFile(ctx context.Context, n NewFile, idem *Idempotency) (f prot
 			return err
 		}
 		// The row is open within this transaction only.
-		if err := t.insertFile(n.FileFields, n.UID, fileOpen, n.CommittedAt); err != nil {
+		if err := t.insertFile(n.FileFields, n.UID, n.CommittedAt); err != nil {
 			return err
 		}
 		r := received{uid: n.UID, size: n.Size, digest: &n.Digest, fingerprint: &n.Fingerprint, blocks: n.Blocks}

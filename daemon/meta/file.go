@@ -19,9 +19,9 @@ const (
 	fileDeleted   fileState = "deleted"
 )
 
-// insertFile makes the row of a file that has no content yet. A uid that was
+// insertFile makes the row of a file that is open and has no content yet. A uid that was
 // used before is KindConflict.
-func (t *tx) insertFile(f FileFields, uid protocol.UID, state fileState, created time.Time) error {
+func (t *tx) insertFile(f FileFields, uid protocol.UID, created time.Time) error {
 	labels, err := encodeMeta(f.Meta)
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func (t *tx) insertFile(f FileFields, uid protocol.UID, state fileState, created
 	}
 	n, err := t.exec(`INSERT INTO files (uid, owner, name, media_type, meta, state, created_at, expires_at, imported_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (uid) DO NOTHING`,
-		int64(uid), string(f.Owner), f.Name, f.MediaType, labels, string(state), ms(created), msOf(f.ExpiresAt), nilIfNone(f.From))
+		int64(uid), string(f.Owner), f.Name, f.MediaType, labels, string(fileOpen), ms(created), msOf(f.ExpiresAt), nilIfNone(f.From))
 	if err == nil && n == 0 {
 		err = protocol.Errorf(protocol.KindConflict, "the uid %s is one of another file; nothing was recorded", uid)
 	}
@@ -114,7 +114,8 @@ func hexOf(b []byte) *string {
 }
 
 // file reads a committed file; else KindNotFound.
-func (q query) file(owner protocol.Owner, uid protocol.UID) (f protocol.File, id ContentID, err error) {
+func (q query) file(owner protocol.Owner, uid protocol.UID) (f protocol.File, err error) {
+	var id ContentID
 	err = q.each(fileRows+committedFile,
 		[]any{int64(uid), string(owner), q.now}, func(scan scanFunc) error {
 			f, id, err = scanFile(scan)
@@ -123,14 +124,14 @@ func (q query) file(owner protocol.Owner, uid protocol.UID) (f protocol.File, id
 	if err == nil && id == 0 {
 		err = notFound(uid)
 	}
-	return f, id, err
+	return f, err
 }
 
 // File gives a committed file. One that is unknown, another owner's, not
 // committed, deleted or expired is KindNotFound.
 func (db *DB) File(ctx context.Context, owner protocol.Owner, uid protocol.UID) (f protocol.File, err error) {
 	err = db.look(ctx, "read a file", func(q query) error {
-		f, _, err = q.file(owner, uid)
+		f, err = q.file(owner, uid)
 		return err
 	})
 	return f, err

@@ -176,7 +176,7 @@ func (t *tx) adoptHeld(owner protocol.Owner, a Adoption) error {
 		fields.MediaType, due = mediaType, nil
 	}
 	// The row is open within this transaction only.
-	if err := t.insertFile(fields, a.UID, fileOpen, a.CommittedAt); err != nil {
+	if err := t.insertFile(fields, a.UID, a.CommittedAt); err != nil {
 		return err
 	}
 	if err := t.point(a.UID, a.Content, a.ETag, ms(a.CommittedAt), due); err != nil {

@@ -151,7 +151,7 @@ func (t *tx) inherit(f Inherited) (r InheritResult, err error) {
 	if err != nil || why != "" {
 		return InheritResult{InheritRefused, why}, err
 	}
-	if err := t.insertFile(f.FileFields, f.UID, fileOpen, timeOf(t.now)); err != nil {
+	if err := t.insertFile(f.FileFields, f.UID, timeOf(t.now)); err != nil {
 		return r, err
 	}
 	if f.MD5 != nil {

@@ -112,7 +112,7 @@ func (t *tx) takeObject(e *ImportEntry) error {
 		return err
 	}
 	// The row is open within this transaction only.
-	if err := t.insertFile(o.FileFields, o.UID, fileOpen, timeOf(t.now)); err != nil {
+	if err := t.insertFile(o.FileFields, o.UID, timeOf(t.now)); err != nil {
 		return err
 	}
 	e.UID, e.Outcome = o.UID, protocol.ImportImported

@@ -84,7 +84,7 @@ func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (
 				return err
 			}
 		}
-		if err := t.insertFile(n.FileFields, n.UID, fileOpen, n.CreatedAt); err != nil {
+		if err := t.insertFile(n.FileFields, n.UID, n.CreatedAt); err != nil {
 			return err
 		}
 		var blob *BlobID
@@ -171,7 +171,7 @@ func (q query) upload(owner protocol.Owner, uid protocol.UID) (Upload, error) {
 	}
 	u := list[0]
 	if u.State == protocol.UploadCommitted {
-		f, _, err := q.file(owner, uid)
+		f, err := q.file(owner, uid)
 		if err != nil {
 			return Upload{}, err
 		}

@@ -22,10 +22,10 @@ func TestImportOsproxyObjects(t *testing.T) {
 func importOsproxyObjects(t *testing.T, o *osproxy, at storage) {
 	buckets := map[string]storage{"image": at, "video": at.emptied(t), "rest": at.emptied(t)}
 	o.put = func(bucket, name, mediaType string, data []byte) {
-		switch {
-		case bucket == "archive":
+		switch bucket {
+		case "archive":
 			buckets["rest"].put(t, bucket+"/"+name, mediaType, data)
-		case bucket == "unknown":
+		case "unknown":
 			buckets["rest"].put(t, name, mediaType, data)
 		default:
 			buckets[bucket].put(t, name, mediaType, data)

@@ -4,6 +4,7 @@ package process
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -261,5 +262,14 @@ func (o *osproxy) twice(f folders, want map[string]int) {
 		"missing": want["missing"], "other_size": want["other_size"], "failed": want["failed"]})
 	if after := tree(o.T, f.root); len(after) != len(before)+1 {
 		o.Errorf("%d objects, and %d before", len(after), len(before))
+	}
+}
+
+// onFolder has the objects in a folder, as osproxy does without a service.
+func (o *osproxy) onFolder(root string) {
+	o.put = func(bucket, name, _ string, data []byte) {
+		if err := cmp.Or(os.MkdirAll(filepath.Join(root, bucket), 0o755), os.WriteFile(filepath.Join(root, bucket, name), data, 0o644)); err != nil {
+			o.Fatal(err)
+		}
 	}
 }

@@ -9,9 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -67,24 +65,6 @@ func newOsproxy(t *testing.T, s *pgtest.Server, name string) *osproxy {
 		t.Fatal(err)
 	}
 	return o
-}
-
-// onFolder has the objects in a folder, as osproxy does without a service.
-func (o *osproxy) onFolder(root string) {
-	o.put = func(bucket, name, _ string, data []byte) {
-		if err := errorOf(os.MkdirAll(filepath.Join(root, bucket), 0o755), os.WriteFile(filepath.Join(root, bucket, name), data, 0o644)); err != nil {
-			o.Fatal(err)
-		}
-	}
-}
-
-func errorOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (o *osproxy) exec(text string, args ...any) {

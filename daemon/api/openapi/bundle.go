@@ -89,9 +89,6 @@ func relate(file string, v any) {
 // ref refers to a component that is a schema.
 func ref(name string) object { return object{"$ref": "#/components/schemas/" + name} }
 
-// orNull is a schema, or null.
-func orNull(s object) object { return object{"anyOf": []any{s, object{"type": "null"}}} }
-
 // list is an answer that has a list of components under a name, with what else
 // there is.
 func list(name, of string, more object) object {

@@ -21,15 +21,15 @@ const Version = "3.1.1"
 type Access int
 
 const (
-	// Public: everybody.
+	// Public is for everybody.
 	Public Access = iota
-	// ByToken: who sends a token with one of the route's scopes.
+	// ByToken is for who sends a token with one of the route's scopes.
 	ByToken
-	// ByLink: who has the link that is in the path.
+	// ByLink is for who has the link that is in the path.
 	ByLink
-	// BySignature: who has the signed link of v0 that is in the query.
+	// BySignature is for who has the signed link of v0 that is in the query.
 	BySignature
-	// ByTokenOrAddress: as ByToken, or who calls from an address of v0_access.
+	// ByTokenOrAddress is as ByToken, and for who calls from an address of v0_access.
 	ByTokenOrAddress
 )
 
@@ -37,13 +37,13 @@ const (
 type Body int
 
 const (
-	// NoBody: none.
+	// NoBody is none.
 	NoBody Body = iota
-	// JSON: the schema of its operation.
+	// JSON is of the schema of its operation.
 	JSON
-	// Bytes: any, with a Content-Length.
+	// Bytes are any, with a Content-Length.
 	Bytes
-	// Form: a form with the file in one of its fields.
+	// Form is a form with the file in one of its fields.
 	Form
 )
 

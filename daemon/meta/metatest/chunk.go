@@ -23,7 +23,7 @@ var chunkTests = map[string]func(*env){
 		e.ok(err)
 		e.same("touched, charged", []any{got.TouchedAt, got.Reserved, got.Gen}, []any{e.clock.Now(), 12, 2})
 		e.blobState(two.Blob, meta.BlobLive)
-		e.same("usage", e.usageNow(alice).Bytes, 12)
+		e.same("usage", e.usageNow().Bytes, 12)
 		list, err := e.db.Uploads(e.ctx, alice, 10, 0)
 		e.ok(err)
 		e.same("listed in chunks", []any{len(list), list[0].Chunks}, []any{1, true})
@@ -113,7 +113,7 @@ var chunkTests = map[string]func(*env){
 		e.chunk(u.UID, 2, 5, 3)
 		parts, gen, err := e.db.Parts(e.ctx, alice, u.UID)
 		e.ok(err)
-		e.same("parts", []any{len(parts), gen, parts[0].Length, e.usageNow(alice).Bytes}, []any{2, 2, 5, 10})
+		e.same("parts", []any{len(parts), gen, parts[0].Length, e.usageNow().Bytes}, []any{2, 2, 5, 10})
 	},
 	"parts and chunks are not of one upload": func(e *env) {
 		u, other := e.beginChunks("x"), e.begin(e.newUpload("y"))
@@ -141,7 +141,7 @@ var chunkTests = map[string]func(*env){
 		}
 		f, err := e.db.Commit(e.ctx, c)
 		e.ok(err)
-		e.same("file", []any{f.Size, f.Digest == nil, f.MD5 == nil, e.usageNow(alice).Bytes}, []any{16, true, true, 16})
+		e.same("file", []any{f.Size, f.Digest == nil, f.MD5 == nil, e.usageNow().Bytes}, []any{16, true, true, 16})
 		_, mc := e.contentOf(u.UID)
 		e.same("extents", []any{len(mc.Extents), mc.Extents[1].Blob, *mc.Extents[2].XXH3, mc.Refused}, []any{3, two.Blob, protocol.XXH3{4}, false})
 		_, _, err = e.db.RecordChunk(e.ctx, alice, u.UID, e.newChunkOf(one.Blob, 1, 5, 1))
@@ -156,7 +156,7 @@ var chunkTests = map[string]func(*env){
 		one := e.chunk(u.UID, 1, 5, 1)
 		e.ok(e.db.AbortUpload(e.ctx, alice, u.UID))
 		e.blobState(one.Blob, meta.BlobDoomed)
-		e.same("usage", e.usageNow(alice), meta.Usage{})
+		e.same("usage", e.usageNow(), meta.Usage{})
 		v := e.beginChunks("y")
 		two := e.chunk(v.UID, 1, 5, 2)
 		e.clock.Add(time.Hour)
@@ -222,9 +222,10 @@ func (e *env) mergeOf(u meta.Upload, gen, size int64, extents ...meta.Extent) me
 	return c
 }
 
-func (e *env) usageNow(owner protocol.Owner) meta.Usage {
+// usageNow is what alice has.
+func (e *env) usageNow() meta.Usage {
 	e.Helper()
-	u, err := e.db.Usage(e.ctx, owner)
+	u, err := e.db.Usage(e.ctx, alice)
 	e.ok(err)
 	return u
 }
