@@ -97,6 +97,22 @@ func (db *DB) DropBlob(ctx context.Context, id BlobID) error {
 	return db.update(ctx, full, "drop a blob", func(t *tx) error { return t.doom([]BlobID{id}) })
 }
 
+// DropUnseen is DropBlob; unseen is true where the blob was never live, and is
+// doomed by this: nobody was shown it, nor will be, so that its object may be
+// deleted at once, without the grace that readers are given; then MarkGone.
+func (db *DB) DropUnseen(ctx context.Context, id BlobID) (unseen bool, err error) {
+	err = db.update(ctx, full, "drop a blob", func(t *tx) error {
+		var was BlobState
+		n, err := t.doomIf([]BlobID{id}, func(_ BlobID, state BlobState) (bool, error) {
+			was = state
+			return true, nil
+		})
+		unseen = n > 0 && was == BlobWriting
+		return err
+	})
+	return unseen && err == nil, err
+}
+
 // OverlongBlobs lists up to limit blobs of the store, from the one after the
 // given on (0: from the first), whose object may have bytes beyond the blob's
 // size: once nobody writes to it any more it is to be cut, and then MarkCut.

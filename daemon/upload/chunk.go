@@ -58,7 +58,7 @@ func (s *Service) PutLinkedChunk(ctx context.Context, l Linked, b protocol.Begin
 	defer se.chunkEnds(body.Length)
 	now, err := se.putChunk(ctx, up, n, body)
 	if err == nil && found && held.Blob != now.Blob || protocol.KindOf(err) == protocol.KindChecksumMismatch {
-		// What was there, or came and was not right, is on the disk for a while.
+		// What was there is on the disk for a while; what was not right was not free.
 		s.rewrites.add(l.subject())
 	}
 	if err != nil {

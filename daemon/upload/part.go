@@ -103,8 +103,7 @@ func (t *target) put(ctx context.Context, p meta.NewPart, body Body, record reco
 	held, stays, err := record.arrived(ctx, p)
 	switch {
 	case err != nil:
-		t.doubt()
-		t.abandon(ctx)
+		t.doubt(ctx)
 	case stays:
 		t.abandon(ctx)
 	default:
@@ -123,22 +122,26 @@ func (se *session) putWhole(ctx context.Context, up meta.Upload, st *store.Store
 	sc := s.scratches.Get().(*scratch)
 	defer s.scratches.Put(sc)
 	in := &hashingReader{r: body.Reader, h: body.hashing(sc.part), want: body.Length}
-	if err := st.Put(ctx, key, in, body.Length); err != nil {
+	err = st.Put(ctx, key, in, body.Length)
+	if err != nil && in.err == nil {
 		s.dropBlob(ctx, id)
-		if in.err != nil {
-			return held, in.err
-		}
 		return held, storeError(ctx, "store a part", err)
 	}
 	r := in.h.sum()
-	if err := body.check(r); err != nil {
-		s.dropBlob(ctx, id)
+	if err = in.err; err == nil {
+		err = body.check(r)
+	}
+	if err != nil {
+		s.discard(ctx, st, id, key)
 		return held, err
 	}
 	p.XXH3, p.Blocks, p.Blob = r.xxh3, r.blocks, id
 	held, stays, err := record.arrived(ctx, p)
-	if err != nil || stays {
+	switch {
+	case err != nil:
 		s.dropBlob(ctx, id)
+	case stays:
+		s.discard(ctx, st, id, key)
 	}
 	return held, err
 }

@@ -25,6 +25,9 @@ type target struct {
 	// base is where in the blob the part begins.
 	base    int64
 	inPlace bool
+	// store and key are those of a blob of its own.
+	store *store.Store
+	key   store.Key
 }
 
 // ownBlobs is how many blobs of single parts may wait for a sync in one upload.
@@ -91,7 +94,7 @@ func (se *session) claimOwn(ctx context.Context, up meta.Upload, st *store.Store
 		se.svc.dropBlob(ctx, id)
 		return nil, err
 	}
-	return &target{se: se, number: n, blob: b}, nil
+	return &target{se: se, number: n, blob: b, store: st, key: key}, nil
 }
 
 // key chooses a key in the store.
@@ -184,29 +187,36 @@ func (t *target) release(gen int64) {
 	se.endWriter(t)
 }
 
-// doubt notes that recording the part failed. Where the database itself
+// doubt ends a target after recording its part failed. Where the database itself
 // failed, the record may turn out to be there, so nobody may write in its place
-// any more.
-func (t *target) doubt() {
+// any more, and what is in a blob of its own is left to the sweep.
+func (t *target) doubt(ctx context.Context) {
 	t.se.mu.Lock()
-	defer t.se.mu.Unlock()
 	if t.se.recorded != nil {
 		t.se.recorded[t.number] = true
+	}
+	t.se.mu.Unlock()
+	if t.end(); !t.inPlace {
+		t.se.svc.dropBlob(ctx, t.blob.id)
 	}
 }
 
 // abandon ends a target whose part was not recorded.
 func (t *target) abandon(ctx context.Context) {
+	if t.end(); !t.inPlace {
+		t.se.svc.discard(ctx, t.store, t.blob.id, t.key)
+	}
+}
+
+// end closes what is given up.
+func (t *target) end() {
 	se := t.se
 	se.mu.Lock()
+	defer se.mu.Unlock()
 	if !t.inPlace {
 		se.removeLocked(t.blob)
 	}
 	se.endWriter(t)
-	se.mu.Unlock()
-	if !t.inPlace {
-		se.svc.dropBlob(ctx, t.blob.id)
-	}
 }
 
 // endWriter is the common end. The caller holds mu.

@@ -150,6 +150,32 @@ var partTests = map[string]func(*env){
 		e.ok(e.db.DropBlob(e.ctx, u.Blob))
 		e.blobState(u.Blob, meta.BlobLive)
 	},
+	"drop a blob that nobody was shown": func(e *env) {
+		unseen := func(id meta.BlobID, want bool, state meta.BlobState) {
+			e.Helper()
+			got, err := e.db.DropUnseen(e.ctx, id)
+			e.ok(err)
+			e.same("unseen", got, want)
+			e.blobState(id, state)
+		}
+		u := e.begin(e.newUpload("x"))
+		own, err := e.db.AddBlob(e.ctx, e.newBlob(5), u.UID)
+		e.ok(err)
+		unseen(own, true, meta.BlobDoomed)
+		unseen(own, false, meta.BlobDoomed)
+		e.ok(e.db.MarkGone(e.ctx, []meta.BlobID{own}))
+		unseen(own, false, meta.BlobGone)
+		unseen(u.Blob, false, meta.BlobWriting)
+		replaced, err := e.db.AddBlob(e.ctx, e.newBlob(5), u.UID)
+		e.ok(err)
+		e.record(u.UID, part(1, replaced, 0, 5))
+		unseen(replaced, false, meta.BlobLive)
+		e.record(u.UID, part(1, u.Blob, 0, 5))
+		unseen(replaced, false, meta.BlobDoomed)
+		none, err := e.db.DropUnseen(e.ctx, 7777)
+		e.ok(err)
+		e.same("of no blob", none, false)
+	},
 	"a part without blocks": func(e *env) {
 		u := e.begin(e.newUpload("x"))
 		p := part(1, u.Blob, 0, 5)
