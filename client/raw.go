@@ -27,8 +27,8 @@ type Raw struct {
 }
 
 // Do makes the request and gives the answer, whatever its status is: AnswerError
-// says what that means. A redirect is an answer. A Target that is not on the server
-// is KindUsage, and nothing is sent to it. The caller closes the body, whose Read
+// says what that means. A redirect is an answer. A Target that is not on the server,
+// or that has a segment . or .., is KindUsage, and nothing is sent to it. The caller closes the body, whose Read
 // fails with a *protocol.Error.
 func (c *Client) Do(ctx context.Context, r Raw) (*http.Response, error) {
 	op := opOf(r)
@@ -97,6 +97,10 @@ func (c *Client) below(target string) (*url.URL, error) {
 		}
 		path, raw = inPath, inRaw
 	}
+	if hasDots(path) {
+		return nil, &protocol.Error{Kind: protocol.KindUsage, Message: "the path of the request has a segment . or ..; nothing was sent, and the token to nobody",
+			Hint: "Write the path that is meant, like v1/files."}
+	}
 	if !strings.HasPrefix(path, "/") {
 		path, raw = "/"+path, "/"+raw
 	}
@@ -104,6 +108,18 @@ func (c *Client) below(target string) (*url.URL, error) {
 	full.Path, full.RawPath = c.base.Path+path, c.base.EscapedPath()+raw
 	full.RawQuery, full.ForceQuery = u.RawQuery, u.ForceQuery
 	return &full, nil
+}
+
+// hasDots reports whether a path leads elsewhere than it says, once whoever stands
+// before the server has made it short: to a neighbour of the server's folder,
+// even. A decoded / or \ counts, since not all tell them from those that part.
+func hasDots(path string) bool {
+	for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == '\\' }) {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
 }
 
 // sameOrigin reports whether two URLs lead to one port of one host, as the same
