@@ -3,6 +3,7 @@ package meta
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -78,7 +79,7 @@ func (t *tx) sameChunk(uid protocol.UID, c NewChunk) (held Part, same bool, err 
 		held, err = scanPart(scan)
 		return err
 	})
-	same = held.Blob != 0 && held.Length == c.Length && held.XXH3 == c.XXH3 &&
+	same = held.Blob != 0 && held.Length == c.Length && held.XXH3 == c.XXH3 && slices.Equal(held.Blocks, c.Blocks) &&
 		held.MD5 != nil && c.MD5 != nil && *held.MD5 == *c.MD5 && (held.BootID == "" || held.BootID == c.BootID)
 	return held, same, err
 }

@@ -137,15 +137,15 @@ func (db *DB) RecordFindings(ctx context.Context, found []FoundOut, done []Diges
 	slices.SortFunc(done, func(a, b DigestDue) int { return cmp.Compare(a.UID, b.UID) })
 	// What a power cut takes back is found again.
 	return db.update(ctx, relaxed, "record findings", func(t *tx) error {
-		var said []DigestDue
+		var looked []DigestDue
 		for _, d := range done {
 			n, err := t.exec(`UPDATE files SET digest_due = NULL, media_type = COALESCE(media_type, ?)
 				WHERE uid = ? AND content_id = ? AND state = 'committed'`, nilIfNone(d.MediaType), int64(d.UID), d.Content)
 			if err != nil {
 				return err
 			}
-			if d.Said && n > 0 {
-				said = append(said, d)
+			if n > 0 {
+				looked = append(looked, d)
 			}
 		}
 		for _, f := range found {
@@ -153,7 +153,7 @@ func (db *DB) RecordFindings(ctx context.Context, found []FoundOut, done []Diges
 				return err
 			}
 		}
-		return t.judge(said)
+		return t.judge(looked)
 	})
 }
 

@@ -10,8 +10,8 @@ import (
 // SaidMD5 is the MD5 that a file has by the word of who put it.
 type SaidMD5 struct {
 	MD5 [md5.Size]byte
-	// Agrees says that the file's bytes were seen to have it. Else the digest job
-	// of the file finds that out.
+	// Agrees says that the file's bytes were seen to have it. The digest job of
+	// the file has the last word in either case.
 	Agrees bool
 }
 
@@ -73,13 +73,13 @@ func (t *tx) say(uid protocol.UID, said *SaidMD5) error {
 }
 
 // judge compares what was said of files, whose rows are locked, with the MD5 of
-// their content, which is known.
+// their content, where that is known. One that was seen to agree is compared too.
 func (t *tx) judge(files []DigestDue) error {
 	var differ []protocol.UID
 	for _, d := range files {
 		var said, is []byte
 		found, err := t.one(`SELECT f.md5_said, c.md5 FROM files f JOIN contents c ON c.id = f.content_id
-			WHERE f.uid = ? AND f.content_id = ? AND f.md5_said IS NOT NULL AND f.md5_agrees IS NULL AND c.md5 IS NOT NULL`,
+			WHERE f.uid = ? AND f.content_id = ? AND f.md5_said IS NOT NULL AND COALESCE(f.md5_agrees, 1) = 1 AND c.md5 IS NOT NULL`,
 			[]any{int64(d.UID), d.Content}, &said, &is)
 		if err != nil {
 			return err
@@ -107,7 +107,7 @@ func (t *tx) judge(files []DigestDue) error {
 // was found of it. It gives those of which something else was said.
 func (t *tx) judgeAll(id ContentID, sum [md5.Size]byte) (differ []protocol.UID, err error) {
 	if _, err := t.exec(`UPDATE files SET md5_agrees = CASE WHEN md5_said = ? THEN 1 ELSE 0 END
-		WHERE content_id = ? AND md5_said IS NOT NULL AND md5_agrees IS NULL`, sum[:], id); err != nil {
+		WHERE content_id = ? AND md5_said IS NOT NULL AND COALESCE(md5_agrees, 1) = 1`, sum[:], id); err != nil {
 		return nil, err
 	}
 	return ids[protocol.UID](t.query, `SELECT uid FROM files WHERE content_id = ? AND md5_agrees = 0 ORDER BY uid`, id)

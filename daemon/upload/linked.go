@@ -106,16 +106,17 @@ func (s *Service) PutLinked(ctx context.Context, l Linked, b protocol.BeginUploa
 	whole := newWhole(body)
 	layout := protocol.Layout{Size: *b.Size, PartSize: u.PartSize}
 	var sums []protocol.XXH3
+	var blocks []protocol.Block
 	for n := protocol.PartNumber(1); int64(n-1)*u.PartSize < *b.Size; n++ {
 		_, length, err := layout.Range(n)
 		if err != nil {
 			return f, err
 		}
-		p, err := s.PutLinkedPart(ctx, l, n, Body{Reader: whole, Length: length})
+		p, err := s.putLinkedPart(ctx, l, n, Body{Reader: whole, Length: length})
 		if err != nil {
 			return f, err
 		}
-		sums = append(sums, p.XXH3)
+		sums, blocks = append(sums, p.XXH3), append(blocks, p.Blocks...)
 	}
 	if err := s.dropBeyond(ctx, l, u, protocol.PartNumber(len(sums))); err != nil {
 		return f, err
@@ -126,9 +127,10 @@ func (s *Service) PutLinked(ctx context.Context, l Linked, b protocol.BeginUploa
 	if err := l.still(ctx); err != nil {
 		return f, err
 	}
-	all := protocol.PartsXXH3(sums)
+	// It is a file of the bytes that were read here, whoever else has the link.
+	all, digest := protocol.PartsXXH3(sums), protocol.DigestOf(blocks)
 	f, repeated, err := s.publish(ctx, l.Owner, l.UID, func(up meta.Upload, parts []meta.Part) (meta.Commit, error) {
-		c, err := s.plan(up, protocol.CommitUpload{Size: b.Size, PartsXXH3: &all}, parts)
+		c, err := s.plan(up, protocol.CommitUpload{Size: b.Size, PartsXXH3: &all, Digest: &digest}, parts)
 		if body.MD5 != nil {
 			c.Said = &meta.SaidMD5{MD5: *body.MD5, Agrees: true}
 		}
@@ -202,32 +204,38 @@ const linkRewrites = 10
 // compared and not written: the same bytes are answered with it. Others un-record
 // it, as KindPartsDiffer, and can be sent then; too often is KindRateLimited.
 func (s *Service) PutLinkedPart(ctx context.Context, l Linked, n protocol.PartNumber, body Body) (protocol.Part, error) {
-	if err := l.still(ctx); err != nil {
+	held, err := s.putLinkedPart(ctx, l, n, body)
+	if err != nil {
 		return protocol.Part{}, err
+	}
+	return protocol.Part{Number: n, Offset: held.Offset, Length: held.Length, XXH3: held.XXH3}, nil
+}
+
+// putLinkedPart gives what is recorded, which has the bytes of body.
+func (s *Service) putLinkedPart(ctx context.Context, l Linked, n protocol.PartNumber, body Body) (held meta.Part, err error) {
+	if err := l.still(ctx); err != nil {
+		return held, err
 	}
 	subject := l.subject()
 	if err := s.rewrites.check(subject); err != nil {
-		return protocol.Part{}, err
+		return held, err
 	}
 	held, found, err := s.db.Part(ctx, l.Owner, l.UID, n)
 	if err != nil {
-		return protocol.Part{}, err
+		return held, err
 	}
 	if !found || held.Length != body.Length {
-		return s.PutPart(ctx, l.Owner, l.UID, n, body)
+		return s.putPart(ctx, l.Owner, l.UID, n, body)
 	}
 	sent, err := s.hashed(body)
-	if err != nil {
-		return protocol.Part{}, err
-	}
-	if sent.xxh3 == held.XXH3 {
-		return protocol.Part{Number: n, Offset: held.Offset, Length: held.Length, XXH3: held.XXH3}, nil
+	if err != nil || sent.same(held) {
+		return held, err
 	}
 	s.rewrites.add(subject)
 	if err := s.db.DropPart(ctx, l.UID, n, held.Gen); err != nil {
-		return protocol.Part{}, err
+		return held, err
 	}
-	return protocol.Part{}, &protocol.Error{Kind: protocol.KindPartsDiffer, UID: l.UID, Parts: []protocol.Part{},
+	return held, &protocol.Error{Kind: protocol.KindPartsDiffer, UID: l.UID, Parts: []protocol.Part{},
 		Message: fmt.Sprintf("part %d was sent before with other bytes; it was taken back, and the new bytes were not recorded", n), Hint: "Send it again."}
 }
 

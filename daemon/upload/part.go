@@ -20,43 +20,50 @@ const touchEvery = time.Minute
 // upload without a size is charged to the owner's quota here, up to the part's
 // end, before a byte is taken.
 func (s *Service) PutPart(ctx context.Context, owner protocol.Owner, uid protocol.UID, n protocol.PartNumber, body Body) (protocol.Part, error) {
-	up, err := s.db.Upload(ctx, owner, uid)
+	held, err := s.putPart(ctx, owner, uid, n, body)
 	if err != nil {
 		return protocol.Part{}, err
 	}
+	return protocol.Part{Number: n, Offset: held.Offset, Length: held.Length, XXH3: held.XXH3}, nil
+}
+
+// putPart gives what is recorded.
+func (s *Service) putPart(ctx context.Context, owner protocol.Owner, uid protocol.UID, n protocol.PartNumber, body Body) (held meta.Part, err error) {
+	up, err := s.db.Upload(ctx, owner, uid)
+	if err != nil {
+		return held, err
+	}
 	if up.State != protocol.UploadOpen {
-		return protocol.Part{}, committed(up)
+		return held, committed(up)
 	}
 	if up.Chunks {
-		return protocol.Part{}, inChunks(uid)
+		return held, inChunks(uid)
 	}
 	layout := layoutOf(up)
 	offset, _, err := layout.Range(n)
 	if err != nil {
-		return protocol.Part{}, err
+		return held, err
 	}
 	if err := layout.CheckLength(n, body.Length); err != nil {
-		return protocol.Part{}, err
+		return held, err
 	}
 	se := s.sessions.partBegins(uid)
 	defer s.sessions.partEnds(se)
 	if s.now().Sub(up.TouchedAt) > touchEvery {
 		if err := s.db.TouchUpload(ctx, owner, uid); err != nil {
-			return protocol.Part{}, err
+			return held, err
 		}
 	}
 	if end := offset + body.Length; up.Size == nil && up.Reserved < end {
 		if err := s.db.ReserveUpload(ctx, owner, uid, end); err != nil {
-			return protocol.Part{}, err
+			return held, err
 		}
 	}
 	p := meta.NewPart{Number: n, Offset: offset, Length: body.Length}
-	held, err := se.put(ctx, up, p, body, s.asPart(up))
-	if err != nil {
-		return protocol.Part{}, err
+	if held, err = se.put(ctx, up, p, body, s.asPart(up)); err == nil {
+		crashpoint.Hit(crashpoint.PartRecorded)
 	}
-	crashpoint.Hit(crashpoint.PartRecorded)
-	return protocol.Part{Number: n, Offset: offset, Length: held.Length, XXH3: held.XXH3}, nil
+	return held, err
 }
 
 // recording makes what was received count. stays says that what is recorded

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"slices"
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
@@ -40,6 +42,12 @@ type received struct {
 	// sha256 and md5 only when the caller gave one to compare.
 	sha256 [32]byte
 	md5    [md5.Size]byte
+}
+
+// same reports whether a part that is held has these bytes. Of one XXH3 anybody
+// can make two; SHA-256 decides.
+func (r received) same(held meta.Part) bool {
+	return r.xxh3 == held.XXH3 && slices.Equal(r.blocks, held.Blocks)
 }
 
 // check compares what arrived with what the sender said it sends.

@@ -38,10 +38,11 @@ var chunkTests = map[string]func(*env){
 		e.blobState(again.Blob, meta.BlobWriting)
 		e.ok(e.db.DropBlob(e.ctx, again.Blob))
 		for what, change := range map[string]func(*meta.NewChunk){
-			"another length": func(c *meta.NewChunk) { c.Length = 6 },
-			"another XXH3":   func(c *meta.NewChunk) { c.XXH3 = protocol.XXH3{9} },
-			"another MD5":    func(c *meta.NewChunk) { c.MD5 = &[16]byte{9} },
-			"another boot":   func(c *meta.NewChunk) { c.BootID = "next boot" },
+			"another length":  func(c *meta.NewChunk) { c.Length = 6 },
+			"another XXH3":    func(c *meta.NewChunk) { c.XXH3 = protocol.XXH3{9} },
+			"another MD5":     func(c *meta.NewChunk) { c.MD5 = &[16]byte{9} },
+			"another SHA-256": func(c *meta.NewChunk) { c.Blocks = []protocol.Block{{SHA256: [32]byte{9}}} },
+			"another boot":    func(c *meta.NewChunk) { c.BootID = "next boot" },
 		} {
 			u := e.beginChunks("y")
 			first := e.chunk(u.UID, 1, 5, 1)

@@ -82,6 +82,22 @@ var saidTests = map[string]func(*env){
 		e.ok(err)
 		e.same("listed", list[0].MD5 != nil, true)
 	},
+	"a digest job has the last word of what was seen": func(e *env) {
+		right, wrong := e.say("right", 1, 5, 1, true), e.say("wrong", 2, 5, 9, true)
+		due := e.undigested(10)
+		e.ok(e.db.RecordFindings(e.ctx, e.foundOf(due, 1, 2), due))
+		e.refused(right, false)
+		e.refused(wrong, true)
+		e.fileMD5(right, 1)
+		e.fileMD5(wrong, 2)
+		merged := e.say("of a digest that was not known", 0, 7, 9, true)
+		e.ok(e.db.FillDigest(e.ctx, filled(e.dueOf(merged), 5)))
+		e.refused(merged, true)
+		e.eventsOf(protocol.EventContentCorrupt, wrong, merged)
+		held, err := e.db.HeldByMD5(e.ctx, alice, [][md5.Size]byte{{9}})
+		e.ok(err)
+		e.same("held by what is wrong", held[0] == nil, true)
+	},
 	"what the owner knows of the content is compared at once": func(e *env) {
 		e.putShot("known", 5, 5)
 		e.putAs(bob, "others know", 6)
