@@ -66,8 +66,16 @@ type Limits struct {
 	// it took longer than Stall: 1 KiB/s.
 	MinRate int64
 	// OneShots is how many bodies of POST /v1/files are held in memory at
-	// once, 64; others wait.
-	OneShots int
+	// once, 64, of which one owner has three quarters at most; others wait, for
+	// OneShotWait at most, 10 s.
+	OneShots    int
+	OneShotWait time.Duration
+	// Forms is how many forms of v0 are held in memory at once, 32, and 4 of one
+	// uid. Each has FormTime to come whole, a minute. Others wait for FormWait at
+	// most, 5 s, and are read as they come then.
+	Forms    int
+	FormTime time.Duration
+	FormWait time.Duration
 }
 
 func (l Limits) orDefaults() Limits {
@@ -77,6 +85,10 @@ func (l Limits) orDefaults() Limits {
 	set(&l.Stall, 30*time.Second)
 	set(&l.MinRate, 1<<10)
 	set(&l.OneShots, 64)
+	set(&l.OneShotWait, 10*time.Second)
+	set(&l.Forms, 32)
+	set(&l.FormTime, time.Minute)
+	set(&l.FormWait, 5*time.Second)
 	return l
 }
 
@@ -146,10 +158,9 @@ type Server struct {
 	// conns are the open connections, active the requests being served.
 	conns  conns
 	active requests
-	// oneShots holds one buffer for each body that is in memory, or nil
-	// until it was needed.
-	oneShots chan []byte
-	listener struct {
+	// oneShots and forms are the memory for bodies that are held.
+	oneShots, forms *slots
+	listener        struct {
 		sync.Mutex
 		l net.Listener
 	}
@@ -176,10 +187,8 @@ func New(cfg Config) *Server {
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.router, s.v0 = newRouter(s.endpoints()), newV0Router()
 	s.document = sync.OnceValue(func() []byte { return Document(cmp.Or(cfg.Capabilities.Version, "unknown")) })
-	s.oneShots = make(chan []byte, s.limits.OneShots)
-	for range s.limits.OneShots {
-		s.oneShots <- nil
-	}
+	s.oneShots = newSlots(s.limits.OneShots, s.limits.OneShots*3/4)
+	s.forms = newSlots(s.limits.Forms, v0HeldOfOne)
 	s.http = s.newHTTP()
 	return s
 }

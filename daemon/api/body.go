@@ -46,6 +46,8 @@ type body struct {
 	err      error // final, of reading
 	began    time.Time
 	deadline time.Time
+	// until is when all of it has to be there, the zero time for no such end.
+	until time.Time
 }
 
 // Read is io.Reader.
@@ -105,7 +107,14 @@ func (b *body) roll(now time.Time) error {
 	if took := now.Sub(b.began); took > b.limits.Stall && float64(b.got) < took.Seconds()*float64(b.limits.MinRate) {
 		return errBodySlow
 	}
-	if d := now.Add(b.limits.Stall); d.Sub(b.deadline) >= min(rollEvery, b.limits.Stall/2) {
+	if !b.until.IsZero() && !now.Before(b.until) {
+		return errBodySlow
+	}
+	d := now.Add(b.limits.Stall)
+	if !b.until.IsZero() && b.until.Before(d) {
+		d = b.until
+	}
+	if d.Sub(b.deadline) >= min(rollEvery, b.limits.Stall/2) {
 		b.deadline = d
 		if err := b.conn.SetReadDeadline(d); err != nil {
 			return fmt.Errorf("set the deadline of the body: %w", err)

@@ -81,7 +81,7 @@ func TestDrainRunsOut(t *testing.T) {
 func TestOneShotMemoryIsBounded(t *testing.T) {
 	f := start(t, Config{Limits: Limits{OneShots: 1}}, nil)
 	held := f.dial().send("POST /v1/files?name=a HTTP/1.1\r\nHost: HOST\r\nContent-Length: 5\r\n\r\nhe")
-	for len(f.oneShots) > 0 {
+	for len(f.oneShots.free) > 0 {
 		time.Sleep(time.Millisecond)
 	}
 	waits := make(chan error, 1)
@@ -104,7 +104,7 @@ func TestOneShotMemoryIsBounded(t *testing.T) {
 	}
 	<-waits
 	_, _ = io.ReadAll(held)
-	if buf := <-f.oneShots; int64(cap(buf)) != oneShotBuffer(5) {
+	if buf := <-f.oneShots.free; int64(cap(buf)) != oneShotBuffer(5) {
 		t.Errorf("the buffer has %d bytes", cap(buf))
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"math/bits"
 	"net/http"
 	"strings"
 
@@ -20,7 +19,7 @@ func (c *call) putFile() error {
 	if err != nil {
 		return err
 	}
-	buf, release, err := c.hold(c.body.want)
+	buf, release, err := c.srv.oneShots.take(c.ctx, string(c.caller.Owner), c.body.want, c.srv.limits.OneShotWait)
 	if err != nil {
 		return err
 	}
@@ -39,26 +38,6 @@ func (c *call) putFile() error {
 	}
 	c.writeReply(reply, "/v1/files/")
 	return nil
-}
-
-// hold gives n bytes of memory, once there are; release gives them back.
-func (c *call) hold(n int64) (buf []byte, release func(), err error) {
-	select {
-	case buf = <-c.srv.oneShots:
-	case <-c.ctx.Done():
-		return nil, nil, fmt.Errorf("wait for memory: %w", c.ctx.Err())
-	}
-	if int64(cap(buf)) < n {
-		buf = make([]byte, oneShotBuffer(n))
-	}
-	return buf[:n], func() { c.srv.oneShots <- buf }, nil
-}
-
-// oneShotBuffer is how large a buffer for n bytes is made: it is kept, and most
-// small files are far smaller than the largest.
-func oneShotBuffer(n int64) int64 {
-	const least = 32 << 10
-	return max(least, n, min(protocol.OneShotMax, int64(1)<<bits.Len64(uint64(n-1))))
 }
 
 // newFile reads what the query and the header say of the file.

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"strings"
+	"time"
 
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -17,6 +18,8 @@ const (
 	// order, with anything before and behind: a file or chunk of 1 MiB, which is
 	// what clients of v0 send, and what is around it.
 	v0Held = 1<<20 + 64<<10
+	// v0HeldOfOne is how many forms of one uid are held at once.
+	v0HeldOfOne = 4
 	// v0Head bounds what comes before the file in a larger one.
 	v0Head = 64 << 10
 	// v0Boundary bounds a boundary (RFC 2046 section 5.1.1).
@@ -43,21 +46,21 @@ func (c *call) withV0File(use func(v0File) error) error {
 		return err
 	}
 	if c.body.most == 0 && c.body.want > v0Held {
-		f, err := streamedFile(c.body, boundary)
-		if err != nil {
-			return c.formError(err)
-		}
-		return use(f)
+		return c.streamForm(boundary, use)
 	}
 	length := c.body.want
 	if c.body.most > 0 {
-		length = c.body.most + 1 // which fails
+		length = c.body.most + 1 // a read of so much fails
 	}
-	buf, release, err := c.hold(length)
+	buf, release, err := c.srv.forms.take(c.ctx, c.grant.UID.String(), length, c.srv.limits.FormWait)
+	if protocol.KindOf(err) == protocol.KindUnavailable && c.body.most == 0 {
+		return c.streamSmallForm(boundary, use)
+	}
 	if err != nil {
 		return err
 	}
 	defer release()
+	c.body.until = time.Now().Add(c.srv.limits.FormTime)
 	n, err := io.ReadFull(c.body, buf)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) || c.body.err != nil {
 		return fmt.Errorf("read the form: %w", err)
@@ -68,6 +71,26 @@ func (c *call) withV0File(use func(v0File) error) error {
 	}
 	again := func() io.Reader { return bytes.NewReader(b) }
 	return use(v0File{again(), int64(len(b)), again})
+}
+
+// streamForm has use take the file of a form while it comes.
+func (c *call) streamForm(boundary string, use func(v0File) error) error {
+	f, err := streamedFile(c.body, boundary)
+	if err != nil {
+		return c.formError(err)
+	}
+	return use(f)
+}
+
+// streamSmallForm does so where there is no memory now to hold it. What may only
+// have to be held to be read can come again.
+func (c *call) streamSmallForm(boundary string, use func(v0File) error) error {
+	err := c.streamForm(boundary, use)
+	if protocol.KindOf(err) == protocol.KindBadRequest {
+		return &protocol.Error{Kind: protocol.KindUnavailable, Err: err,
+			Message: "too many forms are being received already, and this one cannot be read as it comes; nothing was recorded"}
+	}
+	return err
 }
 
 // formBoundary reads the Content-Type of a form.
