@@ -57,7 +57,7 @@ func ImportOsproxy(ctx context.Context, cfg Config, o OsproxyImport, log *slog.L
 	defer func() { err = errors.Join(err, in.Close()) }()
 	ctx, ended := in.within(ctx)
 	sum, err = o.run(ctx, cfg, in.DB, in.Stores, names, src)
-	if err == nil && sum.Imported > 0 {
+	if err == nil && sum.Imported+sum.Updated > 0 {
 		_, _, err = in.DB.Enqueue(ctx, digest.Job())
 	}
 	return sum, ended(err)
@@ -98,7 +98,7 @@ func (o OsproxyImport) dry(ctx context.Context, cfg Config, names []string, src 
 // noRecords are those of an installation in which there is nothing.
 type noRecords struct{ predecessor.Records }
 
-func (noRecords) InheritedAlready(context.Context, []meta.Inherited) (map[protocol.UID]meta.InheritResult, error) {
+func (noRecords) InheritedAlready(context.Context, []meta.Inherited) (map[protocol.UID]meta.InheritedAs, error) {
 	return nil, nil
 }
 

@@ -3,7 +3,8 @@ package meta
 import (
 	"context"
 	"crypto/md5"
-	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -28,6 +29,9 @@ type Inherited struct {
 	// MD5 is that of all bytes, where the other service knew it. Where they turn
 	// out to have another one, the file is not read.
 	MD5 *[md5.Size]byte
+	// Anew has a file that is there already have these objects and this MD5 from
+	// now on, as long as its bytes lie in objects that are not ospd's.
+	Anew bool
 }
 
 // Size is the length of the objects together.
@@ -52,6 +56,8 @@ type InheritOutcome string
 const (
 	InheritMade    InheritOutcome = "made"
 	InheritAlready InheritOutcome = "already"
+	// InheritUpdated is one that was there and was made anew, as it was wanted.
+	InheritUpdated InheritOutcome = "updated"
 	// InheritDeleted is one that was there and was deleted since, as is known for
 	// a day: it stays so.
 	InheritDeleted InheritOutcome = "deleted"
@@ -73,98 +79,92 @@ type InheritResult struct {
 func (db *DB) Inherit(ctx context.Context, files []Inherited) (results []InheritResult, err error) {
 	err = db.named(ctx, "inherit files", func(t *tx) error {
 		results = make([]InheritResult, len(files))
-		var made []ImportEntry
 		var last protocol.UID
-		for i, f := range files {
-			if results[i], err = t.inherit(f); err != nil {
-				return err
-			}
-			if results[i].Outcome == InheritMade {
-				made = append(made, ImportEntry{UID: f.UID, Size: f.Size(), Make: &InPlace{FileFields: f.FileFields}})
-				last = max(last, f.UID)
+		charged := map[protocol.Owner]Usage{}
+		// What is refused since another file has the object may be had once that
+		// one is made anew.
+		for again := range 2 {
+			for i, f := range files {
+				if again > 0 && (results[i].Outcome != InheritRefused || !f.Anew) {
+					continue
+				}
+				var d Usage
+				if results[i], d, err = t.inherit(f); err != nil {
+					return err
+				}
+				charged[f.Owner] = charged[f.Owner].plus(d)
+				if results[i].Outcome == InheritMade {
+					last = max(last, f.UID)
+				}
 			}
 		}
 		if err := t.raiseFloor(last); err != nil {
 			return err
 		}
-		return t.tellImported(made, db.cfg.DefaultQuota)
-	})
-	return results, err
-}
-
-// InheritedAlready gives what Inherit would answer for files that are there, or
-// were, by uid; of those that it would make there is nothing.
-func (db *DB) InheritedAlready(ctx context.Context, files []Inherited) (known map[protocol.UID]InheritResult, err error) {
-	err = db.view(ctx, "look for inherited files", func(q query) error {
-		known = map[protocol.UID]InheritResult{}
-		for _, f := range files {
-			r, found, err := q.inherited(f)
-			if err != nil {
-				return err
+		for i, f := range files {
+			if results[i].Outcome == InheritMade || results[i].Outcome == InheritUpdated {
+				if err := t.tellCommitted(f.Owner, f.UID); err != nil {
+					return err
+				}
 			}
-			if found {
-				known[f.UID] = r
+		}
+		for _, owner := range slices.Sorted(maps.Keys(charged)) {
+			if d := charged[owner]; d != (Usage{}) {
+				if err := t.reserve(owner, d, db.cfg.DefaultQuota); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
 	})
-	return known, err
-}
-
-// inherited finds what has the uid.
-func (q query) inherited(f Inherited) (r InheritResult, found bool, err error) {
-	var owner protocol.Owner
-	var state fileState
-	var from string
-	found, err = q.one(`SELECT owner, state, COALESCE(imported_from, '') FROM files WHERE uid = ?`, []any{int64(f.UID)}, &owner, &state, &from)
-	switch {
-	case err != nil || !found:
-		return r, found, err
-	case owner != f.Owner:
-		return refusedUID("it is the uid of a file of another owner here"), true, nil
-	case from != f.From:
-		return refusedUID("it is the uid of another file here"), true, nil
-	case state == fileDeleted:
-		return InheritResult{Outcome: InheritDeleted}, true, nil
-	case state != fileCommitted:
-		return refusedUID("it is the uid of a file here that is not committed"), true, nil
-	}
-	return InheritResult{Outcome: InheritAlready}, true, nil
+	return results, err
 }
 
 func refusedUID(why string) InheritResult {
 	return InheritResult{InheritRefused, why + "; nothing was changed"}
 }
 
-// inherit makes one file, unless there is one.
-func (t *tx) inherit(f Inherited) (r InheritResult, err error) {
+// inherit makes one file, unless there is one, and gives what its owner has more
+// by that.
+func (t *tx) inherit(f Inherited) (r InheritResult, d Usage, err error) {
 	if !Inheritable(int64(f.UID)) {
-		return refusedUID("the uid leaves too few above it that could be given to new files"), nil
+		return refusedUID("the uid leaves too few above it that could be given to new files"), d, nil
 	}
-	if r, found, err := t.inherited(f); found || err != nil {
-		return r, err
-	}
-	if f.Size() == 0 && f.MD5 != nil && *f.MD5 != md5.Sum(nil) {
-		return InheritResult{InheritRefused, "its object is empty, and its MD5 is not that of nothing; nothing was made of it"}, nil
+	as, found, err := t.inherited(f)
+	switch {
+	case err != nil:
+		return r, d, err
+	case found && (as.Outcome != InheritAlready || !f.Anew):
+		return as.InheritResult, d, nil
+	case f.Size() == 0 && f.MD5 != nil && *f.MD5 != md5.Sum(nil):
+		return InheritResult{InheritRefused, "its object is empty, and its MD5 is not that of nothing; nothing was made of it"}, d, nil
+	case found:
+		return t.inheritAnew(f, as)
 	}
 	content, known, why, err := t.inheritContent(f)
 	if err != nil || why != "" {
-		return InheritResult{InheritRefused, why}, err
+		return InheritResult{InheritRefused, why}, d, err
 	}
 	if err := t.insertFile(f.FileFields, f.UID, timeOf(t.now)); err != nil {
-		return r, err
+		return r, d, err
 	}
+	etag := `"u` + f.UID.String() + `"`
+	return InheritResult{Outcome: InheritMade}, Usage{Bytes: f.Size(), Files: 1}, t.pointInherited(f, content, known, etag)
+}
+
+// pointInherited has the file's bytes be those of the content. etag is for one
+// whose digest is not known.
+func (t *tx) pointInherited(f Inherited, content ContentID, known *protocol.Digest, etag string) error {
 	if f.MD5 != nil {
 		// Of nothing there is no digest job that would find it out.
 		if err := t.say(f.UID, &SaidMD5{MD5: *f.MD5, Agrees: f.Size() == 0}); err != nil {
-			return r, err
+			return err
 		}
 	}
-	etag := `"u` + f.UID.String() + `"`
 	if known != nil {
 		etag = `"` + known.String() + `"`
 	}
-	return InheritResult{Outcome: InheritMade}, t.point(f.UID, content, etag, t.now, t.digestDue(f.Size(), known != nil))
+	return t.point(f.UID, content, etag, t.now, t.digestDue(f.Size(), known != nil))
 }
 
 // inheritContent gives the content of the file's objects, and its digest where
@@ -216,28 +216,4 @@ func (t *tx) sharedContent(e Extent) (id ContentID, known *protocol.Digest, err 
 		}
 	}
 	return 0, nil, nil
-}
-
-// raiseFloor has uids be minted above one that was given by somebody else.
-func (t *tx) raiseFloor(uid protocol.UID) error {
-	if uid == 0 {
-		return nil
-	}
-	_, err := t.counter(settingUIDFloor, func(old int64) int64 { return max(old, int64(uid)>>(workerBits+sequenceBits)) })
-	return err
-}
-
-// floor is the time of the last uid that was given by somebody else, 0 without.
-func (q query) floor() (milli int64, err error) {
-	_, err = q.one(`SELECT CAST(value AS BIGINT) FROM settings WHERE name = ?`, []any{settingUIDFloor}, &milli)
-	if err != nil {
-		err = fmt.Errorf("read the setting %s: %w", settingUIDFloor, err)
-	}
-	return milli, err
-}
-
-// RaiseUIDFloor has uids that are minted from the next reservation on lie above
-// one that somebody else gave, whether its file is inherited or not.
-func (db *DB) RaiseUIDFloor(ctx context.Context, uid protocol.UID) error {
-	return db.update(ctx, full, "raise the floor of uids", func(t *tx) error { return t.raiseFloor(uid) })
 }

@@ -65,10 +65,16 @@ func (db *DB) RecordImport(ctx context.Context, job protocol.JobID, first int64,
 				return err
 			}
 		}
-		if err := t.tellImported(made, db.cfg.DefaultQuota); err != nil {
+		sum, err := t.tellImported(made)
+		if err != nil {
 			return err
 		}
-		_, err := t.exec(`UPDATE jobs SET checkpoint = ? WHERE id = ? AND state = 'running'`, string(checkpoint), int64(job))
+		if len(made) > 0 {
+			if err := t.reserve(made[0].Make.Owner, sum, db.cfg.DefaultQuota); err != nil {
+				return err
+			}
+		}
+		_, err = t.exec(`UPDATE jobs SET checkpoint = ? WHERE id = ? AND state = 'running'`, string(checkpoint), int64(job))
 		return err
 	})
 	return done, err
@@ -121,23 +127,24 @@ func (t *tx) takeObject(e *ImportEntry) error {
 
 func (e *ImportEntry) fail(why string) { e.UID, e.Outcome, e.Error = 0, protocol.ImportFailed, why }
 
-// tellImported makes the events of new files, and charges their owner's quota.
-func (t *tx) tellImported(made []ImportEntry, standard Quota) error {
-	var sum Usage
+// tellImported makes the events of new files, and gives what their owner is to
+// be charged.
+func (t *tx) tellImported(made []ImportEntry) (sum Usage, err error) {
 	for _, e := range made {
-		f, err := t.patched(e.Make.Owner, e.UID)
-		if err != nil {
-			return err
-		}
-		if err := t.emitCommitted(f); err != nil {
-			return err
+		if err := t.tellCommitted(e.Make.Owner, e.UID); err != nil {
+			return sum, err
 		}
 		sum = sum.plus(Usage{Bytes: e.Size, Files: 1})
 	}
-	if len(made) == 0 {
-		return nil
+	return sum, nil
+}
+
+func (t *tx) tellCommitted(owner protocol.Owner, uid protocol.UID) error {
+	f, err := t.patched(owner, uid)
+	if err != nil {
+		return err
 	}
-	return t.reserve(made[0].Make.Owner, sum, standard)
+	return t.emitCommitted(f)
 }
 
 func (t *tx) addEntry(job protocol.JobID, seq int64, e ImportEntry) error {

@@ -9,9 +9,9 @@ package predecessor
 
 import (
 	"context"
+	"crypto/md5"
 	"errors"
 	"fmt"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -30,7 +30,7 @@ const (
 // Records is what an import needs of the metadata; meta.DB is the one.
 type Records interface {
 	Inherit(ctx context.Context, files []meta.Inherited) ([]meta.InheritResult, error)
-	InheritedAlready(ctx context.Context, files []meta.Inherited) (map[protocol.UID]meta.InheritResult, error)
+	InheritedAlready(ctx context.Context, files []meta.Inherited) (map[protocol.UID]meta.InheritedAs, error)
 	RaiseUIDFloor(ctx context.Context, uid protocol.UID) error
 }
 
@@ -59,6 +59,9 @@ const (
 	OtherSize Outcome = "other_size"
 	// Failed is one of which no File can be made for another reason.
 	Failed Outcome = "failed"
+	// Changed is one that changed since its File was made, so that its File is not
+	// what the row says, and cannot be.
+	Changed Outcome = "changed"
 	// Renamed is one whose name no File can have.
 	Renamed Outcome = "renamed"
 	// Doubled is one beside which others of its uid mean another object.
@@ -80,9 +83,10 @@ type Row struct {
 type Summary struct {
 	// Rows are the uids there are, of which Done have been looked at.
 	Rows, Done int64
-	// Imported are new Files, of so many Bytes; Already were there, Deleted too,
-	// and have been deleted since.
-	Imported, Bytes, Already, Deleted int64
+	// Imported are new Files, of so many Bytes; Already were there, and so were
+	// Updated, whose rows have changed since; Deleted were, too, and have been
+	// deleted since.
+	Imported, Bytes, Already, Updated, Deleted int64
 	// Unfinished are uids to which nothing was uploaded.
 	Unfinished int64
 	Told       map[Outcome]int64
@@ -90,7 +94,9 @@ type Summary struct {
 
 // Whole reports whether every row to which something was uploaded has its File,
 // or had.
-func (s Summary) Whole() bool { return s.Told[Missing]+s.Told[OtherSize]+s.Told[Failed] == 0 }
+func (s Summary) Whole() bool {
+	return s.Told[Missing]+s.Told[OtherSize]+s.Told[Failed]+s.Told[Changed] == 0
+}
 
 // run is one import.
 type run struct {
@@ -134,6 +140,12 @@ func (r *run) pages(ctx context.Context, src *Source) error {
 type item struct {
 	row
 	file meta.Inherited
+	// sum is the MD5 of its row, where that is one.
+	sum *[md5.Size]byte
+	// as is its File, where that may be of what the row was before; same: it is
+	// of what the row is.
+	as   *meta.InheritedAs
+	same bool
 	// ended: nothing more is done about it.
 	ended bool
 	tell  []Row
@@ -197,7 +209,7 @@ func open(items []*item) (list []*item, files []meta.Inherited) {
 	return list, files
 }
 
-// known ends those whose uid is known here.
+// known ends those whose uid is known here, unless the row has changed since.
 func (r *run) known(ctx context.Context, items []*item) error {
 	list, files := open(items)
 	known, err := r.Meta.InheritedAlready(ctx, files)
@@ -205,8 +217,13 @@ func (r *run) known(ctx context.Context, items []*item) error {
 		return err
 	}
 	for _, it := range list {
-		if result, ok := known[it.file.UID]; ok {
-			r.end(it, result)
+		as, ok := known[it.file.UID]
+		switch {
+		case !ok:
+		case as.Outcome != meta.InheritAlready:
+			r.end(it, as.InheritResult)
+		default:
+			r.compare(it, as)
 		}
 	}
 	return nil
@@ -222,9 +239,15 @@ func (r *run) end(it *item, result meta.InheritResult) {
 		return
 	case meta.InheritAlready:
 		r.sum.Already++
+	case meta.InheritUpdated:
+		r.sum.Updated++
 	case meta.InheritDeleted:
 		r.sum.Deleted++
 	case meta.InheritRefused:
+		if it.as != nil {
+			it.changed(result.Why)
+			return
+		}
 		it.fail(Failed, "%s", result.Why)
 		return
 	}
@@ -234,12 +257,20 @@ func (r *run) end(it *item, result meta.InheritResult) {
 // locate finds the objects, some at once.
 func (r *run) locate(ctx context.Context, items []*item) error {
 	list, _ := open(items)
-	g, ctx := errgroup.WithContext(ctx)
+	g, within := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce)
 	for _, it := range list {
-		g.Go(func() error { return r.find(ctx, it) })
+		g.Go(func() error { return r.look(within, it) })
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, it := range list {
+		if it.same {
+			r.end(it, it.as.InheritResult)
+		}
+	}
+	return nil
 }
 
 // find finds the objects of one row.
@@ -277,6 +308,9 @@ func (r *run) record(ctx context.Context, items []*item) error {
 	if r.DryRun {
 		for i := range results {
 			results[i].Outcome = meta.InheritMade
+			if files[i].Anew {
+				results[i].Outcome = meta.InheritUpdated
+			}
 		}
 	} else {
 		var err error
@@ -289,26 +323,4 @@ func (r *run) record(ctx context.Context, items []*item) error {
 		r.end(it, results[i])
 	}
 	return nil
-}
-
-// remembered is what was found out once.
-type remembered[K comparable, V any] struct {
-	mu sync.Mutex
-	of map[K]V
-}
-
-func (m *remembered[K, V]) get(k K) (v V, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	v, ok = m.of[k]
-	return v, ok
-}
-
-func (m *remembered[K, V]) put(k K, v V) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.of == nil {
-		m.of = map[K]V{}
-	}
-	m.of[k] = v
 }

@@ -79,7 +79,7 @@ func (it *item) plan(owner protocol.Owner) {
 		it.note(Renamed, "no File can be called %q; it is called %q", given, it.file.Name)
 	}
 	if sum, ok := sumOf(it.md5); ok {
-		it.file.MD5 = &sum
+		it.sum, it.file.MD5 = &sum, &sum
 	} else {
 		it.note(Unsummed, "the MD5 of its row, %.40q, is none; its bytes are taken as they are", it.md5)
 	}

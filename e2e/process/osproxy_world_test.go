@@ -204,7 +204,7 @@ func (o *osproxy) imports(args ...string) (exit int, rows []map[string]string, s
 // counts expects numbers of a summary, and 0 of what is not named.
 func (o *osproxy) counts(sum map[string]any, want map[string]int) {
 	o.Helper()
-	for _, name := range []string{"imported", "already", "deleted", "unfinished", "missing", "other_size", "failed", "renamed", "doubled", "unsummed"} {
+	for _, name := range []string{"imported", "already", "updated", "deleted", "unfinished", "missing", "other_size", "failed", "changed", "renamed", "doubled", "unsummed"} {
 		if got, _ := sum[name].(float64); int(got) != want[name] {
 			o.Errorf("%s: %v, want %d (%v)", name, sum[name], want[name], sum)
 		}

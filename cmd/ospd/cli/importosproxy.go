@@ -34,11 +34,13 @@ func newImportOsproxy(e *env) *cobra.Command {
 			"Each row whose object is not there, or has another size, is a line, and so is each\n" +
 			"file that gets another name since no File can have its own. Rows to which nothing\n" +
 			"was uploaded are counted. It may be run as often as you like, also while osproxy\n" +
-			"runs, and after it was killed: a uid is one File. Where the bytes are not of the MD5\n" +
+			"runs, and after it was killed: a uid is one File. One whose row has changed since is\n" +
+			"made anew, as long as its bytes lie in osproxy's objects; else it is a line. Where the bytes are not of the MD5\n" +
 			"that osproxy has, the digest job of the File finds that out later.\n\n" +
 			"With --dry-run nothing is changed, and the daemon may run.\n\n" +
 			"Exit: 0 done, 2 the address or a store is none, 3 a database failed, 4 a store\n" +
-			"failed, 7 some rows have no File (each is a line), 8 a daemon is running.",
+			"failed, 7 some rows have no File, or one of what they\n" +
+			"were before (each is a line), 8 a daemon is running.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runImportOsproxy(cmd.Context(), e, o) },
 	}

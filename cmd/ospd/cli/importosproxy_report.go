@@ -69,11 +69,13 @@ type osproxySummary struct {
 	Done        int64  `json:"done"`
 	Imported    int64  `json:"imported"`
 	Already     int64  `json:"already"`
+	Updated     int64  `json:"updated"`
 	Deleted     int64  `json:"deleted"`
 	Unfinished  int64  `json:"unfinished"`
 	Missing     int64  `json:"missing"`
 	OtherSize   int64  `json:"other_size"`
 	Failed      int64  `json:"failed"`
+	Changed     int64  `json:"changed"`
 	Renamed     int64  `json:"renamed"`
 	Doubled     int64  `json:"doubled"`
 	Unsummed    int64  `json:"unsummed"`
@@ -95,8 +97,8 @@ func (r *osproxyReport) interrupted(s predecessor.Summary) error {
 func (r *osproxyReport) summary(s predecessor.Summary, interrupted bool) error {
 	if r.json {
 		return json.NewEncoder(r.out).Encode(osproxySummary{1, "summary", s.Whole() && !interrupted, r.dryRun, interrupted, s.Rows, s.Done,
-			s.Imported, s.Already, s.Deleted, s.Unfinished, s.Told[predecessor.Missing], s.Told[predecessor.OtherSize], s.Told[predecessor.Failed],
-			s.Told[predecessor.Renamed], s.Told[predecessor.Doubled], s.Told[predecessor.Unsummed], s.Bytes, time.Since(r.started).Milliseconds()})
+			s.Imported, s.Already, s.Updated, s.Deleted, s.Unfinished, s.Told[predecessor.Missing], s.Told[predecessor.OtherSize], s.Told[predecessor.Failed],
+			s.Told[predecessor.Changed], s.Told[predecessor.Renamed], s.Told[predecessor.Doubled], s.Told[predecessor.Unsummed], s.Bytes, time.Since(r.started).Milliseconds()})
 	}
 	verb := "Imported"
 	if r.dryRun {
@@ -107,7 +109,13 @@ func (r *osproxyReport) summary(s predecessor.Summary, interrupted bool) error {
 	if n := s.Told[predecessor.Renamed]; err == nil && n > 0 {
 		_, err = fmt.Fprintf(r.out, "%d of them have another name than osproxy's.\n", n)
 	}
-	if err == nil && !s.Whole() {
+	if n := s.Updated; err == nil && n > 0 {
+		_, err = fmt.Fprintf(r.out, "%d had changed since their files were made, which are of what there is now.\n", n)
+	}
+	if n := s.Told[predecessor.Changed]; err == nil && n > 0 {
+		_, err = fmt.Fprintf(r.out, "%d have changed since their files were made, which stay what they are.\n", n)
+	}
+	if err == nil && s.Told[predecessor.Missing]+s.Told[predecessor.OtherSize]+s.Told[predecessor.Failed] > 0 {
 		_, err = fmt.Fprintf(r.out, "No file was made of %d whose object is not there, %d whose object has another size, and %d others.\n",
 			s.Told[predecessor.Missing], s.Told[predecessor.OtherSize], s.Told[predecessor.Failed])
 	}

@@ -10,6 +10,15 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
+// anew is f with other objects.
+func (e *env) anew(f meta.Inherited, size int64, tag string, objects ...string) meta.Inherited {
+	f.Objects, f.Anew = nil, true
+	for _, o := range objects {
+		f.Objects = append(f.Objects, meta.HeldObject{Store: "disk", Key: "@" + o, Size: size, Tag: tag})
+	}
+	return f
+}
+
 var inheritTests = map[string]func(*env){
 	"a file with its uid": func(e *env) {
 		f := e.heir("a.txt", "image/7.txt")
@@ -34,7 +43,8 @@ var inheritTests = map[string]func(*env){
 		other := e.heir("b.txt", "b")
 		known, err := e.db.InheritedAlready(e.ctx, []meta.Inherited{f, other})
 		e.ok(err)
-		e.same("known", known, map[protocol.UID]meta.InheritResult{f.UID: {Outcome: meta.InheritAlready}})
+		as := known[f.UID]
+		e.same("known", []any{len(known), as.Outcome, as.Size, as.Said == nil, as.MD5 == nil, as.Foreign, as.Objects}, []any{1, meta.InheritAlready, int64(7), true, true, true, f.Objects})
 		usage, err := e.db.Usage(e.ctx, alice)
 		e.ok(err)
 		e.same("usage", usage, meta.Usage{Bytes: 7, Files: 1})
@@ -91,6 +101,84 @@ var inheritTests = map[string]func(*env){
 			e.ok(e.db.DeleteFile(e.ctx, alice, f.UID))
 		}
 		e.ok(e.db.CheckDatabase(e.ctx))
+	},
+	"anew on another object": func(e *env) {
+		f := e.heir("a.bin", "7_1", "7_2")
+		f.MD5 = &[md5.Size]byte{1}
+		e.inherits(f, meta.InheritMade)
+		old, _ := e.contentOf(f.UID)
+		since := e.lastEvent()
+		whole := e.anew(f, 20, "as of 7.bin", "7.bin")
+		whole.MD5 = &[md5.Size]byte{2}
+		e.inherits(whole, meta.InheritUpdated)
+		file, c := e.contentOf(f.UID)
+		e.same("the file", []any{file.Size, file.Digest == nil, len(c.Extents), c.Extents[0].Key, file.ETag != old.ETag}, []any{20, true, 1, "@7.bin", true})
+		said, err := e.db.Said(e.ctx, alice, f.UID)
+		e.ok(err)
+		e.same("said", *said, *whole.MD5)
+		e.same("events", e.kinds(since), []protocol.EventKind{protocol.EventFileCommitted})
+		usage, err := e.db.Usage(e.ctx, alice)
+		e.ok(err)
+		e.same("usage", usage, meta.Usage{Bytes: 20, Files: 1})
+		whole.MD5 = nil
+		e.inherits(whole, meta.InheritUpdated)
+		said, err = e.db.Said(e.ctx, alice, f.UID)
+		e.ok(err)
+		e.same("nothing is said any more", said == nil, true)
+		e.ok(e.db.CheckDatabase(e.ctx))
+		drifts, err := e.db.CheckQuotas(e.ctx)
+		e.ok(err)
+		e.same("quotas", len(drifts), 0)
+	},
+	"anew on the same object as it is now": func(e *env) {
+		f := e.heir("a.bin", "a")
+		e.inherits(f, meta.InheritMade)
+		e.ok(e.db.FillDigest(e.ctx, filled(e.dueOf(f.UID), 5)))
+		e.inherits(e.anew(f, 9, "later", "a"), meta.InheritUpdated)
+		file, c := e.contentOf(f.UID)
+		e.same("the file", []any{file.Size, file.Digest == nil, file.SHA256 == nil, c.Extents[0].Tag, c.State}, []any{9, true, true, "later", meta.ContentLive})
+		e.same("it is looked at", e.dueOf(f.UID).DigestKnown, false)
+		e.ok(e.db.FillDigest(e.ctx, filled(e.dueOf(f.UID), 6)))
+		e.ok(e.db.CheckDatabase(e.ctx))
+	},
+	"anew where others have what it was": func(e *env) {
+		a, b := e.heir("a.bin", "a"), e.heir("b.bin", "a")
+		e.inherits(a, meta.InheritMade)
+		e.inherits(b, meta.InheritMade)
+		e.inherits(e.anew(a, 9, "later", "a"), meta.InheritRefused)
+		e.inherits(e.anew(a, 9, "as of c", "c"), meta.InheritUpdated)
+		_, c := e.contentOf(b.UID)
+		e.same("the other's", []any{c.State, c.Extents[0].Key}, []any{meta.ContentLive, "@a"})
+		e.inherits(e.anew(b, 9, "later", "a"), meta.InheritUpdated)
+		x, y := e.heir("x.bin", "x"), e.heir("y.bin", "x")
+		e.inherits(x, meta.InheritMade)
+		e.inherits(y, meta.InheritMade)
+		results, err := e.db.Inherit(e.ctx, []meta.Inherited{e.anew(x, 9, "later", "x"), e.anew(y, 9, "as of y", "y")})
+		e.ok(err)
+		e.same("once the other is elsewhere", []any{results[0].Outcome, results[1].Outcome}, []any{meta.InheritUpdated, meta.InheritUpdated})
+		e.ok(e.db.CheckDatabase(e.ctx))
+	},
+	"anew beyond a quota": func(e *env) {
+		f := e.heir("a.bin", "a")
+		e.inherits(f, meta.InheritMade)
+		e.ok(e.db.SetQuota(e.ctx, alice, limit(10, 100, 100)))
+		_, err := e.db.Inherit(e.ctx, []meta.Inherited{e.anew(f, 11, "as of c", "c")})
+		e.kind(err, protocol.KindQuotaExceeded)
+		file, c := e.contentOf(f.UID)
+		e.same("the file", []any{file.Size, c.Extents[0].Key}, []any{7, "@a"})
+	},
+	"what lies in objects of ospd's is not made anew": func(e *env) {
+		put, _ := e.put("ours", 5, 7)
+		f := e.heir("a.bin", "a")
+		e.inherits(f, meta.InheritMade)
+		d := filled(e.dueOf(f.UID), 5)
+		ours, _ := e.contentOf(put.UID)
+		d.Digest = *ours.Digest
+		e.ok(e.db.FillDigest(e.ctx, d))
+		known, err := e.db.InheritedAlready(e.ctx, []meta.Inherited{f})
+		e.ok(err)
+		e.same("foreign", []any{known[f.UID].Foreign, *known[f.UID].MD5}, []any{false, d.MD5})
+		e.inherits(e.anew(f, 9, "as of c", "c"), meta.InheritRefused)
 	},
 	"an object that is another since": func(e *env) {
 		e.inherits(e.heir("a.txt", "a"), meta.InheritMade)
