@@ -51,10 +51,12 @@ type battle struct {
 	server *pgtest.Server
 	proxy  *pgtest.Proxy
 	d      *harness.Daemon
-	api    *harness.API
-	ctx    context.Context
-	stop   context.CancelFunc
-	wg     sync.WaitGroup
+	// url is where the daemon is found, also when it comes back: no tap is between.
+	url  string
+	api  *harness.API
+	ctx  context.Context
+	stop context.CancelFunc
+	wg   sync.WaitGroup
 	// lose is how many commits are to be lost yet.
 	lose atomic.Int64
 	// killing: the daemon is dead, or dies, and answers nobody.
@@ -98,7 +100,8 @@ func newBattle(t *testing.T, server *pgtest.Server) *battle {
 		t.Fatal(err)
 	}
 	b.d = harness.StartDaemon(t, bin, filepath.Join(t.TempDir(), "data"), "--db", b.proxy.URL("ospd", nil), "--listen", l.Addr().String())
-	b.api = b.d.API()
+	b.url = "http://" + l.Addr().String()
+	b.api = harness.NewAPI(t, b.url)
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	t.Cleanup(b.stop)
 	return b
@@ -251,7 +254,7 @@ func (b *battle) deletes(int) {
 func (b *battle) claims(int) {
 	c := content{1, 5 << 20}
 	path := harness.WriteFile(b.t, "same", c.bytes())
-	exit, p := harness.NewOSP(b.t, bin, b.d.URL).Run("put", "--json", path)
+	exit, p := harness.NewOSP(b.t, bin, b.url).Run("put", "--json", path)
 	results := harness.Results(b.t, p.Stdout())
 	if exit != 0 || len(results) != 1 || !results[0].OK {
 		b.t.Errorf("osp left with %d: %s%s", exit, p.Stdout(), p.Stderr())

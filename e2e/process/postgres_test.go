@@ -27,10 +27,12 @@ func ospd(t *testing.T, data, address string, args ...string) (exit int, output 
 	return exit, p.Stdout() + p.Stderr()
 }
 
-// withStore is a configuration file for a data folder whose store lies elsewhere.
-func withStore(t *testing.T, address, store string) string {
+// withStore is a configuration file for another data folder than d's, whose new
+// files go to a store of its own. d's is there too, as files lie in it.
+func withStore(t *testing.T, address, store string, d *harness.Daemon) string {
 	t.Helper()
-	return harness.WriteFile(t, "ospd.yaml", []byte(fmt.Sprintf("db: %q\nstores: {%s: {type: local, path: %q}}\n", address, store, t.TempDir())))
+	const text = "db: %q\ndefault_store: %s\nstores: {%s: {type: local, path: %q}, disk: {type: local, path: %q}}\n"
+	return harness.WriteFile(t, "ospd.yaml", fmt.Appendf(nil, text, address, store, store, t.TempDir(), filepath.Join(d.Data, "blobs")))
 }
 
 // TestPostgresAllVerbs: with its metadata on Postgres everything works as it
@@ -123,7 +125,7 @@ func TestPostgresOneDaemon(t *testing.T) {
 	other := filepath.Join(t.TempDir(), "other")
 	refused := func() {
 		t.Helper()
-		exit, said := harness.Refused(t, bin, other, "--config", withStore(t, address, "other"))
+		exit, said := harness.Refused(t, bin, other, "--config", withStore(t, address, "other", d))
 		if exit != 3 || !strings.Contains(said, "another ospd is running on this database: node ") {
 			t.Errorf("a second daemon: %d: %s", exit, said)
 		}
@@ -140,7 +142,7 @@ func TestPostgresOneDaemon(t *testing.T) {
 	d.Start()
 	d.API().MustUpload("b", []byte("b"))
 	stop(t, d)
-	second := harness.StartDaemon(t, bin, other, "--config", withStore(t, address, "other"))
+	second := harness.StartDaemon(t, bin, other, "--config", withStore(t, address, "other", d))
 	stop(t, second)
 }
 
@@ -166,7 +168,7 @@ func TestPostgresStoppedDaemonIsFenced(t *testing.T) {
 		go func() { answers <- write() }()
 	}
 	runSQL(t, address, `UPDATE nodes SET lease_until = 1`) // as time would
-	second := harness.StartDaemon(t, bin, filepath.Join(t.TempDir(), "second"), "--config", withStore(t, address, "second"))
+	second := harness.StartDaemon(t, bin, filepath.Join(t.TempDir(), "second"), "--config", withStore(t, address, "second", d))
 	before := second.API().Files()
 	d.Signal(syscall.SIGCONT)
 	for range cap(answers) {
