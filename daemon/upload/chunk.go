@@ -55,8 +55,8 @@ func (s *Service) PutLinkedChunk(ctx context.Context, l Linked, b protocol.Begin
 	if err := se.chargeChunk(ctx, up, others, body.Length); err != nil {
 		return protocol.Part{}, err
 	}
-	defer se.chunkEnds(body.Length)
 	now, err := se.putChunk(ctx, up, n, body)
+	se.chunkEnds(ctx, up, others+body.Length, body.Length, err != nil)
 	if err == nil && found && held.Blob != now.Blob || protocol.KindOf(err) == protocol.KindChecksumMismatch {
 		// What was there is on the disk for a while; what was not right was not free.
 		s.rewrites.add(l.subject())
@@ -141,29 +141,6 @@ func (s *Service) hashed(body Body) (received, error) {
 
 // onlyReader hides what a reader can do besides.
 type onlyReader struct{ io.Reader }
-
-// chargeChunk has the owner's quota be charged for a chunk that is about to
-// come, and for those that are coming. Once it has, chunkEnds is to be called.
-func (se *session) chargeChunk(ctx context.Context, up meta.Upload, others, length int64) error {
-	se.mu.Lock()
-	se.coming += length
-	wanted := others + se.coming
-	se.mu.Unlock()
-	var err error
-	if up.Reserved < wanted {
-		err = se.svc.db.ReserveUpload(ctx, up.Owner, up.UID, wanted)
-	}
-	if err != nil {
-		se.chunkEnds(length)
-	}
-	return err
-}
-
-func (se *session) chunkEnds(length int64) {
-	se.mu.Lock()
-	defer se.mu.Unlock()
-	se.coming -= length
-}
 
 // putChunk receives a chunk and records it.
 func (se *session) putChunk(ctx context.Context, up meta.Upload, n protocol.PartNumber, body Body) (meta.Part, error) {

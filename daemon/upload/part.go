@@ -54,13 +54,18 @@ func (s *Service) putPart(ctx context.Context, owner protocol.Owner, uid protoco
 			return held, err
 		}
 	}
-	if end := offset + body.Length; up.Size == nil && up.Reserved < end {
-		if err := s.db.ReserveUpload(ctx, owner, uid, end); err != nil {
+	end := offset + body.Length
+	if up.Size == nil {
+		if err := se.chargePart(ctx, up, end); err != nil {
 			return held, err
 		}
 	}
 	p := meta.NewPart{Number: n, Offset: offset, Length: body.Length}
-	if held, err = se.put(ctx, up, p, body, s.asPart(up)); err == nil {
+	held, err = se.put(ctx, up, p, body, s.asPart(up))
+	if up.Size == nil {
+		se.partEnds(ctx, up, end, err != nil)
+	}
+	if err == nil {
 		crashpoint.Hit(crashpoint.PartRecorded)
 	}
 	return held, err

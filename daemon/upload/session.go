@@ -32,6 +32,9 @@ type session struct {
 	// verifying holds one token while nobody reads back parts of another boot.
 	verifying chan struct{}
 
+	// coming has a lock of its own.
+	coming coming
+
 	mu sync.Mutex
 	// recorded are the part numbers the database holds, nil before it was
 	// asked. guarded by mu, as is all that follows.
@@ -51,8 +54,6 @@ type session struct {
 	gen int64
 	// unsynced counts bytes that are written, or about to be, and not synced.
 	unsynced int64
-	// coming is how many bytes the chunks have that are being received.
-	coming int64
 	// eased is closed and replaced whenever unsynced falls; waiting counts
 	// who waits for that.
 	eased   chan struct{}

@@ -166,6 +166,51 @@ var chunkTests = map[string]func(*env){
 		e.same("abandoned", n, 1)
 		e.blobState(two.Blob, meta.BlobDoomed)
 	},
+	"what did not come is not charged": func(e *env) {
+		charged := func(u meta.Upload, what string, want int64) {
+			e.Helper()
+			got, err := e.db.Upload(e.ctx, alice, u.UID)
+			e.ok(err)
+			e.same(what, []any{got.Reserved, e.usageNow().Bytes}, []any{want, want})
+		}
+		ease := func(u meta.Upload, coming int64) {
+			e.Helper()
+			e.ok(e.db.EaseUpload(e.ctx, alice, u.UID, coming))
+		}
+		u := e.beginChunks("x")
+		e.chunk(u.UID, 2, 5, 1)
+		e.chunk(u.UID, 3, 7, 2)
+		e.ok(e.db.ReserveUpload(e.ctx, alice, u.UID, 1000))
+		ease(u, 988)
+		charged(u, "all that is coming", 1000)
+		ease(u, 1200)
+		charged(u, "more than is charged", 1000)
+		e.ok(e.db.EaseUpload(e.ctx, bob, u.UID, 0))
+		charged(u, "another's", 1000)
+		ease(u, 10)
+		charged(u, "some", 22)
+		ease(u, 0)
+		charged(u, "nothing is coming", 12)
+		e.ok(e.db.AbortUpload(e.ctx, alice, u.UID))
+		ease(u, 0)
+		e.same("aborted", e.usageNow().Bytes, 0)
+		n := e.newUpload("y")
+		n.Size = nil
+		p := e.begin(n)
+		e.record(p.UID, part(2, p.Blob, 5, 5))
+		e.ok(e.db.ReserveUpload(e.ctx, alice, p.UID, 50))
+		ease(p, 30)
+		charged(p, "to the end of what is coming", 30)
+		ease(p, 0)
+		charged(p, "to the end of what is there", 10)
+		sized := e.begin(e.newUpload("z"))
+		before := e.usageNow()
+		ease(sized, 0)
+		e.same("of a known size", e.usageNow(), before)
+		drifts, err := e.db.CheckQuotas(e.ctx)
+		e.ok(err)
+		e.same("drifts", len(drifts), 0)
+	},
 	"a lost chunk": func(e *env) {
 		u := e.beginChunks("x")
 		one, two := e.chunk(u.UID, 1, 5, 1), e.chunk(u.UID, 2, 5, 2)
