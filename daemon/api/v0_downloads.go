@@ -112,7 +112,7 @@ func (c *call) v0Known(uids []protocol.UID, expire int64) (data []v0DownloadLink
 }
 
 func (c *call) v0Described(uids []protocol.UID, expire int64) ([]v0DownloadLink, []protocol.NewLink, error) {
-	data, links := []v0DownloadLink{}, []protocol.NewLink{}
+	data, links, inline := []v0DownloadLink{}, []protocol.NewLink{}, protocol.DispositionInline
 	for _, uid := range uids {
 		meta, err := c.v0FileMeta(uid)
 		if protocol.KindOf(err) == protocol.KindNotFound {
@@ -122,7 +122,7 @@ func (c *call) v0Described(uids []protocol.UID, expire int64) ([]v0DownloadLink,
 			return nil, nil, err
 		}
 		data = append(data, v0DownloadLink{UID: uid.String(), Meta: meta})
-		links = append(links, protocol.NewLink{Action: protocol.LinkGet, UID: &uid, ExpiresIn: &expire})
+		links = append(links, protocol.NewLink{Action: protocol.LinkGet, UID: &uid, ExpiresIn: &expire, Disposition: &inline})
 	}
 	return data, links, nil
 }

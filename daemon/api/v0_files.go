@@ -10,13 +10,14 @@ import (
 )
 
 // v0GetFile answers with the bytes of a signed link's file, as a link of v1
-// does. Without online they are shown where they may be, as ever in v0.
+// does. Without online they are shown where they may be, as ever in v0; by a link
+// that was signed to save them they never are.
 func (c *call) v0GetFile() error {
 	g := c.grant
 	show := presentation{name: g.Name, mediaType: g.MediaType, cache: "private, no-store"}
 	switch c.query["online"] {
 	case "", "1":
-		show.inline = true
+		show.inline = g.Inline
 	case "0":
 	default:
 		return protocol.Errorf(protocol.KindBadRequest, "online is 0 or 1")

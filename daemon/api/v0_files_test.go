@@ -159,6 +159,20 @@ func TestV0DownloadIsThatOfV1(t *testing.T) {
 			t.Errorf("%s: %s", online, got)
 		}
 	}
+	// A link of v1 that was signed to save the file is good here, and saves it.
+	saved := alice.link(fmt.Sprintf(`{"action": "get", "uid": "%s", "expires_in": 60}`, text.UID))
+	q := queryOf(t, link)
+	q.Set("signature", saved.Token)
+	q.Set("date", saved.ExpiresAt.UTC().Add(-time.Minute).Format(v0Date))
+	for _, online := range []string{"", "0", "1"} {
+		if q.Del("online"); online != "" {
+			q.Set("online", online)
+		}
+		a := o.do(http.MethodGet, v0Prefix+"/download?"+q.Encode(), "")
+		if got := a.Header.Get("Content-Disposition"); a.StatusCode != http.StatusOK || got != `attachment; filename="a.txt"` {
+			t.Errorf("a link to save, online=%s: %s, %s", online, a.Status, got)
+		}
+	}
 	if a := alice.do(http.MethodDelete, "/v1/files/"+text.UID.String(), ""); a.StatusCode != http.StatusNoContent {
 		t.Fatal(a.Status)
 	}
