@@ -89,7 +89,9 @@ func (c *call) openUnsigned(authorization string) error {
 }
 
 // notFromAPage refuses what a page of another site sent, whose reader may sit at
-// an address that needs no token.
+// an address that needs no token. A page's requests to its own site have no
+// Origin, and old browsers say nothing else of them either: so the Host has to be
+// surely ours whatever else there is.
 func (c *call) notFromAPage() error {
 	if err := c.srv.checkHost(&c.http.Request.Header); err != nil || c.origin != "" {
 		return err
@@ -97,18 +99,19 @@ func (c *call) notFromAPage() error {
 	if err := sameSite(&c.http.Request.Header); err != nil {
 		return err
 	}
-	if c.srv.cfg.Hosts == nil && c.given("Origin") && !c.srv.surelyOurs(string(c.http.Host())) {
-		return badOrigin()
+	if c.srv.cfg.Hosts == nil && !c.srv.surelyOurs(string(c.http.Host())) {
+		return &protocol.Error{Kind: protocol.KindBadHost, Message: "without a token this daemon answers only to its address and its own names; nothing was done",
+			Hint: "Use its IP address or the name of public_url, or send a token."}
 	}
 	return nil
 }
 
 // surelyOurs reports whether a Host is one that nobody else can have lead here:
-// an address, or the configured name. Any other may be a page's own, made to
+// an address, localhost, or the configured name. Any other may be a page's own, made to
 // resolve to this machine (DNS rebinding).
 func (s *Server) surelyOurs(host string) bool {
 	name := hostName(strings.ToLower(host))
-	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil || name == "localhost" {
 		return true
 	}
 	u, err := url.Parse(s.cfg.PublicURL)

@@ -106,7 +106,8 @@ func TestV0Access(t *testing.T) {
 }
 
 // TestV0PagesOffLoopback: where the daemon does not know its own names, a page's
-// own name may have been made to resolve to it.
+// own name may have been made to resolve to it; what such a page asks of its own
+// site has no Origin.
 func TestV0PagesOffLoopback(t *testing.T) {
 	o := startOspdAs(t, meta.Quota{}, func(cfg *Config) {
 		cfg.V0, cfg.PublicURL = V0Access{Owner: "apps", From: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, "https://Files.example"
@@ -118,7 +119,14 @@ func TestV0PagesOffLoopback(t *testing.T) {
 		"Host: HOST\r\nOrigin: http://HOST":                             200,
 		"Host: [::1]:80\r\nOrigin: http://[::1]:80":                     200,
 		"Host: HOST\r\nOrigin: http://evil.example":                     401,
-		"Host: inside.example":                                          200,
+		"Host: inside.example":                                          401,
+		"Host: evil.example:80\r\nSec-Fetch-Site: same-origin":          401,
+		"Host: evil.example:80":                                         401,
+		"Host: files.example:8080":                                      200,
+		"Host: HOST":                                                    200,
+		"Host: localhost:80":                                            200,
+		"Host: LocalHost":                                               200,
+		"Host: localhost.evil.example":                                  401,
 		"Host: evil.example\r\nSec-Fetch-Site: cross-site":              401,
 		"Host: files.example.evil\r\nOrigin: http://files.example.evil": 401,
 	} {
