@@ -7,6 +7,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,9 +36,13 @@ const patience = 5 * time.Minute
 func TestDocsPage(t *testing.T) {
 	d := harness.StartDaemon(t, bin, t.TempDir())
 	token := strings.TrimSpace(run(t, exec.Command(bin.OSPD, "token", "create", "--data", d.Data, "--owner", "ann", "--scopes", "file:read")))
-	for _, path := range []string{"/docs", "/swagger/index.html", "/swagger/"} {
-		t.Run(path, func(t *testing.T) {
-			got := open(t, d.URL+path, token)
+	for _, at := range []string{"/docs", "/swagger/index.html", "/swagger/", "/behind/a/proxy/docs", "/behind/a/proxy/swagger/index.html"} {
+		t.Run(at, func(t *testing.T) {
+			server, path := d.URL, at
+			if rest, ok := strings.CutPrefix(at, folder); ok {
+				server, path = behind(t, d.URL), rest
+			}
+			got := open(t, server+path, token)
 			if len(got.Before) > 0 || len(got.Elsewhere) > 0 || len(got.Errors) > 0 || got.Stored != 0 {
 				t.Errorf("against the policy: %q; asked elsewhere: %q; errors: %q; kept in the browser: %d", got.Before, got.Elsewhere, got.Errors, got.Stored)
 			}
@@ -59,6 +67,30 @@ func TestDocsPage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// folder is where a proxy has the daemon.
+const folder = "/behind/a/proxy"
+
+// behind is a proxy's address of the daemon, below folder. What is asked beside
+// that would be another application's, which the token is not for.
+func behind(t *testing.T, daemon string) string {
+	t.Helper()
+	target, err := url.Parse(daemon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle(folder+"/", http.StripPrefix(folder, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/favicon.ico" { // the browser's own
+			t.Errorf("a neighbour was asked %s %s", r.Method, r.URL)
+		}
+		http.NotFound(w, r)
+	})
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	return srv.URL + folder
 }
 
 // visit is what docs.js saw.

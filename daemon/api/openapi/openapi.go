@@ -89,7 +89,9 @@ func Document(version string, routes []Route) []byte {
 			"title": "osp", "version": version, "summary": "A file service: uids, uploads that resume, and links.",
 			"description": aboutAPI, "license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
 		},
-		"servers":    []any{object{"url": "/", "description": "This daemon."}},
+		// From where the document is: a proxy may have the daemon below a folder, and
+		// what is beside that is to see no token.
+		"servers":    []any{object{"url": "./", "description": "This daemon."}},
 		"tags":       tags(),
 		"paths":      paths,
 		"components": c.object(),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -257,6 +258,21 @@ func TestSchemasAgreeWithTheStructs(t *testing.T) {
 	for _, name := range schema.APINames() {
 		if !seen[name] {
 			t.Errorf("%s is published and compared with no struct", name)
+		}
+	}
+}
+
+// TestServerIsWhereTheDocumentIs, below the folder of a proxy too.
+func TestServerIsWhereTheDocumentIs(t *testing.T) {
+	servers := decode(t, everything()).(object)["servers"].([]any)
+	for from, want := range map[string]string{"https://h.example/openapi.json": "https://h.example/", "https://h.example/osp/openapi.json": "https://h.example/osp/"} {
+		document, err := url.Parse(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := document.Parse(servers[0].(object)["url"].(string))
+		if err != nil || got.String() != want || len(servers) != 1 {
+			t.Errorf("the servers of %s are %v, %v", from, servers, err)
 		}
 	}
 }
