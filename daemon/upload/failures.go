@@ -23,6 +23,9 @@ type failures struct {
 
 	mu       sync.Mutex
 	subjects map[string]*failing // guarded by mu
+	// forgetAt is how many subjects there are when those whose time is over are
+	// next looked for. Guarded by mu.
+	forgetAt int
 }
 
 // failing is what is remembered of one subject: nothing once an hour passed
@@ -34,10 +37,14 @@ type failing struct {
 	ended chan struct{}
 }
 
-const failureWindow = time.Hour
+const (
+	failureWindow = time.Hour
+	// fewSubjects are not looked through.
+	fewSubjects = 64
+)
 
 func newFailures(limit int, now func() time.Time) *failures {
-	return &failures{limit: limit, now: now, subjects: map[string]*failing{}}
+	return &failures{limit: limit, now: now, subjects: map[string]*failing{}, forgetAt: fewSubjects}
 }
 
 // telling sets what a subject is told.
@@ -71,7 +78,7 @@ func (f *failures) begin(ctx context.Context, subject string) (*attempt, error) 
 		}
 		if len(s.at)+s.running < f.limit {
 			s.running++
-			f.subjects[subject] = s
+			f.keepLocked(subject, s)
 			f.mu.Unlock()
 			return &attempt{f: f, subject: subject}, nil
 		}
@@ -117,7 +124,21 @@ func (f *failures) add(subject string) {
 	defer f.mu.Unlock()
 	s := f.ofLocked(subject)
 	s.at = append(s.at, f.now())
+	f.keepLocked(subject, s)
+}
+
+// keepLocked remembers a subject. Of most nobody asks again, and so those whose
+// time is over are let go of whenever there are twice as many as were left the
+// last time. The caller holds mu.
+func (f *failures) keepLocked(subject string, s *failing) {
 	f.subjects[subject] = s
+	if len(f.subjects) < f.forgetAt {
+		return
+	}
+	for other := range f.subjects {
+		f.ofLocked(other)
+	}
+	f.forgetAt = max(fewSubjects, 2*len(f.subjects))
 }
 
 // fail says that the attempt's proof was wrong.

@@ -3,6 +3,7 @@ package upload
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -51,6 +52,44 @@ func TestFailuresAtOnce(t *testing.T) {
 	now = now.Add(failureWindow)
 	if err := f.check("guesser"); err != nil || len(f.subjects) != 0 {
 		t.Errorf("an hour later: %v, %d subjects", err, len(f.subjects))
+	}
+}
+
+// TestFailuresForget: subjects of whom nobody asks again are forgotten, too, and
+// none before its time.
+func TestFailuresForget(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	f := newFailures(1, func() time.Time { return now })
+	running, err := f.begin(t.Context(), "runs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const inAnHour = 600
+	for i := range 20 * inAnHour {
+		now = now.Add(failureWindow / inAnHour)
+		if subject := strconv.Itoa(i); i%2 == 0 {
+			f.add(subject)
+		} else {
+			a, err := f.begin(t.Context(), subject)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.fail()
+			a.end()
+		}
+		if n := len(f.subjects); n > 3*inAnHour {
+			t.Fatalf("%d subjects are remembered, of %d in an hour", n, inAnHour)
+		}
+	}
+	for i := 19*inAnHour + 1; i < 20*inAnHour; i++ {
+		if protocol.KindOf(f.check(strconv.Itoa(i))) != protocol.KindRateLimited {
+			t.Fatalf("subject %d is forgotten", i)
+		}
+	}
+	running.fail()
+	running.end()
+	if protocol.KindOf(f.check("runs")) != protocol.KindRateLimited {
+		t.Error("an attempt that ran meanwhile is forgotten")
 	}
 }
 
