@@ -125,6 +125,16 @@ func (t *tx) turn(u openUpload, c NewChunk) error {
 	return err
 }
 
+// leave begins the MD5 of the chunks anew where it has the bytes of one that is
+// not recorded any more; first is the lowest number of those.
+func (t *tx) leave(u openUpload, first protocol.PartNumber) error {
+	if first >= u.inOrder.Next {
+		return nil
+	}
+	_, err := t.exec(`UPDATE uploads SET md5_next = 1, md5_state = NULL WHERE uid = ?`, int64(u.uid))
+	return err
+}
+
 // chargeChunks has the owner's quota be charged for all that is recorded.
 func (t *tx) chargeChunks(owner protocol.Owner, u openUpload, standard Quota) error {
 	var sum int64

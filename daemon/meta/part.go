@@ -135,8 +135,8 @@ func (db *DB) PartsSynced(ctx context.Context, uid protocol.UID, blob BlobID, th
 }
 
 // DropPart un-records a part if it is still the one recorded at gen, and
-// offers its blob to the sweep. Otherwise, and when the upload has ended,
-// nothing happens.
+// offers its blob to the sweep; an MD5 of chunks that has its bytes begins anew.
+// Otherwise, and when the upload has ended, nothing happens.
 func (db *DB) DropPart(ctx context.Context, uid protocol.UID, n protocol.PartNumber, gen int64) error {
 	return db.update(ctx, full, "drop a part", func(t *tx) error {
 		u, err := t.lockOpen(anyOwner, uid)
@@ -154,6 +154,9 @@ func (db *DB) DropPart(ctx context.Context, uid protocol.UID, n protocol.PartNum
 		if _, err := t.change(u); err != nil {
 			return err
 		}
+		if err := t.leave(u, n); err != nil {
+			return err
+		}
 		if blob == u.blob {
 			return nil
 		}
@@ -162,13 +165,20 @@ func (db *DB) DropPart(ctx context.Context, uid protocol.UID, n protocol.PartNum
 }
 
 // LoseBlob says that bytes written to a blob of an open upload may be gone:
-// its parts are un-recorded, nothing more is assembled in it, and it is doomed.
-// An upload that is committed is KindCommitted, and stays as it is; any other
-// that is not open KindNotFound.
+// its parts are un-recorded as by DropPart, nothing more is assembled in it, and
+// it is doomed. An upload that is committed is KindCommitted, and stays as it is;
+// any other that is not open KindNotFound.
 func (db *DB) LoseBlob(ctx context.Context, uid protocol.UID, blob BlobID) error {
 	return db.update(ctx, full, "lose a blob", func(t *tx) error {
 		u, err := t.lockOpen(anyOwner, uid)
 		if err != nil {
+			return err
+		}
+		var first protocol.PartNumber
+		if _, err := t.one(`SELECT CAST(COALESCE(MIN(number), ?) AS BIGINT) FROM parts WHERE uid = ? AND blob_id = ?`, []any{protocol.MaxParts + 1, int64(uid), blob}, &first); err != nil {
+			return err
+		}
+		if err := t.leave(u, first); err != nil {
 			return err
 		}
 		if _, err := t.exec(`DELETE FROM parts WHERE uid = ? AND blob_id = ?`, int64(uid), blob); err != nil {

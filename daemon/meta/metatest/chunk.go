@@ -1,6 +1,7 @@
 package metatest
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -96,6 +97,28 @@ var chunkTests = map[string]func(*env){
 				if got.InOrder.Next != s.next || string(got.InOrder.State) != s.state {
 					e.Fatalf("%s: after step %d it is %d and %q, want %d and %q", what, i+1, got.InOrder.Next, got.InOrder.State, s.next, s.state)
 				}
+			}
+		}
+	},
+	"the MD5 has no bytes of a chunk that is gone": func(e *env) {
+		for what, gone := range map[string]func(u meta.Upload, p meta.Part) error{
+			"dropped": func(u meta.Upload, p meta.Part) error { return e.db.DropPart(e.ctx, u.UID, p.Number, p.Gen) },
+			"lost":    func(u meta.Upload, p meta.Part) error { return e.db.LoseBlob(e.ctx, u.UID, p.Blob) },
+		} {
+			for n, want := range map[protocol.PartNumber]meta.InOrder{1: {Next: 1}, 2: {Next: 1}, 3: {Next: 3, State: []byte("b")}} {
+				u := e.beginChunks(what)
+				held := map[protocol.PartNumber]meta.Part{}
+				for i, turn := range []string{"a", "b", ""} {
+					c := e.newChunk(u.UID, protocol.PartNumber(i+1), 5, byte(i+1))
+					c.Before, c.After = bytesOf([]string{"", "a", ""}[i]), bytesOf(turn)
+					p, _, err := e.db.RecordChunk(e.ctx, alice, u.UID, c)
+					e.ok(err)
+					held[p.Number] = p
+				}
+				e.ok(gone(u, held[n]))
+				got, err := e.db.Upload(e.ctx, alice, u.UID)
+				e.ok(err)
+				e.same(fmt.Sprintf("chunk %d %s", n, what), []any{got.InOrder.Next, string(got.InOrder.State)}, []any{want.Next, string(want.State)})
 			}
 		}
 	},
