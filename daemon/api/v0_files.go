@@ -25,7 +25,7 @@ func (c *call) v0GetFile() error {
 	return c.serveFile(g.UID, show)
 }
 
-// v0Locate says which node has a file, or what came of one that is still sent.
+// v0Locate says which node has a file, or the chunks that came of one.
 func (c *call) v0Locate() error {
 	uid, err := protocol.ParseUID(c.query["uid"])
 	if err != nil {

@@ -117,12 +117,17 @@ func TestV0Proxy(t *testing.T) {
 		}
 		alice := o.as("alice")
 		f, open := alice.upload("a", []byte("abc")), alice.begin(`{"name": "open.txt"}`)
-		for _, uid := range []protocol.UID{f.UID, open.UID} {
-			if got := v0Into[string](t, alice.do(http.MethodGet, v0Prefix+"/proxy?uid="+uid.String(), "")); got != want {
+		l, refused := alice.v0Links("c.bin")[0], alice.v0Links("d.bin")[0]
+		o.v0Chunk(l, 2, []byte("abc"), md5Of([]byte("abc"))).v0(t, http.StatusOK)
+		o.v0Chunk(refused, 1, []byte("abc"), md5Of([]byte("x"))).v0(t, http.StatusUnprocessableEntity)
+		for _, uid := range []string{f.UID.String(), l.UID} {
+			if got := v0Into[string](t, alice.do(http.MethodGet, v0Prefix+"/proxy?uid="+uid, "")); got != want {
 				t.Errorf("%s: %s", public, got)
 			}
 		}
-		alice.do(http.MethodGet, v0Prefix+"/proxy?uid=999", "").v0(t, http.StatusNotFound)
+		for _, uid := range []string{"999", open.UID.String(), refused.UID} {
+			alice.do(http.MethodGet, v0Prefix+"/proxy?uid="+uid, "").v0(t, http.StatusNotFound)
+		}
 		for _, bad := range []string{"", "?uid=", "?uid=x", "?uid=007", "?uid=1&uid=2"} {
 			alice.do(http.MethodGet, v0Prefix+"/proxy"+bad, "").v0(t, http.StatusUnprocessableEntity)
 		}

@@ -120,10 +120,23 @@ func eachExtent(chunks []meta.Part) []meta.Extent {
 	return out
 }
 
-// Known is KindNotFound where there is neither an upload nor a file of the uid.
+// Known is KindNotFound where there is neither a file of the uid nor a chunk of
+// one.
 func (s *Service) Known(ctx context.Context, owner protocol.Owner, uid protocol.UID) error {
-	_, err := s.db.Upload(ctx, owner, uid)
-	return err
+	up, err := s.db.Upload(ctx, owner, uid)
+	if err != nil || up.State != protocol.UploadOpen {
+		return err
+	}
+	if up.Chunks {
+		parts, _, err := s.db.Parts(ctx, owner, uid)
+		if protocol.KindOf(err) == protocol.KindCommitted {
+			return nil
+		}
+		if err != nil || len(parts) > 0 {
+			return err
+		}
+	}
+	return &protocol.Error{Kind: protocol.KindNotFound, UID: uid, Message: "there is neither a file " + uid.String() + " nor a chunk of one"}
 }
 
 // Chunks are the numbers of the chunks that are held for certain of an upload in
