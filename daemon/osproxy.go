@@ -168,10 +168,11 @@ func (o OsproxyImport) run(ctx context.Context, cfg Config, records predecessor.
 		Meta: records, Owner: o.Owner, Places: o.places(cfg, stores), DryRun: o.DryRun, Tell: o.Tell, Progress: o.Progress,
 	})
 	_, away := errors.AsType[*predecessor.StoreError](err)
+	_, untold := errors.AsType[*predecessor.TellError](err)
 	switch {
 	case away:
 		return sum, at(StageStore, err)
-	case ctx.Err() != nil || protocol.KindOf(err) == protocol.KindQuotaExceeded:
+	case untold, ctx.Err() != nil, protocol.KindOf(err) == protocol.KindQuotaExceeded:
 		return sum, err
 	}
 	return sum, at(StageDatabase, err)

@@ -79,6 +79,12 @@ type Row struct {
 	Message string
 }
 
+// TellError is that of a Tell: a row was not told of. What was recorded stays.
+type TellError struct{ error }
+
+// Unwrap gives the cause.
+func (e *TellError) Unwrap() error { return e.error }
+
 // Summary counts what became of the rows.
 type Summary struct {
 	// Rows are the uids there are, of which Done have been looked at.
@@ -178,7 +184,7 @@ func (r *run) page(ctx context.Context, rows []row) error {
 		for _, t := range it.tell {
 			r.sum.Told[t.Outcome]++
 			if err := r.Tell(t); err != nil {
-				return err
+				return &TellError{err}
 			}
 		}
 	}

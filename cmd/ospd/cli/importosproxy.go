@@ -3,6 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +41,7 @@ func newImportOsproxy(e *env) *cobra.Command {
 			"made anew, as long as its bytes lie in osproxy's objects; else it is a line. Where the bytes are not of the MD5\n" +
 			"that osproxy has, the digest job of the File finds that out later.\n\n" +
 			"With --dry-run nothing is changed, and the daemon may run.\n\n" +
-			"Exit: 0 done, 2 the address or a store is none, 3 a database failed, 4 a store\n" +
+			"Exit: 0 done, 1 what it says cannot be printed, 2 the address or a store is none, 3 a database failed, 4 a store\n" +
 			"failed, 7 some rows have no File, or one of what they\n" +
 			"were before (each is a line), 8 a daemon is running.",
 		Args: noArgs,
@@ -70,10 +73,14 @@ func runImportOsproxy(ctx context.Context, e *env, o *importOsproxyOptions) erro
 	}
 	ctx, stop := untilSignal(ctx, e.stderr)
 	defer stop()
+	defer surviveClosedPipes()()
 	r := newOsproxyReport(e, o)
 	sum, err := daemon.ImportOsproxy(ctx, cfg, daemon.OsproxyImport{
 		From: from, Stores: o.stores, Owner: protocol.Owner(o.owner), DryRun: o.dryRun, Tell: r.row, Progress: r.progress,
 	}, newLogger(e.stderr, false))
+	if _, unprinted := errors.AsType[*unprintedError](err); unprinted {
+		return err // neither can the summary be
+	}
 	if err != nil {
 		return errors.Join(ifRunning(err), r.interrupted(sum))
 	}
@@ -84,4 +91,12 @@ func runImportOsproxy(ctx context.Context, e *env, o *importOsproxyOptions) erro
 		return errFindings
 	}
 	return nil
+}
+
+// surviveClosedPipes has writing to a pipe that nobody reads be an error, of
+// which the process would die else, until the function that it gives is called.
+func surviveClosedPipes() (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGPIPE)
+	return func() { signal.Stop(signals) }
 }

@@ -13,19 +13,42 @@ import (
 // progressEvery is how often a terminal is told how far an import is.
 const progressEvery = time.Second
 
+// unprintedError is that of a standard output that does not take what is printed.
+type unprintedError struct{ err error }
+
+func (e *unprintedError) Error() string {
+	return "what became of osproxy's rows cannot be printed: " + e.err.Error() +
+		"\nWhat was imported stays; lines about Files that were made do not come again. Run it again with a standard output that takes them: it goes on."
+}
+
+// Unwrap gives the cause.
+func (e *unprintedError) Unwrap() error { return e.err }
+
 // osproxyReport prints how an import of osproxy's files goes.
 type osproxyReport struct {
-	out, terminal io.Writer
+	out           printed
+	terminal      io.Writer
 	json, dryRun  bool
 	started, told time.Time
 }
 
 func newOsproxyReport(e *env, o *importOsproxyOptions) *osproxyReport {
-	r := &osproxyReport{out: e.stdout, json: o.json, dryRun: o.dryRun, started: time.Now()}
+	r := &osproxyReport{out: printed{e.stdout}, json: o.json, dryRun: o.dryRun, started: time.Now()}
 	if isTerminal(e.stderr) {
 		r.terminal = e.stderr
 	}
 	return r
+}
+
+// printed is a standard output whose errors say that they are its.
+type printed struct{ to io.Writer }
+
+func (p printed) Write(b []byte) (int, error) {
+	n, err := p.to.Write(b)
+	if err != nil {
+		err = &unprintedError{err}
+	}
+	return n, err
 }
 
 // osproxyRow is what --json prints of a row.

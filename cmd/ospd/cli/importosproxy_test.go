@@ -54,7 +54,7 @@ func TestOsproxyReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, terminal bytes.Buffer
-	r := &osproxyReport{out: &out, json: true}
+	r := &osproxyReport{out: printed{&out}, json: true}
 	if err := r.row(row); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestOsproxyReport(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	out.Reset()
-	r = &osproxyReport{out: &out, terminal: &terminal, dryRun: true}
+	r = &osproxyReport{out: printed{&out}, terminal: &terminal, dryRun: true}
 	r.progress(sum)
 	if err := r.row(row); err != nil {
 		t.Fatal(err)
