@@ -21,10 +21,12 @@ import (
 )
 
 const (
-	// page is how many rows are recorded at once, atOnce how many objects are
-	// looked at together.
-	page   = 256
-	atOnce = 16
+	// page is how many rows are recorded at once, and pageParts with how many parts
+	// there are enough of them: one row may have 10,000. atOnce is how many objects
+	// are looked at together.
+	page      = 256
+	pageParts = 4096
+	atOnce    = 16
 )
 
 // Records is what an import needs of the metadata; meta.DB is the one.
@@ -130,7 +132,7 @@ func (r *run) pages(ctx context.Context, src *Source) error {
 		}
 	}
 	for {
-		rows, err := src.next(ctx, page)
+		rows, err := src.next(ctx)
 		if err != nil || len(rows) == 0 {
 			return err
 		}

@@ -25,6 +25,9 @@ const (
 type Source struct {
 	conn *pgx.Conn
 	tx   pgx.Tx
+	// coming are rows that were asked for and not all read yet. The server sends
+	// them as they are read, and each may have thousands of parts.
+	coming pgx.Rows
 	// rows are the uids there are, last is the greatest of them that a File can
 	// have.
 	rows, last int64
@@ -93,15 +96,33 @@ func explained(err error) error {
 	return fmt.Errorf("read osproxy's database: %w", err)
 }
 
-// next gives the next rows, up to n, and none at the end.
-func (s *Source) next(ctx context.Context, n int) (list []row, err error) {
-	rows, err := s.tx.Query(ctx, "FETCH "+strconv.Itoa(n)+" FROM files")
-	if err != nil {
-		return nil, explained(err)
-	}
-	list, err = pgx.CollectRows(rows, scanRow)
-	if err != nil {
-		return nil, explained(err)
+// next gives the next page: rows up to page of them, or to the one with which
+// they have pageParts, and none at the end. What the server sent besides stays
+// where it is until it is asked for.
+func (s *Source) next(ctx context.Context) (list []row, err error) {
+	for parts := 0; len(list) < page && parts < pageParts; {
+		if s.coming == nil {
+			if s.coming, err = s.tx.Query(ctx, "FETCH "+strconv.Itoa(page)+" FROM files"); err != nil {
+				return nil, explained(err)
+			}
+		}
+		if !s.coming.Next() {
+			fetched, err := s.coming.CommandTag().RowsAffected(), s.coming.Err()
+			s.coming = nil
+			switch {
+			case err != nil:
+				return nil, explained(err)
+			case fetched == 0:
+				return list, nil
+			}
+			continue
+		}
+		r, err := scanRow(s.coming)
+		if err != nil {
+			return nil, explained(err)
+		}
+		list = append(list, r)
+		parts += len(r.parts)
 	}
 	return list, nil
 }
