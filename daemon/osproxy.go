@@ -56,6 +56,11 @@ func ImportOsproxy(ctx context.Context, cfg Config, o OsproxyImport, log *slog.L
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
 	ctx, ended := in.within(ctx)
+	// What an operator raised for this import holds at once, and not only from the
+	// daemon's next start.
+	if err := in.DB.SetQuotas(ctx, cfg.Quotas.owners()); err != nil {
+		return sum, ended(at(StageDatabase, err))
+	}
 	sum, err = o.run(ctx, cfg, in.DB, in.Stores, names, src)
 	if err == nil && sum.Imported+sum.Updated > 0 {
 		_, _, err = in.DB.Enqueue(ctx, digest.Job())
@@ -97,6 +102,8 @@ func (o OsproxyImport) dry(ctx context.Context, cfg Config, names []string, src 
 
 // noRecords are those of an installation in which there is nothing.
 type noRecords struct{ predecessor.Records }
+
+func (noRecords) Usage(context.Context, protocol.Owner) (u meta.Usage, err error) { return u, nil }
 
 func (noRecords) InheritedAlready(context.Context, []meta.Inherited) (map[protocol.UID]meta.InheritedAs, error) {
 	return nil, nil
@@ -165,7 +172,7 @@ func (o OsproxyImport) run(ctx context.Context, cfg Config, records predecessor.
 		}
 	}
 	sum, err = predecessor.Run(ctx, src, predecessor.Config{
-		Meta: records, Owner: o.Owner, Places: o.places(cfg, stores), DryRun: o.DryRun, Tell: o.Tell, Progress: o.Progress,
+		Meta: records, Owner: o.Owner, Quota: cfg.Quotas.of(o.Owner), Places: o.places(cfg, stores), DryRun: o.DryRun, Tell: o.Tell, Progress: o.Progress,
 	})
 	_, away := errors.AsType[*predecessor.StoreError](err)
 	_, untold := errors.AsType[*predecessor.TellError](err)

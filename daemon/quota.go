@@ -69,3 +69,11 @@ func (c QuotaConfig) owners() map[protocol.Owner]meta.Quota {
 	}
 	return own
 }
+
+// of is what is in force for an owner.
+func (c QuotaConfig) of(owner protocol.Owner) meta.Quota {
+	if q, ok := c.owners()[owner]; ok {
+		return q
+	}
+	return c.Default.meta()
+}

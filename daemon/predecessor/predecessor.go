@@ -34,12 +34,15 @@ type Records interface {
 	Inherit(ctx context.Context, files []meta.Inherited) ([]meta.InheritResult, error)
 	InheritedAlready(ctx context.Context, files []meta.Inherited) (map[protocol.UID]meta.InheritedAs, error)
 	RaiseUIDFloor(ctx context.Context, uid protocol.UID) error
+	Usage(ctx context.Context, owner protocol.Owner) (meta.Usage, error)
 }
 
 // Config is what an import needs.
 type Config struct {
 	Meta  Records
 	Owner protocol.Owner
+	// Quota is what the owner may have, as it is in force.
+	Quota meta.Quota
 	// Places is where osproxy's objects are.
 	Places Places
 	// DryRun has everything be looked at and nothing be changed.
@@ -98,6 +101,9 @@ type Summary struct {
 	// Unfinished are uids to which nothing was uploaded.
 	Unfinished int64
 	Told       map[Outcome]int64
+	// Quota is of a dry run that looked at everything, and of an import that the
+	// quota ended; nil else.
+	Quota *Reckoning
 }
 
 // Whole reports whether every row to which something was uploaded has its File,
@@ -110,10 +116,14 @@ func (s Summary) Whole() bool {
 type run struct {
 	Config
 	sum Summary
+	// wanted is what a dry run would have of the owner's quota, or, of an import
+	// that the quota ended, what is left.
+	wanted meta.Usage
 }
 
 // Run imports what a source has. The rows up to the error, if there is one, are
-// imported.
+// imported. It is KindQuotaExceeded where the owner may not have all of them, of a
+// dry run at its end.
 func Run(ctx context.Context, src *Source, cfg Config) (Summary, error) {
 	if cfg.Progress == nil {
 		cfg.Progress = func(Summary) {}
@@ -133,10 +143,18 @@ func (r *run) pages(ctx context.Context, src *Source) error {
 	}
 	for {
 		rows, err := src.next(ctx)
-		if err != nil || len(rows) == 0 {
+		switch {
+		case err != nil:
 			return err
+		case len(rows) == 0 && r.DryRun:
+			return r.foretell(ctx)
+		case len(rows) == 0:
+			return nil
 		}
 		if err := r.page(ctx, rows); err != nil {
+			if protocol.KindOf(err) == protocol.KindQuotaExceeded {
+				err = r.beyond(ctx, src, err)
+			}
 			return err
 		}
 		r.sum.Done += int64(len(rows))
@@ -319,10 +337,14 @@ func (r *run) record(ctx context.Context, items []*item) error {
 			if files[i].Anew {
 				results[i].Outcome = meta.InheritUpdated
 			}
+			r.want(list[i], files[i].Size())
 		}
 	} else {
 		var err error
 		if results, err = r.Meta.Inherit(ctx, files); err != nil {
+			for i, it := range list { // of none of them there is a File
+				r.want(it, files[i].Size())
+			}
 			return err
 		}
 		crashpoint.Hit(crashpoint.ImportRecorded)

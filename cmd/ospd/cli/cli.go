@@ -26,6 +26,8 @@ const (
 	exitDrain    = 6
 	exitFindings = 7
 	exitRunning  = 8
+	// exitQuota is what osp ends with where a quota is met.
+	exitQuota = 11
 )
 
 // env is what a command touches of the process.
@@ -109,6 +111,9 @@ func exitCode(err error) int {
 	}
 	if _, ok := errors.AsType[runningError](err); ok {
 		return exitRunning
+	}
+	if protocol.KindOf(err) == protocol.KindQuotaExceeded {
+		return exitQuota
 	}
 	if e, ok := errors.AsType[*daemon.Error](err); ok {
 		switch e.Stage {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon"
+	"github.com/osproxy/osproxy/protocol"
 )
 
 // ospd runs one command and returns its exit code and what it printed.
@@ -85,6 +86,7 @@ func TestExitCodes(t *testing.T) {
 		{stage(daemon.StageListener), exitListener},
 		{stage(daemon.StageDrain), exitDrain},
 		{errFindings, exitFindings},
+		{fmt.Errorf("import: %w", protocol.Errorf(protocol.KindQuotaExceeded, "x")), exitQuota},
 		{runningError{stage(daemon.StageLock)}, exitRunning},
 	} {
 		if got := exitCode(c.err); got != c.want {

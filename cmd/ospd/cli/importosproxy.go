@@ -40,10 +40,13 @@ func newImportOsproxy(e *env) *cobra.Command {
 			"runs, and after it was killed: a uid is one File. One whose row has changed since is\n" +
 			"made anew, as long as its bytes lie in osproxy's objects; else it is a line. Where the bytes are not of the MD5\n" +
 			"that osproxy has, the digest job of the File finds that out later.\n\n" +
-			"With --dry-run nothing is changed, and the daemon may run.\n\n" +
+			"The owner's quota has to allow all of it: an import that meets it ends, says how much is\n" +
+			"wanted, and goes on when it is run again with a configuration that allows it.\n\n" +
+			"With --dry-run nothing is changed, and the daemon may run; it ends as the import would,\n" +
+			"also where the quota is too small.\n\n" +
 			"Exit: 0 done, 1 what it says cannot be printed, 2 the address or a store is none, 3 a database failed, 4 a store\n" +
 			"failed, 7 some rows have no File, or one of what they\n" +
-			"were before (each is a line), 8 a daemon is running.",
+			"were before (each is a line), 8 a daemon is running, 11 the quota of the owner is too small.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runImportOsproxy(cmd.Context(), e, o) },
 	}
@@ -80,6 +83,9 @@ func runImportOsproxy(ctx context.Context, e *env, o *importOsproxyOptions) erro
 	}, newLogger(e.stderr, false))
 	if _, unprinted := errors.AsType[*unprintedError](err); unprinted {
 		return err // neither can the summary be
+	}
+	if err != nil && o.dryRun && sum.Quota.Over() {
+		return errors.Join(err, r.end(sum)) // all was looked at
 	}
 	if err != nil {
 		return errors.Join(ifRunning(err), r.interrupted(sum))

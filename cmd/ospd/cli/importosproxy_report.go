@@ -103,7 +103,15 @@ type osproxySummary struct {
 	Doubled     int64  `json:"doubled"`
 	Unsummed    int64  `json:"unsummed"`
 	Bytes       int64  `json:"bytes"`
-	ElapsedMS   int64  `json:"elapsed_ms"`
+	// Quota is null of an import that it did not end.
+	Quota     *osproxyQuota `json:"quota"`
+	ElapsedMS int64         `json:"elapsed_ms"`
+}
+
+// osproxyQuota is what the owner's quota allows, and what is wanted of it.
+type osproxyQuota struct {
+	Bytes predecessor.Charge `json:"bytes"`
+	Files predecessor.Charge `json:"files"`
 }
 
 // end prints the summary of an import that looked at all there is.
@@ -119,9 +127,9 @@ func (r *osproxyReport) interrupted(s predecessor.Summary) error {
 
 func (r *osproxyReport) summary(s predecessor.Summary, interrupted bool) error {
 	if r.json {
-		return json.NewEncoder(r.out).Encode(osproxySummary{1, "summary", s.Whole() && !interrupted, r.dryRun, interrupted, s.Rows, s.Done,
+		return json.NewEncoder(r.out).Encode(osproxySummary{1, "summary", s.Whole() && !interrupted && !s.Quota.Over(), r.dryRun, interrupted, s.Rows, s.Done,
 			s.Imported, s.Already, s.Updated, s.Deleted, s.Unfinished, s.Told[predecessor.Missing], s.Told[predecessor.OtherSize], s.Told[predecessor.Failed],
-			s.Told[predecessor.Changed], s.Told[predecessor.Renamed], s.Told[predecessor.Doubled], s.Told[predecessor.Unsummed], s.Bytes, time.Since(r.started).Milliseconds()})
+			s.Told[predecessor.Changed], s.Told[predecessor.Renamed], s.Told[predecessor.Doubled], s.Told[predecessor.Unsummed], s.Bytes, (*osproxyQuota)(s.Quota), time.Since(r.started).Milliseconds()})
 	}
 	verb := "Imported"
 	if r.dryRun {
@@ -142,8 +150,20 @@ func (r *osproxyReport) summary(s predecessor.Summary, interrupted bool) error {
 		_, err = fmt.Fprintf(r.out, "No file was made of %d whose object is not there, %d whose object has another size, and %d others.\n",
 			s.Told[predecessor.Missing], s.Told[predecessor.OtherSize], s.Told[predecessor.Failed])
 	}
+	if err == nil && r.dryRun && s.Quota != nil {
+		_, err = fmt.Fprintf(r.out, "Of the quota: %s; %s.\n", charged(s.Quota.Bytes, "bytes"), charged(s.Quota.Files, "files"))
+	}
 	if err == nil && interrupted {
 		_, err = fmt.Fprintf(r.out, "Only %d uids were looked at: run it again, and it goes on.\n", s.Done)
 	}
 	return err
+}
+
+// charged is what is wanted of a quota, beside what it allows.
+func charged(c predecessor.Charge, what string) string {
+	allowed := "any number"
+	if c.Allowed != nil {
+		allowed = strconv.FormatInt(*c.Allowed, 10)
+	}
+	return fmt.Sprintf("%s %d in use, %d more wanted, %s allowed", what, c.Used, c.Wanted, allowed)
 }

@@ -47,7 +47,8 @@ func TestImportOsproxyUsage(t *testing.T) {
 
 func TestOsproxyReport(t *testing.T) {
 	row := predecessor.Row{UID: -7, Name: "a\tb", Object: "image/7.png", Outcome: predecessor.Missing, Message: `there is no object "7.png"`}
-	sum := predecessor.Summary{Rows: 9, Done: 5, Imported: 1, Bytes: 2, Already: 3, Updated: 12, Deleted: 4, Unfinished: 5,
+	allowed := int64(20)
+	sum := predecessor.Summary{Quota: &predecessor.Reckoning{Bytes: predecessor.Charge{Allowed: &allowed, Used: 21, Wanted: 22}, Files: predecessor.Charge{Used: 23, Wanted: 24}}, Rows: 9, Done: 5, Imported: 1, Bytes: 2, Already: 3, Updated: 12, Deleted: 4, Unfinished: 5,
 		Told: map[predecessor.Outcome]int64{predecessor.Missing: 6, predecessor.OtherSize: 7, predecessor.Failed: 8, predecessor.Renamed: 9, predecessor.Doubled: 10, predecessor.Unsummed: 11, predecessor.Changed: 13}}
 	schemas, err := schematest.Load()
 	if err != nil {
@@ -72,7 +73,11 @@ func TestOsproxyReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.ElapsedMS = 0
-	if want := (osproxySummary{1, "summary", false, false, true, 9, 5, 1, 3, 12, 4, 5, 6, 7, 8, 13, 9, 10, 11, 2, 0}); got != want {
+	if q := got.Quota; q == nil || q.Bytes.Allowed == nil || *q.Bytes.Allowed != 20 || q.Bytes.Used != 21 || q.Bytes.Wanted != 22 || q.Files != (predecessor.Charge{Used: 23, Wanted: 24}) {
+		t.Errorf("of the quota %+v", q)
+	}
+	got.Quota = nil
+	if want := (osproxySummary{1, "summary", false, false, true, 9, 5, 1, 3, 12, 4, 5, 6, 7, 8, 13, 9, 10, 11, 2, nil, 0}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	out.Reset()
@@ -85,7 +90,8 @@ func TestOsproxyReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, line := range []string{"-7\tmissing\tthere is no object \"7.png\"\n", "Would import 1 files, 2 bytes, of 9 uids; 3 were there already, 4 have been deleted since, to 5 nothing was uploaded.\n",
-		"9 of them have another name", "12 had changed since", "13 have changed since", "No file was made of 6 whose object is not there, 7 whose object has another size, and 8 others.\n"} {
+		"9 of them have another name", "12 had changed since", "13 have changed since", "No file was made of 6 whose object is not there, 7 whose object has another size, and 8 others.\n",
+		"Of the quota: bytes 21 in use, 22 more wanted, 20 allowed; files 23 in use, 24 more wanted, any number allowed.\n"} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("%q is not in:\n%s", line, out.String())
 		}
