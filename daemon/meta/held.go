@@ -75,16 +75,24 @@ func (q query) heldByMD5(owner protocol.Owner, sum [md5.Size]byte) (list []Held,
 	return list, err
 }
 
-// digestsAhead is how many of the files that are due are looked at for one of
-// the owner's: what is further back is not looked at soon.
-const digestsAhead = 1000
+const (
+	// digestsAhead is how many of the files that are due are looked at for one of
+	// the owner's: what is further back is not looked at soon.
+	digestsAhead = 1000
+	// DigestsSoon is how long a digest job is expected to be soon, from the file's
+	// commit on. One that did not come by then has a reason that lasts: its turn is
+	// far away, or the bytes cannot be read.
+	DigestsSoon = time.Minute
+)
 
-// DigestsPending reports whether files of the owner's are due for a digest job,
-// among those that come first.
+// DigestsPending reports whether files that the owner put a moment ago are due
+// for a digest job, among those that come first. Nobody waits for the jobs of
+// what was imported, which may take days.
 func (db *DB) DigestsPending(ctx context.Context, owner protocol.Owner) (pending bool, err error) {
 	err = db.look(ctx, "look whether digest jobs of an owner are pending", func(q query) error {
-		pending, err = q.one(`SELECT 1 FROM (SELECT owner FROM files WHERE state = 'committed' AND digest_due <= ?
-			ORDER BY digest_due LIMIT ?) f WHERE f.owner = ? LIMIT 1`, []any{q.now, digestsAhead, string(owner)}, new(int))
+		pending, err = q.one(`SELECT 1 FROM (SELECT owner, committed_at, imported_from FROM files WHERE state = 'committed' AND digest_due <= ?
+			ORDER BY digest_due LIMIT ?) f WHERE f.owner = ? AND f.imported_from IS NULL AND f.committed_at > ? LIMIT 1`,
+			[]any{q.now, digestsAhead, string(owner), q.now - DigestsSoon.Milliseconds()}, new(int))
 		return err
 	})
 	return pending, err
