@@ -68,8 +68,8 @@ type Config struct {
 	Observe func(outcome string)
 	// Committed is told that a file was committed. It may be nil.
 	Committed func()
-	// Digests are the digest jobs, for which PutTwins waits, TwinsWait at most, 5 s
-	// by default; nil where none run.
+	// Digests are the digest jobs, for which AwaitDigests waits, PutTwins for
+	// TwinsWait at most, 5 s by default; nil where none run.
 	Digests   Digests
 	TwinsWait time.Duration
 	// Saved is told how many bytes an instant upload did not have to send. It
@@ -107,6 +107,7 @@ type Service struct {
 	// rewrites hold each link to a number of times that it sends other bytes than
 	// it did before.
 	rewrites *failures
+	awaiting *awaiting
 	// scratches are *scratch, for running requests.
 	scratches sync.Pool
 }
@@ -170,6 +171,7 @@ func New(cfg Config) *Service {
 			"Go on as a plain upload: send the parts."),
 		rewrites: newFailures(linkRewrites, cfg.Clock).telling("by this link other bytes than before were sent too often within an hour; nothing is taken until then",
 			"Ask who gave it to you for a new one."),
+		awaiting: newAwaiting(),
 	}
 	s.scratches.New = newScratch
 	s.sessions = newSessions(s)

@@ -11,14 +11,6 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// Digests are the digest jobs of what was committed: digest.Worker.
-type Digests interface {
-	// Wake has a job look soon at what is due.
-	Wake()
-	// Looked gives what is closed once more was found out.
-	Looked() <-chan struct{}
-}
-
 // Twin is a file that is to be put, unless its owner has its bytes already.
 type Twin struct {
 	Name string
@@ -28,18 +20,16 @@ type Twin struct {
 const (
 	// MaxTwins is how many are looked for at once.
 	MaxTwins = 50
-	// defaultTwinsWait is how long PutTwins waits for digest jobs, and twinsLook how
-	// long until it looks again where nobody gives word of them.
+	// defaultTwinsWait is how long PutTwins waits for digest jobs.
 	defaultTwinsWait = 5 * time.Second
-	twinsLook        = time.Second
 )
 
 // PutTwins makes a file for each of the list of whose MD5 the owner has a
 // content, and gives the uids in the list's order, 0 where it has none. The MD5
 // proves nothing, and so no other owner's content is looked for; with claims
-// off, none is. While digest jobs of the owner's files are pending, of which one
-// could be meant, it waits for them, for Config.TwinsWait at most. All files are made in
-// one transaction: KindQuotaExceeded means that none was.
+// off, none is. Where one is not found it waits for the digest jobs of what the
+// owner put a moment ago, as AwaitDigests does, for Config.TwinsWait at most. All
+// files are made in one transaction: KindQuotaExceeded means that none was.
 func (s *Service) PutTwins(ctx context.Context, owner protocol.Owner, list []Twin) ([]protocol.UID, error) {
 	if len(list) > MaxTwins {
 		return nil, &protocol.Error{Kind: protocol.KindTooLarge,
@@ -97,8 +87,7 @@ func (s *Service) adopt(ctx context.Context, owner protocol.Owner, list []Twin, 
 	return nil
 }
 
-// awaitHeld looks the contents up, again and again while some are not there and
-// digest jobs are pending.
+// awaitHeld looks the contents up, and waits where some are not there.
 func (s *Service) awaitHeld(ctx context.Context, owner protocol.Owner, list []Twin) ([]*meta.Held, error) {
 	sums := make([][md5.Size]byte, len(list))
 	for i, t := range list {
@@ -113,35 +102,6 @@ func (s *Service) awaitHeld(ctx context.Context, owner protocol.Owner, list []Tw
 		return nil, err
 	}
 	return held, nil
-}
-
-// AwaitDigests looks, again and again until look has seen all that it wants,
-// while digest jobs of the owner's files are pending that could tell it; for the
-// time given at most.
-func (s *Service) AwaitDigests(ctx context.Context, owner protocol.Owner, atMost time.Duration, look func() (all bool, err error)) error {
-	timeout := time.After(atMost)
-	for {
-		var looked <-chan struct{}
-		if s.cfg.Digests != nil {
-			looked = s.cfg.Digests.Looked() // before the look at what is there
-		}
-		pending, err := s.db.DigestsPending(ctx, owner)
-		if err != nil {
-			return err
-		}
-		if all, err := look(); err != nil || all || looked == nil || !pending {
-			return err
-		}
-		s.cfg.Digests.Wake()
-		select {
-		case <-looked:
-		case <-time.After(twinsLook):
-		case <-timeout:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 func allHeld(held []*meta.Held) bool {
