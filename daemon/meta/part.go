@@ -96,7 +96,8 @@ func (db *DB) Parts(ctx context.Context, owner protocol.Owner, uid protocol.UID)
 }
 
 // Part is the part of an open upload of that number, as Parts has it. found is
-// false where there is none.
+// false where there is none. An upload in chunks has none to look at:
+// KindConflict.
 func (db *DB) Part(ctx context.Context, owner protocol.Owner, uid protocol.UID, n protocol.PartNumber) (p Part, found bool, err error) {
 	err = db.view(ctx, "look up a part", func(q query) error {
 		u, err := q.upload(owner, uid)
@@ -105,6 +106,9 @@ func (db *DB) Part(ctx context.Context, owner protocol.Owner, uid protocol.UID, 
 		}
 		if u.State == protocol.UploadCommitted {
 			return committed(uid)
+		}
+		if u.Chunks {
+			return inChunks(uid)
 		}
 		found = false
 		return q.each(partColumns+`WHERE p.uid = ? AND p.number = ?`, []any{int64(uid), int(n)}, func(scan scanFunc) error {

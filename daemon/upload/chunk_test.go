@@ -310,6 +310,8 @@ func TestChunksAndPartsAreNotOfOneFile(t *testing.T) {
 	wants(t, err, protocol.KindConflict)
 	_, err = b.PutPart(t.Context(), owner, l.UID, 1, body(five))
 	wants(t, err, protocol.KindConflict)
+	_, err = b.PutLinkedPart(t.Context(), l, 1, body([]byte("other")))
+	wants(t, err, protocol.KindConflict)
 	_, _, err = b.Commit(t.Context(), owner, l.UID, protocol.CommitUpload{Size: size})
 	wants(t, err, protocol.KindConflict)
 	u, err := b.Upload(t.Context(), owner, l.UID)

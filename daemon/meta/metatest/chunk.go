@@ -143,6 +143,8 @@ var chunkTests = map[string]func(*env){
 		u, other := e.beginChunks("x"), e.begin(e.newUpload("y"))
 		_, err := e.db.RecordPart(e.ctx, alice, u.UID, e.newChunk(u.UID, 1, 5, 1).NewPart)
 		e.kind(err, protocol.KindConflict)
+		_, _, err = e.db.Part(e.ctx, alice, u.UID, 1)
+		e.kind(err, protocol.KindConflict)
 		_, _, err = e.db.RecordChunk(e.ctx, alice, other.UID, e.newChunk(other.UID, 1, 5, 1))
 		e.kind(err, protocol.KindConflict)
 		for _, uid := range []protocol.UID{u.UID, other.UID} {
