@@ -155,3 +155,36 @@ func TestV0ChunksSeenByV1(t *testing.T) {
 	o.v0Chunk(single, 1, []byte("hello"), md5Of([]byte("hello"))).v0(t, http.StatusUnprocessableEntity)
 	alice.v0Held(single, "[]")
 }
+
+// TestV0RefusedFixesNothing: a link gives a file whole or in chunks by what is
+// held, not by what was refused.
+func TestV0RefusedFixesNothing(t *testing.T) {
+	o := startOspd(t)
+	alice := o.as("alice")
+	hello, other := []byte("hello"), []byte("other bytes")
+	whole := func(l v0UploadLinks, content []byte, sum string) answer {
+		body, contentType := form(t, content)
+		return o.do(http.MethodPut, l.URL.Single+"&md5="+sum, body, "Content-Type", contentType)
+	}
+	read := func(l v0UploadLinks, content []byte) {
+		t.Helper()
+		if a := o.do(http.MethodGet, alice.v0Downloads(60, l.UID)[0].URL, ""); !bytes.Equal(a.body, content) {
+			t.Errorf("it comes back as %s, %q", a.Status, a.body)
+		}
+	}
+	l := alice.v0Links("a.bin")[0]
+	o.v0Chunk(l, 1, other, md5Of(hello)).v0(t, http.StatusUnprocessableEntity)
+	whole(l, hello, md5Of(hello)).v0(t, http.StatusOK)
+	read(l, hello)
+	l = alice.v0Links("a.bin")[0]
+	whole(l, other, md5Of(hello)).v0(t, http.StatusUnprocessableEntity)
+	o.v0Chunk(l, 2, other, md5Of(other)).v0(t, http.StatusOK)
+	whole(l, hello, md5Of(hello)).v0(t, http.StatusUnprocessableEntity)
+	o.v0Chunk(l, 1, other, md5Of(hello)).v0(t, http.StatusUnprocessableEntity)
+	whole(l, hello, md5Of(hello)).v0(t, http.StatusUnprocessableEntity)
+	alice.v0Held(l, "[2]")
+	o.v0Chunk(l, 1, hello, md5Of(hello)).v0(t, http.StatusOK)
+	both := append(bytes.Clone(hello), other...)
+	o.v0Merge(l, 2, len(both), md5Of(both)).v0(t, http.StatusOK)
+	read(l, both)
+}

@@ -114,6 +114,8 @@ type beginning struct {
 	uid protocol.UID
 	// chunks says that it comes in chunks.
 	chunks bool
+	// anew says that the upload is there, and to be sent in another way.
+	anew bool
 }
 
 func (s *Service) begin(ctx context.Context, owner protocol.Owner, b beginning, req *once.Request) (_ once.Reply, err error) {
@@ -143,22 +145,27 @@ func (s *Service) begin(ctx context.Context, owner protocol.Owner, b beginning, 
 	if err != nil {
 		return once.Reply{}, err
 	}
-	if err := s.choose(ctx, func(st *store.Store) error { return s.beginIn(ctx, st, up, req.Record(r)) }); err != nil {
+	if err := s.choose(ctx, func(st *store.Store) error { return s.beginIn(ctx, st, up, b.anew, req.Record(r)) }); err != nil {
 		return once.Reply{}, err
 	}
 	crashpoint.Hit(crashpoint.BeginRecorded)
-	s.cfg.Observe("begun")
+	if !b.anew {
+		s.cfg.Observe("begun")
+	}
 	return r, nil
 }
 
 // beginIn records an upload, with a blob in the store where that assembles.
-func (s *Service) beginIn(ctx context.Context, st *store.Store, up meta.NewUpload, idem *meta.Idempotency) error {
+func (s *Service) beginIn(ctx context.Context, st *store.Store, up meta.NewUpload, anew bool, idem *meta.Idempotency) error {
 	if _, ok := st.Assembler(); ok && !up.Chunks && (up.Size == nil || *up.Size > 0) {
 		key, err := s.key(ctx, st)
 		if err != nil {
 			return err
 		}
 		up.InPlace = &meta.NewBlob{Store: st.Name(), Key: string(key), Node: s.cfg.Node}
+	}
+	if anew {
+		return s.db.BeginAnew(ctx, up)
 	}
 	_, err := s.db.BeginUpload(ctx, up, idem)
 	return err

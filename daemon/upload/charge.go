@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
 )
 
 // coming is what is being received of an upload without a size: the owner's
@@ -33,7 +34,7 @@ func (se *session) chargeChunk(ctx context.Context, up meta.Upload, others, leng
 	c := &se.coming
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	err := se.charge(ctx, up, others+c.bytes+length)
+	err := se.charge(ctx, up, others+c.still()+length)
 	if err == nil {
 		c.bytes += length
 	}
@@ -50,7 +51,7 @@ func (se *session) chunkEnds(ctx context.Context, up meta.Upload, sum, length in
 	// Of equal chunks at once, and of a shorter one in place of a longer, less
 	// stays than was charged for.
 	if failed || c.bytes == 0 && c.most > sum {
-		se.ease(ctx, up, c.bytes)
+		se.ease(ctx, up.Owner)
 	}
 }
 
@@ -59,7 +60,7 @@ func (se *session) chargePart(ctx context.Context, up meta.Upload, end int64) er
 	c := &se.coming
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	err := se.charge(ctx, up, end)
+	err := se.charge(ctx, up, max(c.still(), c.bytes+end))
 	if err == nil {
 		if c.ends == nil {
 			c.ends = map[int64]int{}
@@ -77,8 +78,14 @@ func (se *session) partEnds(ctx context.Context, up meta.Upload, end int64, fail
 		delete(c.ends, end)
 	}
 	if failed {
-		se.ease(ctx, up, slices.Max(append(slices.Collect(maps.Keys(c.ends)), 0)))
+		se.ease(ctx, up.Owner)
 	}
+}
+
+// still is how much is coming. Chunks and parts both are where the upload began
+// anew meanwhile. The caller holds mu.
+func (c *coming) still() int64 {
+	return c.bytes + slices.Max(append(slices.Collect(maps.Keys(c.ends)), 0))
 }
 
 // charge has the quota be charged for so much. The caller holds coming.mu.
@@ -95,12 +102,12 @@ func (se *session) charge(ctx context.Context, up meta.Upload, wanted int64) err
 
 // ease gives back what is charged beyond what is recorded and still coming. The
 // caller holds coming.mu.
-func (se *session) ease(ctx context.Context, up meta.Upload, still int64) {
+func (se *session) ease(ctx context.Context, owner protocol.Owner) {
 	ctx, cancel := finishing(ctx)
 	defer cancel()
 	c := &se.coming
 	c.most, c.eased = 0, true
-	if err := se.svc.db.EaseUpload(ctx, up.Owner, up.UID, still); err != nil {
-		se.svc.log.Warn("give back to a quota what did not come; the upload's end does", "uid", up.UID, "err", err)
+	if err := se.svc.db.EaseUpload(ctx, owner, se.uid, c.still()); err != nil {
+		se.svc.log.Warn("give back to a quota what did not come; the upload's end does", "uid", se.uid, "err", err)
 	}
 }

@@ -39,6 +39,9 @@ func (s *Service) PutLinkedChunk(ctx context.Context, l Linked, b protocol.Begin
 	if err != nil {
 		return protocol.Part{}, err
 	}
+	if !up.Chunks {
+		return protocol.Part{}, notInChunks(l.UID) // it began anew since
+	}
 	if err := s.fits(l, others+body.Length); err != nil {
 		return protocol.Part{}, err
 	}
@@ -88,30 +91,14 @@ func (s *Service) fits(l Linked, size int64) error {
 	return l.Check(&size)
 }
 
-// beginChunks makes the upload of a link's file in chunks, unless it is there.
+// beginChunks has the upload of a link's file be there, in chunks.
 func (s *Service) beginChunks(ctx context.Context, l Linked, b protocol.BeginUpload) error {
 	b.Size = nil // what it will be is said at the merge
 	if err := s.checkBegin(b); err != nil {
 		return err
 	}
-	for begun := false; ; begun = true {
-		up, err := s.db.Upload(ctx, l.Owner, l.UID)
-		switch {
-		case err == nil && up.State != protocol.UploadOpen:
-			return committed(up)
-		case err == nil && !up.Chunks:
-			return notInChunks(l.UID)
-		case err == nil || protocol.KindOf(err) != protocol.KindNotFound:
-			return err
-		case begun:
-			return usedUp(l.UID)
-		}
-		_, err = s.begin(ctx, l.Owner, beginning{BeginUpload: b, uid: l.UID, chunks: true}, nil)
-		if err == nil || protocol.KindOf(err) != protocol.KindConflict {
-			return err
-		}
-		// Another chunk came first: that is looked at again.
-	}
+	_, _, err := s.beginOf(ctx, l, beginning{BeginUpload: b, uid: l.UID, chunks: true})
+	return err
 }
 
 // compareChunk reads a chunk that has the MD5 of the one that is held.

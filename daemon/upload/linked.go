@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/once"
@@ -19,7 +18,8 @@ type Linked struct {
 	// MaxSize bounds it; -1 where the service's limit is the only one.
 	MaxSize int64
 	// AnySize has a put begin its upload without a size, so that the next one may
-	// bring another file while none is there.
+	// bring another file while none is there, also where it was begun in chunks and
+	// none of them is recorded.
 	AnySize bool
 	// Still says whether the link is still good, before each part and the commit:
 	// one request may take long. It may be nil.
@@ -44,36 +44,15 @@ func (s *Service) BeginLinked(ctx context.Context, l Linked, b protocol.BeginUpl
 	if err := l.Check(b.Size); err != nil {
 		return once.Reply{}, err
 	}
-	for begun := false; ; begun = true {
-		up, err := s.db.Upload(ctx, l.Owner, l.UID)
-		switch {
-		case err == nil:
-			return s.foundLinked(ctx, up)
-		case protocol.KindOf(err) != protocol.KindNotFound:
-			return once.Reply{}, err
-		case begun:
-			return once.Reply{}, usedUp(l.UID)
-		}
-		r, err := s.begin(ctx, l.Owner, beginning{BeginUpload: b, uid: l.UID}, nil)
-		if protocol.KindOf(err) != protocol.KindConflict {
-			return r, err
-		}
-		// The link was used before: that is looked at again.
+	r, found, err := s.beginOf(ctx, l, beginning{BeginUpload: b, uid: l.UID})
+	if err != nil || found == nil {
+		return r, err
 	}
-}
-
-func (s *Service) foundLinked(ctx context.Context, up meta.Upload) (once.Reply, error) {
-	if up.State != protocol.UploadOpen {
-		return once.Reply{}, committed(up)
-	}
-	if up.Chunks {
-		return once.Reply{}, inChunks(up.UID)
-	}
-	u, err := s.describe(ctx, up)
+	u, err := s.describe(ctx, *found)
 	if err != nil {
 		return once.Reply{}, err
 	}
-	return once.ReplyOf(false, up.UID, u)
+	return once.ReplyOf(false, found.UID, u)
 }
 
 func usedUp(uid protocol.UID) error {
@@ -105,8 +84,7 @@ func (s *Service) PutLinked(ctx context.Context, l Linked, b protocol.BeginUploa
 	}
 	whole := newWhole(body)
 	layout := protocol.Layout{Size: *b.Size, PartSize: u.PartSize}
-	var sums []protocol.XXH3
-	var blocks []protocol.Block
+	var parts []meta.Part
 	for n := protocol.PartNumber(1); int64(n-1)*u.PartSize < *b.Size; n++ {
 		_, length, err := layout.Range(n)
 		if err != nil {
@@ -116,19 +94,19 @@ func (s *Service) PutLinked(ctx context.Context, l Linked, b protocol.BeginUploa
 		if err != nil {
 			return f, err
 		}
-		sums, blocks = append(sums, p.XXH3), append(blocks, p.Blocks...)
+		parts = append(parts, p)
 	}
-	if err := s.dropBeyond(ctx, l, u, protocol.PartNumber(len(sums))); err != nil {
+	if err := s.dropBeyond(ctx, l, u, protocol.PartNumber(len(parts))); err != nil {
 		return f, err
 	}
 	if err := whole.check(body); err != nil {
-		return f, errors.Join(err, s.dropParts(ctx, l))
+		return f, errors.Join(err, s.dropParts(ctx, l, parts))
 	}
 	if err := l.still(ctx); err != nil {
 		return f, err
 	}
 	// It is a file of the bytes that were read here, whoever else has the link.
-	all, digest := protocol.PartsXXH3(sums), protocol.DigestOf(blocks)
+	all, digest := hashesOf(parts)
 	f, repeated, err := s.publish(ctx, l.Owner, l.UID, func(up meta.Upload, parts []meta.Part) (meta.Commit, error) {
 		c, err := s.plan(up, protocol.CommitUpload{Size: b.Size, PartsXXH3: &all, Digest: &digest}, parts)
 		if body.MD5 != nil {
@@ -142,6 +120,15 @@ func (s *Service) PutLinked(ctx context.Context, l Linked, b protocol.BeginUploa
 		err = committed(meta.Upload{NewUpload: meta.NewUpload{UID: l.UID}})
 	}
 	return f, err
+}
+
+func hashesOf(parts []meta.Part) (protocol.XXH3, protocol.Digest) {
+	var sums []protocol.XXH3
+	var blocks []protocol.Block
+	for _, p := range parts {
+		sums, blocks = append(sums, p.XXH3), append(blocks, p.Blocks...)
+	}
+	return protocol.PartsXXH3(sums), protocol.DigestOf(blocks)
 }
 
 // beginPut begins the upload of a file that comes in one request, or finds the one
@@ -166,16 +153,19 @@ func (s *Service) beginPut(ctx context.Context, l Linked, b protocol.BeginUpload
 
 // dropBeyond un-records what an earlier request left behind the last part.
 func (s *Service) dropBeyond(ctx context.Context, l Linked, u protocol.Upload, last protocol.PartNumber) error {
-	if !slices.ContainsFunc(u.Parts, func(p protocol.Part) bool { return p.Number > last }) {
-		return nil
-	}
-	parts, _, err := s.db.Parts(ctx, l.Owner, l.UID)
-	for _, p := range parts {
-		if p.Number > last {
-			err = errors.Join(err, s.db.DropPart(ctx, l.UID, p.Number, p.Gen))
+	for _, p := range u.Parts {
+		if p.Number <= last {
+			continue
+		}
+		held, found, err := s.db.Part(ctx, l.Owner, l.UID, p.Number)
+		if err == nil && found {
+			err = s.db.DropPart(ctx, l.UID, held.Number, held.Gen)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // sameFile refuses to go on with an upload that was begun as another file.
@@ -240,9 +230,8 @@ func (s *Service) putLinkedPart(ctx context.Context, l Linked, n protocol.PartNu
 }
 
 // dropParts un-records what was received of a file whose hash is wrong.
-func (s *Service) dropParts(ctx context.Context, l Linked) error {
+func (s *Service) dropParts(ctx context.Context, l Linked, parts []meta.Part) (err error) {
 	s.rewrites.add(l.subject())
-	parts, _, err := s.db.Parts(ctx, l.Owner, l.UID)
 	for _, p := range parts {
 		err = errors.Join(err, s.db.DropPart(ctx, l.UID, p.Number, p.Gen))
 	}

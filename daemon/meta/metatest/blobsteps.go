@@ -148,6 +148,36 @@ func (m *model) loseBlob(r *rapid.T) {
 	m.blobState(blob, meta.BlobDoomed)
 }
 
+// beginAnew has an upload of which nothing is recorded be sent in chunks, and
+// whole again.
+func (m *model) beginAnew(r *rapid.T) {
+	u := m.anyOpen(r)
+	inChunks := anewOf(u.Upload, true)
+	err := m.db.BeginAnew(m.ctx, inChunks)
+	if u.Size != nil || len(u.parts) > 0 {
+		m.kind(err, protocol.KindConflict)
+		return
+	}
+	m.ok(err)
+	whole, b := anewOf(u.Upload, false), m.newBlob(0)
+	whole.InPlace = &b
+	m.ok(m.db.BeginAnew(m.ctx, whole))
+	now, err := m.db.Upload(m.ctx, u.Owner, u.UID)
+	m.ok(err)
+	old := u.Blob
+	u.Blob, u.gen, u.touched = now.Blob, u.gen+2, m.clock.Now()
+	if old != 0 {
+		m.release(u, old)
+		m.blobState(old, meta.BlobDoomed)
+	}
+	for _, id := range u.given {
+		if m.blobs[id].State == meta.BlobWriting {
+			m.released[id] = true
+			m.blobState(id, meta.BlobDoomed)
+		}
+	}
+}
+
 // nameBlob names a blob for a request that ends in a put.
 func (m *model) nameBlob(*rapid.T) {
 	b := m.newBlob(modelPart)

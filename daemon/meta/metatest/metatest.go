@@ -57,7 +57,7 @@ func (g group) run(t *testing.T, open Open) {
 
 func groups() []group {
 	return []group{
-		{"settings", settingsTests}, {"upload", uploadTests}, {"part", partTests}, {"chunk", chunkTests}, {"said", saidTests}, {"commit", commitTests},
+		{"settings", settingsTests}, {"upload", uploadTests}, {"part", partTests}, {"chunk", chunkTests}, {"anew", anewTests}, {"said", saidTests}, {"commit", commitTests},
 		{"content", contentTests}, {"file", fileTests}, {"idempotency", idempotencyTests}, {"owner", ownerTests}, {"fsck", fsckTests},
 		{"claim", claimTests}, {"held", heldTests}, {"sweep", sweepTests}, {"expiry", expiryTests}, {"token", tokenTests}, {"quota", quotaTests},
 		{"scrub", scrubTests}, {"job", jobTests}, {"job ends", jobEndTests}, {"job request", requestTests}, {"periodic", periodicTests},

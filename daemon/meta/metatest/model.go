@@ -159,7 +159,7 @@ func (m *model) steps() []Step {
 		{"commit", m.commit}, {"give up", m.giveUp}, {"drop", m.dropPart}, {"sweep", m.sweep},
 		{"take", m.takeChallenge}, {"challenge", m.startClaim}, {"add", m.addBlob}, {"lose", m.loseBlob},
 		{"digest", m.digest}, {"adopt", m.adopt}, {"fill", m.fill}, {"move", m.move},
-		{"delete", m.deleteFile}, {"damage", m.damage}, {"heal", m.heal}, {"abort", m.abort}, {"name", m.nameBlob},
+		{"delete", m.deleteFile}, {"damage", m.damage}, {"heal", m.heal}, {"abort", m.abort}, {"name", m.nameBlob}, {"anew", m.beginAnew},
 		{"time", m.passTime}, {"expire", m.expire}, {"abandon", m.abandon}, {"prune", m.prune},
 	}
 }
