@@ -323,8 +323,9 @@ func TestV0LinkEnds(t *testing.T) {
 	for _, bad := range []string{"0", "-1", "1.5", `"60"`, "null", "true", "-99999999999999999999", "1e999"} {
 		for _, ask := range []string{`/link/upload {"filePath": ["a.txt"], "expire": ` + bad + `}`, `/link/download {"uid": [], "expire": ` + bad + `}`} {
 			path, body, _ := strings.Cut(ask, " ")
-			if alice.do(http.MethodPost, v0Prefix+path, body).v0(t, http.StatusUnprocessableEntity); t.Failed() {
-				t.Fatal(ask)
+			message, _ := alice.do(http.MethodPost, v0Prefix+path, body).v0(t, http.StatusUnprocessableEntity)
+			if t.Failed() || !strings.HasPrefix(message, "expire is not a number of seconds") {
+				t.Fatalf("%s: %s", ask, message)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -45,7 +46,11 @@ func (c *call) readV0JSON(v any) error {
 	if !utf8.Valid(b) {
 		return protocol.Errorf(protocol.KindBadRequest, "the body is not UTF-8; nothing was done")
 	}
-	if err := json.Unmarshal(b, v); err != nil {
+	err = json.Unmarshal(b, v)
+	if said, ok := errors.AsType[*protocol.Error](err); ok {
+		return said
+	}
+	if err != nil {
 		return &protocol.Error{Kind: protocol.KindBadRequest, Message: "the body is not the JSON of this request; nothing was done", Err: err}
 	}
 	return nil
