@@ -1,7 +1,6 @@
 package api
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -69,11 +68,6 @@ func behindPath(address string) string {
 func ofV0(t *testing.T, s *seen) {
 	o, open, slow := startOspd(t), start(t, Config{}, nil), slowFixture(t)
 	alice := o.as("alice")
-	failing := start(t, o.cfg, nil)
-	failing.replaced, failing.token = true, alice.token
-	for i := range failing.v0.routes {
-		failing.v0.routes[i].endpoint.serve = func(*call) error { return errors.New("it is away") }
-	}
 	for _, row := range v0Rows() {
 		prepare, ok := v0Visits()[row.path]
 		if !ok {
@@ -86,7 +80,6 @@ func ofV0(t *testing.T, s *seen) {
 			s.note(row.method, target, f.do(row.method, target, v.body, append(header, "Content-Type", v.contentType)...), status)
 		}
 		visit(alice.fixture, http.StatusOK)
-		visit(failing, http.StatusInternalServerError)
 		send := func(f *fixture, header string, status int) {
 			target := v0Prefix + row.path
 			s.note(row.method, target, f.dial().send(row.method+" "+target+" HTTP/1.1\r\n"+header).read(row.method), status)

@@ -23,6 +23,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/link"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
+	"github.com/osproxy/osproxy/daemon/migrate"
 	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/daemon/stores"
 	"github.com/osproxy/osproxy/daemon/token"
@@ -62,8 +63,14 @@ func startOspdAs(t testing.TB, quota meta.Quota, change func(*Config)) *ospd {
 // startOspdOf starts an ospd whose write side is changed, too.
 func startOspdOf(t testing.TB, quota meta.Quota, writes func(*upload.Config), change func(*Config)) *ospd {
 	t.Helper()
+	return startOspdOver(t, quota, func(b store.Backend) store.Backend { return b }, writes, change)
+}
+
+// startOspdOver starts an ospd over a store that is made of a local one.
+func startOspdOver(t testing.TB, quota meta.Quota, over func(store.Backend) store.Backend, writes func(*upload.Config), change func(*Config)) *ospd {
+	t.Helper()
 	ctx, root, quiet := t.Context(), t.TempDir(), slog.New(slog.DiscardHandler)
-	db := metatest.OpenDB(t, meta.Config{Path: filepath.Join(root, "meta.db"), Logger: quiet, DefaultQuota: quota})
+	db := metatest.OpenDB(t, meta.Config{Path: metaPath(filepath.Join(root, "blobs")), Logger: quiet, DefaultQuota: quota})
 	closeLater(t, db)
 	id, err := db.ServerID(ctx)
 	if err != nil {
@@ -73,7 +80,7 @@ func startOspdOf(t testing.TB, quota meta.Quota, writes func(*upload.Config), ch
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := store.New("disk", backend, store.Options{})
+	st := store.New("disk", over(backend), store.Options{})
 	closeLater(t, st)
 	if err := errors.Join(st.Claim(ctx, id, false), db.RememberStore(ctx, "disk")); err != nil {
 		t.Fatal(err)
@@ -94,7 +101,14 @@ func startOspdOf(t testing.TB, quota meta.Quota, writes func(*upload.Config), ch
 	sender := webhook.NewSender(webhook.SenderConfig{Guard: everywhere})
 	t.Cleanup(sender.Close)
 	hooks := webhook.New(webhook.Config{Meta: db, Sender: sender, Guard: everywhere, Logger: quiet})
-	jobs := job.NewService(db, map[protocol.JobKind]job.Request{"nap": nap, protocol.JobImport: importing}, once.NewKeys(db))
+	migrates := migrate.New(migrate.Config{Meta: db, Stores: map[string]*store.Store{"disk": st, "other": st}, Logger: quiet,
+		Reach: func(ctx context.Context, st *store.Store) error { return stores.Reach(ctx, st, id) }})
+	jobs := job.NewService(db, map[protocol.JobKind]job.Request{
+		"nap": napping{files}.request, protocol.JobImport: importing,
+		protocol.JobMigrate: func(ctx context.Context, _ job.Caller, args json.RawMessage) (meta.NewJob, error) {
+			return migrates.Request(ctx, args)
+		},
+	}, once.NewKeys(db))
 	described := stores.New(stores.Config{Meta: db, Stores: all, Types: map[string]string{"disk": "local"}, Default: "disk", Logger: quiet})
 	cfg := Config{Stores: described, Manifests: intake.NewManifests(db), Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens,
 		Links: link.New(link.Config{Records: db, Minter: minter})}
@@ -107,19 +121,25 @@ func importing(_ context.Context, caller job.Caller, _ json.RawMessage) (meta.Ne
 	return meta.NewJob{Kind: protocol.JobImport, Owner: caller.Owner}, nil
 }
 
-// nap is a kind of job that anybody can ask for, and nobody does. With {"about":
-// X} it has a subject; with {"fails": KIND} it is refused so.
-func nap(_ context.Context, caller job.Caller, args json.RawMessage) (meta.NewJob, error) {
+// napping is a kind of job that anybody can ask for, and nobody does. With
+// {"about": X} it has a subject; with {"file": UID} it is about a file of the
+// caller's.
+type napping struct{ files *file.Service }
+
+func (n napping) request(ctx context.Context, caller job.Caller, args json.RawMessage) (meta.NewJob, error) {
 	var nap struct {
 		About string        `json:"about"`
-		Fails protocol.Kind `json:"fails"`
+		File  *protocol.UID `json:"file"`
 	}
 	err := job.ParseArgs(args, &nap)
-	if err == nil && nap.Fails != "" {
-		err = &protocol.Error{Kind: nap.Fails}
+	if err == nil && nap.File != nil {
+		_, err = n.files.File(ctx, caller.Owner, *nap.File)
 	}
 	return meta.NewJob{Kind: "nap", Owner: caller.Owner, Args: args, Subject: nap.About, Node: "n1"}, err
 }
+
+// metaPath is where the database is of an ospd whose blobs are there.
+func metaPath(blobs string) string { return filepath.Join(filepath.Dir(blobs), "meta.db") }
 
 func closeLater(t testing.TB, c io.Closer) {
 	t.Cleanup(func() {

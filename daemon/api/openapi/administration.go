@@ -17,7 +17,7 @@ func jobOperations() map[protocol.RouteName]operation {
 				ok("One that is about the same and waits already.", ref("Job")).at(),
 			},
 			fails: []protocol.Kind{
-				protocol.KindBadUID, protocol.KindNotFound, protocol.KindConflict, protocol.KindIdempotencyMismatch, protocol.KindStoreUnavailable, protocol.KindStoreFull,
+				protocol.KindNotFound, protocol.KindConflict, protocol.KindIdempotencyMismatch, protocol.KindStoreUnavailable, protocol.KindStoreFull,
 			},
 		},
 		protocol.RouteGetJob: {

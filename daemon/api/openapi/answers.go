@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -85,8 +86,11 @@ func (d document) responses(r Route, o operation) object {
 		}
 	}
 	for status, kinds := range byStatus {
-		if _, twice := all[strconv.Itoa(status)]; twice {
-			continue // of /readyz, which says it in its own form
+		if own, twice := all[strconv.Itoa(status)].(object); twice {
+			// Of /readyz, which says it in its own form, but for a connection too many.
+			_, refused := d.refused(r, status, kinds)
+			maps.Copy(own["content"].(object), refused["content"].(object))
+			continue
 		}
 		all[strconv.Itoa(status)] = d.refusal(r, status, kinds)
 	}
@@ -131,13 +135,20 @@ func refusals(r Route) []protocol.Kind {
 
 // refusal refers to the answer of a status with one of the kinds.
 func (d document) refusal(r Route, status int, kinds []protocol.Kind) object {
+	name, response := d.refused(r, status, kinds)
+	d.components.responses[name] = response
+	return object{"$ref": "#/components/responses/" + name}
+}
+
+// refused is that answer, and what it is called.
+func (d document) refused(r Route, status int, kinds []protocol.Kind) (name string, response object) {
 	slices.Sort(kinds)
 	words := make([]string, len(kinds))
 	codes := make([]any, len(kinds))
 	for i, k := range kinds {
 		words[i], codes[i] = string(k), string(k)
 	}
-	name := fmt.Sprintf("%d.%s", status, strings.Join(words, "."))
+	name = fmt.Sprintf("%d.%s", status, strings.Join(words, "."))
 	var always []string
 	switch status {
 	case http.StatusUnauthorized:
@@ -151,7 +162,7 @@ func (d document) refusal(r Route, status int, kinds []protocol.Kind) object {
 	for i, k := range kinds {
 		about[i] = "`" + string(k) + "`: " + k.Row().Title + "."
 	}
-	response := object{"description": strings.Join(about, " "), "headers": d.headers(always, nil)}
+	response = object{"description": strings.Join(about, " "), "headers": d.headers(always, nil)}
 	if r.Method == http.MethodHead {
 		name += ".head"
 	} else {
@@ -162,6 +173,5 @@ func (d document) refusal(r Route, status int, kinds []protocol.Kind) object {
 			"example": example,
 		}}
 	}
-	d.components.responses[name] = response
-	return object{"$ref": "#/components/responses/" + name}
+	return name, response
 }

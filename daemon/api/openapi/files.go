@@ -75,12 +75,12 @@ func fileOperations() map[protocol.RouteName]operation {
 		},
 		protocol.RouteHeadContent: {
 			tag: tagFiles, summary: "Look at a file's bytes without reading them", headers: reading()[2:], answers: headAnswers(),
-			fails: []protocol.Kind{protocol.KindPreconditionFailed, protocol.KindContentCorrupt, protocol.KindStoreUnavailable},
+			fails: []protocol.Kind{protocol.KindPreconditionFailed, protocol.KindContentCorrupt},
 		},
 		protocol.RouteGetBlocks: {
 			tag: tagFiles, summary: "Read the digests of a file's blocks", headers: reading(), answers: contentAnswers(),
 			about: "The SHA-256 of each block of 4 MiB, 32 bytes each, in order: with them each block that is read can be trusted alone.",
-			fails: []protocol.Kind{protocol.KindPreconditionFailed, protocol.KindRange, protocol.KindDigestPending},
+			fails: []protocol.Kind{protocol.KindPreconditionFailed, protocol.KindRange, protocol.KindDigestPending, protocol.KindContentCorrupt},
 		},
 	}
 }

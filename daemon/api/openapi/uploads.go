@@ -38,7 +38,7 @@ func uploadOperations() map[protocol.RouteName]operation {
 			about:   "Part N has the bytes from (N-1) times part_size on, part_size of them or what remains. Parts come in any order, at once, and again.",
 			answers: []answer{ok("The part as it is recorded.", ref("Part"))},
 			fails: received(protocol.KindTooManyParts, protocol.KindCommitted, protocol.KindPartsDiffer, protocol.KindConflict,
-				protocol.KindRateLimited, protocol.KindTooLarge),
+				protocol.KindRateLimited),
 		},
 		protocol.RouteCommit: {
 			tag: tagUploads, summary: "Make a file of an upload", takes: "CommitUpload", mayBeEmpty: true,

@@ -2,6 +2,7 @@ package openapitest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
@@ -31,10 +32,10 @@ func (d *Document) Check(a Answer) (Pair, error) {
 	if operation == nil {
 		return Pair{}, d.checkNowhere(a)
 	}
-	pair := Pair{operationID(operation), a.Status}
+	pair := Pair{operationID(operation), a.Status, a.code()}
 	status := strconv.Itoa(a.Status)
 	response, at := d.follow(object(operation["responses"])[status], at+"/responses/"+status)
-	if response == nil && a.Status == http.StatusServiceUnavailable && a.Header.Get("Content-Type") == "application/problem+json" {
+	if response == nil && a.Status == http.StatusServiceUnavailable && a.Header.Get("Content-Type") == problem {
 		return Pair{}, d.checkNowhere(a) // v0 has none: the connection was one too many
 	}
 	if response == nil {
@@ -46,6 +47,17 @@ func (d *Document) Check(a Answer) (Pair, error) {
 	return pair, nil
 }
 
+// code is that of a Problem which can be looked into, "" of another answer.
+func (a Answer) code() string {
+	var p struct {
+		Code string `json:"code"`
+	}
+	if a.Header.Get("Content-Type") != problem || json.Unmarshal(a.Body, &p) != nil {
+		return ""
+	}
+	return p.Code
+}
+
 // checkNowhere: what is no operation is refused, but for the page that shows the
 // document, which is no part of the API.
 func (d *Document) checkNowhere(a Answer) error {
@@ -55,7 +67,7 @@ func (d *Document) checkNowhere(a Answer) error {
 	known := []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestTimeout,
 		http.StatusRequestHeaderFieldsTooLarge, http.StatusServiceUnavailable, http.StatusInternalServerError}
 	schema := "/components/schemas/Problem"
-	if strings.HasPrefix(a.Target, "/api/storage/v0") && a.Header.Get("Content-Type") != "application/problem+json" {
+	if strings.HasPrefix(a.Target, "/api/storage/v0") && a.Header.Get("Content-Type") != problem {
 		known = []int{http.StatusUnauthorized, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusInternalServerError}
 		schema = "/components/schemas/V0Error"
 	}

@@ -22,6 +22,9 @@ import (
 // address is where the document is to the compiler of schemas.
 const address = "https://daemon.test/openapi.json"
 
+// problem is the type of answers that are Problems.
+const problem = "application/problem+json"
+
 // Document is one, ready to compare. Its methods are safe for concurrent use.
 type Document struct {
 	root  map[string]any
@@ -38,14 +41,18 @@ type path struct {
 	item     map[string]any
 }
 
-// Pair is a documented answer: of an operation, with a status.
+// Pair is a documented answer: of an operation, with a status and, where the
+// answer is a Problem, its code.
 type Pair struct {
 	Operation string
 	Status    int
+	Code      string
 }
 
 // String is the pair as it is written in lists.
-func (p Pair) String() string { return p.Operation + " " + strconv.Itoa(p.Status) }
+func (p Pair) String() string {
+	return strings.TrimSuffix(p.Operation+" "+strconv.Itoa(p.Status)+" "+p.Code, " ")
+}
 
 // Read reads a document.
 func Read(text []byte) (*Document, error) {
@@ -78,17 +85,38 @@ func (d *Document) Pairs() []Pair {
 			if method == "parameters" {
 				continue
 			}
-			for status := range object(object(o)["responses"]) {
+			for status, r := range object(object(o)["responses"]) {
 				n, err := strconv.Atoi(status)
 				if err != nil {
 					panic("the document has an answer " + status)
 				}
-				all = append(all, Pair{operationID(o), n})
+				for _, code := range d.codes(r) {
+					all = append(all, Pair{operationID(o), n, code})
+				}
 			}
 		}
 	}
 	slices.SortFunc(all, func(a, b Pair) int { return strings.Compare(a.String(), b.String()) })
 	return all
+}
+
+// codes are those of the Problems that a response may be, "" alone where it is
+// none, or has no body to say so.
+func (d *Document) codes(response any) []string {
+	r, _ := d.follow(response, "")
+	s := object(object(object(r["content"])[problem])["schema"])
+	all, _ := s["allOf"].([]any)
+	var codes []string
+	for _, part := range all {
+		enum, _ := object(object(object(part)["properties"])["code"])["enum"].([]any)
+		for _, code := range enum {
+			codes = append(codes, fmt.Sprint(code))
+		}
+	}
+	if codes == nil {
+		return []string{""}
+	}
+	return codes
 }
 
 // find is the operation that a request goes to, and where it is in the document;

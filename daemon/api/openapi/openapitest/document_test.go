@@ -37,10 +37,7 @@ func TestCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const (
-		json    = "application/json"
-		problem = "application/problem+json"
-	)
+	const json = "application/json"
 	tests := []struct {
 		name, method, target string
 		status               int
@@ -85,7 +82,7 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
-	want := []Pair{{"bytes", 200}, {"look", 200}, {"look", 404}, {"remove", 204}}
+	want := []Pair{{"bytes", 200, ""}, {"look", 200, ""}, {"look", 404, "not_found"}, {"remove", 204, ""}}
 	if got := d.Pairs(); !slices.Equal(got, want) {
 		t.Errorf("the pairs are %v", got)
 	}
