@@ -26,6 +26,8 @@ type OsproxyImport struct {
 	Stores []string
 	// Owner is whose the Files are.
 	Owner protocol.Owner
+	// IgnoreMD5 has osproxy's MD5s not be taken over; see predecessor.Config.
+	IgnoreMD5 bool
 	// DryRun has everything be looked at and nothing be changed.
 	DryRun bool
 	// Tell is told of rows, Progress how far it is; see predecessor.Config.
@@ -172,7 +174,7 @@ func (o OsproxyImport) run(ctx context.Context, cfg Config, records predecessor.
 		}
 	}
 	sum, err = predecessor.Run(ctx, src, predecessor.Config{
-		Meta: records, Owner: o.Owner, Quota: cfg.Quotas.of(o.Owner), Places: o.places(cfg, stores), DryRun: o.DryRun, Tell: o.Tell, Progress: o.Progress,
+		Meta: records, Owner: o.Owner, Quota: cfg.Quotas.of(o.Owner), Places: o.places(cfg, stores), IgnoreMD5: o.IgnoreMD5, DryRun: o.DryRun, Tell: o.Tell, Progress: o.Progress,
 	})
 	_, away := errors.AsType[*predecessor.StoreError](err)
 	_, untold := errors.AsType[*predecessor.TellError](err)

@@ -32,6 +32,10 @@ type Inherited struct {
 	// Anew has a file that is there already have these objects and this MD5 from
 	// now on, as long as its bytes lie in objects that are not ospd's.
 	Anew bool
+	// Unsaid has the MD5 that was said of a file that is there already be said no
+	// more where its bytes were not found to have it. Nothing else changes by that,
+	// and Objects are of no use.
+	Unsaid bool
 }
 
 // Size is the length of the objects together.
@@ -134,6 +138,8 @@ func (t *tx) inherit(f Inherited) (r InheritResult, d Usage, err error) {
 	switch {
 	case err != nil:
 		return r, d, err
+	case found && f.Unsaid && !f.Anew && as.Doubted():
+		return t.unsay(f)
 	case found && (as.Outcome != InheritAlready || !f.Anew):
 		return as.InheritResult, d, nil
 	case f.Size() == 0 && f.MD5 != nil && *f.MD5 != md5.Sum(nil):

@@ -30,12 +30,20 @@ func (t *tx) inheritAnew(f Inherited, as InheritedAs) (r InheritResult, d Usage,
 	if err != nil {
 		return r, d, err
 	}
-	if _, err := t.exec(`UPDATE files SET md5_said = NULL, md5_agrees = NULL WHERE uid = ?`, int64(f.UID)); err != nil {
+	if err := t.sayNothing(f.UID); err != nil {
 		return r, d, err
 	}
 	// Other bytes have another ETag.
 	etag := `"u` + f.UID.String() + "." + strconv.FormatInt(int64(content), 10) + `"`
 	return InheritResult{Outcome: InheritUpdated}, Usage{Bytes: f.Size() - as.Size}, t.pointInherited(f, content, known, etag)
+}
+
+// unsay has a file be what its bytes are, whatever was said of them.
+func (t *tx) unsay(f Inherited) (r InheritResult, d Usage, err error) {
+	if _, err := t.lockRow(f.UID); err != nil {
+		return r, d, err
+	}
+	return InheritResult{Outcome: InheritUpdated}, d, t.sayNothing(f.UID)
 }
 
 // heldByOthers says why a file cannot come to lie on an object.

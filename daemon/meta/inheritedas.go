@@ -16,11 +16,19 @@ type InheritedAs struct {
 	// Said is the MD5 that the file is to have, MD5 that of its bytes, each where
 	// it is known.
 	Said, MD5 *[md5.Size]byte
+	// Agrees: its bytes were found to have what was said.
+	Agrees bool
 	// Foreign: its bytes lie in objects that are not ospd's, these.
 	Foreign bool
 	Objects []HeldObject
 
 	content ContentID
+}
+
+// Doubted reports whether there is a file of which an MD5 was said that its bytes
+// were not found to have, or not yet.
+func (as InheritedAs) Doubted() bool {
+	return as.Outcome == InheritAlready && as.Said != nil && !as.Agrees
 }
 
 // InheritedAlready gives what Inherit would answer for files that are there, or
@@ -48,8 +56,8 @@ func (q query) inherited(f Inherited) (as InheritedAs, found bool, err error) {
 	var state fileState
 	var from string
 	var said, is []byte
-	found, err = q.one(`SELECT f.owner, f.state, COALESCE(f.imported_from, ''), f.md5_said, COALESCE(c.id, 0), COALESCE(c.size, 0), c.md5
-		FROM files f LEFT JOIN contents c ON c.id = f.content_id WHERE f.uid = ?`, []any{int64(f.UID)}, &owner, &state, &from, &said, &as.content, &as.Size, &is)
+	found, err = q.one(`SELECT f.owner, f.state, COALESCE(f.imported_from, ''), f.md5_said, COALESCE(f.md5_agrees, 0) = 1, COALESCE(c.id, 0), COALESCE(c.size, 0), c.md5
+		FROM files f LEFT JOIN contents c ON c.id = f.content_id WHERE f.uid = ?`, []any{int64(f.UID)}, &owner, &state, &from, &said, &as.Agrees, &as.content, &as.Size, &is)
 	switch {
 	case err != nil || !found:
 		return as, found, err

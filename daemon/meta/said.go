@@ -72,6 +72,12 @@ func (t *tx) say(uid protocol.UID, said *SaidMD5) error {
 	return err
 }
 
+// sayNothing takes back what was said of a file.
+func (t *tx) sayNothing(uid protocol.UID) error {
+	_, err := t.exec(`UPDATE files SET md5_said = NULL, md5_agrees = NULL WHERE uid = ?`, int64(uid))
+	return err
+}
+
 // judge compares what was said of files, whose rows are locked, with the MD5 of
 // their content, where that is known. One that was seen to agree is compared too.
 func (t *tx) judge(files []DigestDue) error {

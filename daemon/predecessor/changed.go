@@ -16,12 +16,15 @@ import (
 // long as its bytes lie where osproxy's are.
 
 // compare ends a row whose File is as the row says. The objects of others are
-// looked at.
+// looked at, and of those that are compared with no MD5: that they are others is
+// seen by nothing else.
 func (r *run) compare(it *item, as meta.InheritedAs) {
 	why := it.differs(as)
 	switch {
-	case why == "" && (!as.Foreign || r.Places.hold(it.pieces(), as.Objects)):
-		r.end(it, as.InheritResult)
+	case why == "" && (!as.Foreign || r.Places.hold(it.pieces(), as.Objects) && (it.sum != nil || !r.Places.know(it.pieces()))):
+		if it.as, it.same = &as, true; !it.unsays(as) {
+			r.end(it, as.InheritResult)
+		}
 	case !as.Foreign:
 		it.changed(why + ", and its bytes lie in objects of ospd's by now")
 	default:
@@ -40,6 +43,9 @@ func (it *item) differs(as meta.InheritedAs) string {
 	return ""
 }
 
+// unsays reports whether an MD5 is to be said no more of its File.
+func (it *item) unsays(as meta.InheritedAs) bool { return it.file.Unsaid && as.Doubted() }
+
 func (it *item) changed(why string) {
 	it.fail(Changed, "it has changed since its File was made: %s; the File stays what it is", why)
 }
@@ -47,8 +53,11 @@ func (it *item) changed(why string) {
 // look finds the objects of a row, and whether its File, if there is one, is of
 // them.
 func (r *run) look(ctx context.Context, it *item) error {
-	if it.as == nil {
+	switch {
+	case it.as == nil:
 		return r.find(ctx, it)
+	case it.same:
+		return nil
 	}
 	differs := it.differs(*it.as) != ""
 	// Equal bytes are kept once: they may lie in an object of another row's.
@@ -90,6 +99,11 @@ func (p Places) hold(pieces []piece, objects []meta.HeldObject) bool {
 		objects = objects[1:]
 	}
 	return len(objects) == 0
+}
+
+// know reports whether somebody said where the objects are.
+func (p Places) know(pieces []piece) bool {
+	return !slices.ContainsFunc(pieces, func(o piece) bool { return len(p.candidates(o.Bucket, o.Name)) == 0 })
 }
 
 // still reports whether objects are what they were. Those of stores that nobody

@@ -43,6 +43,9 @@ type Config struct {
 	Owner protocol.Owner
 	// Quota is what the owner may have, as it is in force.
 	Quota meta.Quota
+	// IgnoreMD5 has the MD5s of rows not be taken over: Files are what their
+	// objects are, also those of which another import said what was not found.
+	IgnoreMD5 bool
 	// Places is where osproxy's objects are.
 	Places Places
 	// DryRun has everything be looked at and nothing be changed.
@@ -219,7 +222,7 @@ func (r *run) items(rows []row) (items []*item) {
 			continue
 		}
 		it := &item{row: row}
-		it.plan(r.Owner)
+		it.plan(r.Owner, r.IgnoreMD5)
 		items = append(items, it)
 	}
 	return items
@@ -292,7 +295,7 @@ func (r *run) locate(ctx context.Context, items []*item) error {
 		return err
 	}
 	for _, it := range list {
-		if it.same {
+		if it.same && !it.unsays(*it.as) {
 			r.end(it, it.as.InheritResult)
 		}
 	}
@@ -334,7 +337,7 @@ func (r *run) record(ctx context.Context, items []*item) error {
 	if r.DryRun {
 		for i := range results {
 			results[i].Outcome = meta.InheritMade
-			if files[i].Anew {
+			if it := list[i]; it.as != nil {
 				results[i].Outcome = meta.InheritUpdated
 			}
 			r.want(list[i], files[i].Size())

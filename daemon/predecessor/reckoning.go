@@ -104,7 +104,10 @@ func (r *run) beyond(ctx context.Context, src *Source, met error) error {
 
 // want counts what a File of so many bytes needs that is to be made, or anew.
 func (r *run) want(it *item, size int64) {
-	if it.as != nil {
+	switch {
+	case it.same: // it stays on its objects
+		return
+	case it.as != nil:
 		r.wanted.Bytes += size - it.as.Size
 		return
 	}

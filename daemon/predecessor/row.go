@@ -64,8 +64,8 @@ func (r row) pieces() []piece {
 }
 
 // plan says what File is to be made of the row.
-func (it *item) plan(owner protocol.Owner) {
-	it.file = meta.Inherited{UID: protocol.UID(it.uid), FileFields: meta.FileFields{
+func (it *item) plan(owner protocol.Owner, ignoreMD5 bool) {
+	it.file = meta.Inherited{UID: protocol.UID(it.uid), Unsaid: ignoreMD5, FileFields: meta.FileFields{
 		Owner: owner, Name: it.name, MediaType: it.mediaType(),
 		Imported: meta.Imported{From: "osproxy:" + strconv.FormatInt(it.uid, 10), ModifiedAt: it.created},
 	}}
@@ -78,7 +78,9 @@ func (it *item) plan(owner protocol.Owner) {
 	if it.file.Name != given {
 		it.note(Renamed, "no File can be called %q; it is called %q", given, it.file.Name)
 	}
-	if sum, ok := sumOf(it.md5); ok {
+	if sum, ok := sumOf(it.md5); ignoreMD5 {
+		it.sum = nil
+	} else if ok {
 		it.sum, it.file.MD5 = &sum, &sum
 	} else {
 		it.note(Unsummed, "the MD5 of its row, %.40q, is none; its bytes are taken as they are", it.md5)

@@ -45,7 +45,7 @@ func TestPlan(t *testing.T) {
 	} {
 		it := &item{row: good}
 		c.change(&it.row)
-		it.plan("apps")
+		it.plan("apps", false)
 		kind := ""
 		if it.file.MediaType != nil {
 			kind = *it.file.MediaType

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -13,11 +14,18 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
+// What --md5 may be.
+const (
+	md5Check  = "check"
+	md5Ignore = "ignore"
+)
+
 type importOsproxyOptions struct {
 	config *configFlags
 	dsn    string
 	stores []string
 	owner  string
+	md5    string
 	dryRun bool
 	json   bool
 }
@@ -38,15 +46,18 @@ func newImportOsproxy(e *env) *cobra.Command {
 			"file that gets another name since no File can have its own. Rows to which nothing\n" +
 			"was uploaded are counted. It may be run as often as you like, also while osproxy\n" +
 			"runs, and after it was killed: a uid is one File. One whose row has changed since is\n" +
-			"made anew, as long as its bytes lie in osproxy's objects; else it is a line. Where the bytes are not of the MD5\n" +
-			"that osproxy has, the digest job of the File finds that out later.\n\n" +
+			"made anew, as long as its bytes lie in osproxy's objects; else it is a line.\n\n" +
+			"Where the bytes are not of the MD5 that osproxy has, the digest job of the File finds that\n" +
+			"out later, and from then on the File is not read. With --md5 ignore its MD5 is not taken\n" +
+			"over, and that of the File is found by its digest job. It is for an osproxy whose MD5s were\n" +
+			"never right; Files of an import before that are not read for their MD5 are read again.\n\n" +
 			"The owner's quota has to allow all of it: an import that meets it ends, says how much is\n" +
 			"wanted, and goes on when it is run again with a configuration that allows it.\n\n" +
 			"With --dry-run nothing is changed, and the daemon may run; it ends as the import would,\n" +
 			"also where the quota is too small.\n\n" +
-			"Exit: 0 done, 1 what it says cannot be printed, 2 the address or a store is none, 3 a database failed, 4 a store\n" +
-			"failed, 7 some rows have no File, or one of what they\n" +
-			"were before (each is a line), 8 a daemon is running, 11 the quota of the owner is too small.",
+			"Exit: 0 done, 1 what it says cannot be printed, 2 the address or a store is none, 3 a\n" +
+			"database failed, 4 a store failed, 7 some rows have no File, or one of what they were before\n" +
+			"(each is a line), 8 a daemon is running, 11 the quota of the owner is too small.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runImportOsproxy(cmd.Context(), e, o) },
 	}
@@ -57,6 +68,7 @@ func newImportOsproxy(e *env) *cobra.Command {
 	f.StringArrayVar(&o.stores, "store", nil, "`[BUCKET=]NAME`: the store of the configuration in which osproxy's objects, or those of its\n"+
 		"BUCKET, are; may be given more than once")
 	f.StringVar(&o.owner, "owner", string(protocol.OwnerLocal), "`OWNER` of the Files")
+	f.StringVar(&o.md5, "md5", md5Check, "`check|ignore`: whether the bytes have to be of the MD5s that osproxy has")
 	f.BoolVar(&o.dryRun, "dry-run", false, "look at everything and change nothing")
 	f.BoolVar(&o.json, "json", false, "print a line of JSON for each row with something to say, and a summary")
 	return cmd
@@ -65,6 +77,9 @@ func newImportOsproxy(e *env) *cobra.Command {
 func runImportOsproxy(ctx context.Context, e *env, o *importOsproxyOptions) error {
 	if o.dsn == "" || len(o.stores) == 0 {
 		return usageError{errors.New("import-osproxy: say where osproxy's database is (--dsn), and in which store its objects are (--store)")}
+	}
+	if o.md5 != md5Check && o.md5 != md5Ignore {
+		return usageError{fmt.Errorf("import-osproxy: --md5 is %s or %s, and not %q", md5Check, md5Ignore, o.md5)}
 	}
 	cfg, err := o.config.load(e)
 	if err != nil {
@@ -79,7 +94,8 @@ func runImportOsproxy(ctx context.Context, e *env, o *importOsproxyOptions) erro
 	defer surviveClosedPipes()()
 	r := newOsproxyReport(e, o)
 	sum, err := daemon.ImportOsproxy(ctx, cfg, daemon.OsproxyImport{
-		From: from, Stores: o.stores, Owner: protocol.Owner(o.owner), DryRun: o.dryRun, Tell: r.row, Progress: r.progress,
+		From: from, Stores: o.stores, Owner: protocol.Owner(o.owner), IgnoreMD5: o.md5 == md5Ignore,
+		DryRun: o.dryRun, Tell: r.row, Progress: r.progress,
 	}, newLogger(e.stderr, false))
 	if _, unprinted := errors.AsType[*unprintedError](err); unprinted {
 		return err // neither can the summary be

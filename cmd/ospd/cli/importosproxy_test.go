@@ -32,6 +32,7 @@ func TestImportOsproxyUsage(t *testing.T) {
 		"two for all":               {[]string{"--dsn", dsn, "--store", "disk", "--store", "disk"}, "", exitConfig, "two stores are named for the same"},
 		"two for one":               {[]string{"--dsn", dsn, "--store", "a=disk", "--store", "a=disk"}, "", exitConfig, "two stores are named for the same"},
 		"no name of an owner":       {[]string{"--dsn", dsn, "--store", "disk", "--owner", "a b"}, "", exitConfig, "no name of an owner"},
+		"neither for MD5s":          {[]string{"--dsn", dsn, "--store", "disk", "--md5", "no"}, "", exitConfig, `--md5 is check or ignore, and not "no"`},
 		"a database that is away":   {[]string{"--dsn", dsn, "--store", "disk"}, "", exitDatabase, "osproxy's database"},
 		"one that was read is away": {[]string{"--dsn", "-", "--store", "disk", "--dry-run"}, dsn, exitDatabase, "osproxy's database"},
 	} {

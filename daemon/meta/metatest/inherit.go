@@ -130,6 +130,46 @@ var inheritTests = map[string]func(*env){
 		e.ok(err)
 		e.same("quotas", len(drifts), 0)
 	},
+	"what was said of it is taken back": func(e *env) {
+		wrong := e.heir("a.txt", "a")
+		wrong.MD5 = &[md5.Size]byte{1}
+		e.inherits(wrong, meta.InheritMade)
+		due := filled(e.dueOf(wrong.UID), 5)
+		right := e.heir("b.txt", "b")
+		sum := filled(meta.DigestDue{}, 7).Findings.MD5
+		right.MD5 = &sum
+		e.inherits(right, meta.InheritMade)
+		later := e.heir("c.txt", "c")
+		later.MD5 = &[md5.Size]byte{2}
+		e.inherits(later, meta.InheritMade)
+		e.ok(e.db.FillDigest(e.ctx, due))
+		e.ok(e.db.FillDigest(e.ctx, filled(e.dueOf(right.UID), 7)))
+		before, err := e.db.File(e.ctx, alice, wrong.UID)
+		e.ok(err)
+		since := e.lastEvent()
+		known, err := e.db.InheritedAlready(e.ctx, []meta.Inherited{wrong, right, later})
+		e.ok(err)
+		e.same("how they are", []any{known[wrong.UID].Doubted(), known[right.UID].Doubted(), known[later.UID].Doubted()}, []any{true, false, true})
+		for _, f := range []*meta.Inherited{&wrong, &right, &later} {
+			f.MD5, f.Unsaid, f.Objects = nil, true, nil
+		}
+		e.inherits(wrong, meta.InheritUpdated)
+		e.inherits(wrong, meta.InheritAlready)
+		e.inherits(right, meta.InheritAlready)
+		e.inherits(later, meta.InheritUpdated)
+		e.same("events", e.kinds(since), []protocol.EventKind{protocol.EventFileCommitted, protocol.EventFileCommitted})
+		after, c := e.contentOf(wrong.UID)
+		e.same("the file", []any{after.Size, after.ETag, c.Extents[0].Key, *after.MD5}, []any{before.Size, before.ETag, "@a", fmt.Sprintf("%x", due.Findings.MD5)})
+		said, err := e.db.Said(e.ctx, alice, right.UID)
+		e.ok(err)
+		e.same("what was found to be right stays", *said, sum)
+		e.ok(e.db.FillDigest(e.ctx, filled(e.dueOf(later.UID), 6)))
+		e.contentOf(later.UID)
+		usage, err := e.db.Usage(e.ctx, alice)
+		e.ok(err)
+		e.same("usage", usage, meta.Usage{Bytes: 21, Files: 3})
+		e.ok(e.db.CheckDatabase(e.ctx))
+	},
 	"anew on the same object as it is now": func(e *env) {
 		f := e.heir("a.bin", "a")
 		e.inherits(f, meta.InheritMade)
