@@ -18,7 +18,9 @@ import (
 const AnyOrigin = "*"
 
 // requestHeaders are the fields of requests that mean something here and that a
-// page may send only when it is told so.
+// page may send only when it is told so. Tracestate means nothing here: tracers
+// of pages send it beside Traceparent (W3C Trace Context), and were it not named,
+// the browser would refuse them the request.
 const requestHeaders = "Authorization, Content-Type, Content-Digest, Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range, " +
 	"Idempotency-Key, Osp-Xxh3, X-Request-Id, Traceparent, Tracestate"
 

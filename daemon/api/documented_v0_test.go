@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -87,6 +88,7 @@ func ofV0(t *testing.T, s *seen) {
 		send(open, "Host: evil.example\r\n\r\n", http.StatusUnauthorized)
 		send(open, "Host: HOST\r\nRange: a\r\nRange: b\r\n\r\n", http.StatusUnprocessableEntity)
 		send(open, "Host: HOST\r\nX: "+strings.Repeat("x", headerBuffer)+"\r\n\r\n", http.StatusRequestHeaderFieldsTooLarge)
+		send(open, "Host: HOST\r\nContent-Length: x\r\n\r\n", http.StatusBadRequest)
 		send(slow, "Host: HOST\r\n", http.StatusRequestTimeout)
 		if row.path == "/download" {
 			visit(alice.fixture, http.StatusPartialContent, "Range", "bytes=1-1")
@@ -102,5 +104,34 @@ func ofV0(t *testing.T, s *seen) {
 	}
 	for _, target := range []string{gone, fmt.Sprintf("%s/proxy?uid=%s", v0Prefix, protocol.UID(7))} {
 		s.note(http.MethodGet, target, alice.do(http.MethodGet, target, ""), http.StatusNotFound)
+	}
+}
+
+// TestV0SecurityIsDocumented: a token with all the scopes that a route asks for,
+// or no token from an address that is let in; a signed link; or nothing at all.
+func TestV0SecurityIsDocumented(t *testing.T) {
+	var document struct {
+		Paths map[string]map[string]json.RawMessage `json:"paths"`
+	}
+	if err := json.Unmarshal(Document("test"), &document); err != nil {
+		t.Fatal(err)
+	}
+	const signed = `[{"signature":[]}]`
+	for at, want := range map[string]string{
+		"get /ping": `[]`, "get /health": `[]`,
+		"post /resume":        `[{},{"token":["file:write"]}]`,
+		"get /checkpoint":     `[{},{"token":["file:write"]}]`,
+		"get /proxy":          `[{},{"token":["file:read"]}]`,
+		"post /link/upload":   `[{},{"token":["link:create","file:write"]}]`,
+		"post /link/download": `[{},{"token":["link:create","file:read"]}]`,
+		"put /upload":         signed, "put /upload/multi": signed, "put /upload/merge": signed, "get /download": signed,
+	} {
+		method, path, _ := strings.Cut(at, " ")
+		var o struct {
+			Security json.RawMessage `json:"security"`
+		}
+		if err := json.Unmarshal(document.Paths[v0Prefix+path][method], &o); err != nil || string(o.Security) != want {
+			t.Errorf("%s: %s, %v; want %s", at, o.Security, err, want)
+		}
 	}
 }

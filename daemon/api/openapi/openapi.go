@@ -150,7 +150,7 @@ func (d document) operation(r Route) object {
 	o := d.written(r)
 	out := object{
 		"operationId": string(r.Name), "tags": []any{o.tag}, "summary": o.summary,
-		"security": security(r), "responses": d.responses(r, o),
+		"security": security(r, o), "responses": d.responses(r, o),
 	}
 	if o.about != "" {
 		out["description"] = o.about
@@ -178,7 +178,7 @@ func (d document) written(r Route) operation {
 }
 
 // security is what a caller has to send: one of these.
-func security(r Route) []any {
+func security(r Route, o operation) []any {
 	list := []any{}
 	if r.Access == BySignature {
 		list = append(list, object{"signature": []any{}})
@@ -188,7 +188,7 @@ func security(r Route) []any {
 	}
 	if r.Access == ByToken || r.Access == ByTokenOrAddress {
 		for _, s := range r.Scopes {
-			list = append(list, object{"token": []any{string(s)}})
+			list = append(list, object{"token": append([]any{string(s)}, words(o.with)...)})
 		}
 	}
 	if r.LinkToo {

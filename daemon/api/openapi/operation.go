@@ -19,6 +19,8 @@ type operation struct {
 	// body is a JSON body that has no schema of its own, in the place of takes.
 	body    object
 	answers []answer
+	// with are scopes that a token has to have besides one of the route's.
+	with []protocol.Scope
 	// fails are the kinds it refuses with, besides those that follow from what
 	// the route is (refusals).
 	fails []protocol.Kind

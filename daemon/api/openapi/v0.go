@@ -35,7 +35,7 @@ func v0Operations() map[string]operation {
 		"/health": {summary: "Ask whether the daemon answers", answers: []answer{says("Health...")}},
 		"/resume": {
 			summary: "Make files of bytes that the owner has, by their MD5",
-			body:    members(object{"data": listOf(0, members(object{"md5": text, "path": text}))}),
+			body:    members(object{"data": listOf(50, members(object{"md5": object{"type": "string", "pattern": "^[0-9A-Fa-f]{32}$"}, "path": text}))}),
 			answers: []answer{envelope("Each one's answer at its place.", listOf(0, members(object{"md5": text, "uid": known})))},
 		},
 		"/checkpoint": {
@@ -43,12 +43,12 @@ func v0Operations() map[string]operation {
 			answers: []answer{envelope("Their numbers.", listOf(0, object{"type": "integer", "minimum": 1}))},
 		},
 		"/link/upload": {
-			summary: "Sign links to put files",
+			summary: "Sign links to put files", with: []protocol.Scope{protocol.ScopeFileWrite},
 			body:    members(object{"filePath": listOf(50, text), "expire": expire}),
 			answers: []answer{envelope("One for each name, those that were there twice once.", listOf(0, members(object{"uid": uid, "url": urls, "path": text})))},
 		},
 		"/link/download": {
-			summary: "Sign links to get files",
+			summary: "Sign links to get files", with: []protocol.Scope{protocol.ScopeFileRead},
 			body:    members(object{"uid": listOf(200, uid), "expire": expire}),
 			answers: []answer{envelope("One for each file that there is.", listOf(0, members(object{"uid": uid, "url": link, "meta": about})))},
 		},
@@ -131,9 +131,11 @@ func v0Form() object {
 }
 
 // v0Refusals are what v0 answers where v1 has all kinds: four statuses, in its
-// own form. What cannot be read is answered before it is known whose it is, and
-// so as v1 does.
+// own form. What cannot be read, or comes over a connection too many, is answered
+// before it is known whose it is, and so as v1 does.
 func (d document) v0Refusals(r Route, o operation, all object) {
+	all["400"] = d.refusal(r, http.StatusBadRequest, []protocol.Kind{protocol.KindBadRequest})
+	all["503"] = d.refusal(r, http.StatusServiceUnavailable, []protocol.Kind{protocol.KindUnavailable})
 	all["408"] = d.refusal(r, http.StatusRequestTimeout, []protocol.Kind{protocol.KindUnavailable})
 	all["431"] = d.refusal(r, http.StatusRequestHeaderFieldsTooLarge, []protocol.Kind{protocol.KindHeadersTooLarge})
 	statuses := map[int]string{
