@@ -161,7 +161,13 @@ func (c *call) setContentHeader(r representation, contentType, contentRange stri
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Resource-Policy", "same-site")
+	// A link is all the right there is to what it gets: no answer to one has anything
+	// that depends on whose browser asks, so pages of any site may embed it.
+	embeddable := "same-site"
+	if c.grant != nil {
+		embeddable = "cross-origin"
+	}
+	h.Set("Cross-Origin-Resource-Policy", embeddable)
 }
 
 // reprDigest is the Repr-Digest (RFC 9530) of a representation by its SHA-256
