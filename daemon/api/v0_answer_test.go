@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,12 +63,66 @@ func TestV0Says(t *testing.T) {
 	}
 }
 
-// TestV0Statuses: of all kinds of error clients of v0 see four statuses.
+// v0Statuses are what clients of v0 see of each kind of error: four statuses.
+func v0Statuses() map[protocol.Kind]int {
+	return map[protocol.Kind]int{
+		protocol.KindBadRequest:           422,
+		protocol.KindBadUID:               422,
+		protocol.KindBadName:              422,
+		protocol.KindBadPart:              422,
+		protocol.KindSizeRequired:         422,
+		protocol.KindUnknownField:         422,
+		protocol.KindPartsMissing:         422,
+		protocol.KindPartsDiffer:          422,
+		protocol.KindDigestDiffers:        422,
+		protocol.KindCommitted:            422,
+		protocol.KindDigestPending:        422,
+		protocol.KindConflict:             422,
+		protocol.KindClaimRefused:         422,
+		protocol.KindLengthRequired:       422,
+		protocol.KindPreconditionFailed:   422,
+		protocol.KindTooLarge:             422,
+		protocol.KindTooManyParts:         422,
+		protocol.KindQuotaExceeded:        422,
+		protocol.KindUnsupportedMediaType: 422,
+		protocol.KindRange:                422,
+		protocol.KindChecksumMismatch:     422,
+		protocol.KindBadLength:            422,
+		protocol.KindIdempotencyMismatch:  422,
+		protocol.KindHeadersTooLarge:      422,
+
+		protocol.KindUnauthenticated: 401,
+		protocol.KindForbidden:       401,
+		protocol.KindBadHost:         401,
+		protocol.KindBadOrigin:       401,
+
+		protocol.KindNotFound:         404,
+		protocol.KindMethodNotAllowed: 404,
+
+		protocol.KindInternal:         500,
+		protocol.KindContentCorrupt:   500,
+		protocol.KindStoreFull:        500,
+		protocol.KindRateLimited:      500,
+		protocol.KindUnavailable:      500,
+		protocol.KindDraining:         500,
+		protocol.KindOwnerDown:        500,
+		protocol.KindStoreUnavailable: 500,
+	}
+}
+
+// TestV0Statuses: of all kinds of error clients of v0 see four statuses; what
+// arises in clients alone is the daemon's failure where it answers with it.
 func TestV0Statuses(t *testing.T) {
+	passes := []protocol.Kind{protocol.KindRateLimited, protocol.KindUnavailable, protocol.KindDraining, protocol.KindOwnerDown, protocol.KindStoreUnavailable}
+	storage := []protocol.Kind{protocol.KindStoreUnavailable, protocol.KindStoreFull, protocol.KindOwnerDown, protocol.KindContentCorrupt}
+	statuses := v0Statuses()
 	for _, row := range protocol.Kinds() {
-		want := map[int]int{0: 500, 401: 401, 403: 401, 404: 404, 405: 404, 429: 500, 500: 500, 503: 500, 507: 500}[row.Status]
-		if want == 0 {
-			want = http.StatusUnprocessableEntity
+		want, listed := statuses[row.Kind]
+		if crosses := row.Status != 0; crosses != listed {
+			t.Fatalf("%s is listed: %t", row.Kind, listed)
+		}
+		if !listed {
+			want = http.StatusInternalServerError
 		}
 		if got := v0Status(row.Kind); got != want {
 			t.Errorf("%s is %d, want %d", row.Kind, got, want)
@@ -82,10 +137,10 @@ func TestV0Statuses(t *testing.T) {
 		if strings.Contains(message, "abc") {
 			t.Errorf("%s says %q", row.Kind, message)
 		}
-		if storage := row.Kind == protocol.KindStoreUnavailable || row.Kind == protocol.KindStoreFull || row.Kind == protocol.KindContentCorrupt; storage && strings.Contains(message, "disk") {
+		if slices.Contains(storage, row.Kind) && (strings.Contains(message, "disk") || strings.Contains(message, "bucket")) {
 			t.Errorf("%s says %q", row.Kind, message)
 		}
-		if passes := row.Status == http.StatusServiceUnavailable || row.Status == http.StatusTooManyRequests; passes != (a.Header.Get("Retry-After") != "") {
+		if again := a.Header.Get("Retry-After") != ""; again != slices.Contains(passes, row.Kind) {
 			t.Errorf("%s: Retry-After is %q", row.Kind, a.Header.Get("Retry-After"))
 		}
 		if got := a.Header.Get("WWW-Authenticate"); (got != "") != (want == http.StatusUnauthorized) {

@@ -304,29 +304,3 @@ func flipped(c byte) string {
 	}
 	return "A"
 }
-
-// TestV0LinkEnds: the expiry that is asked for is cut to what there may be.
-func TestV0LinkEnds(t *testing.T) {
-	o := startOspd(t)
-	alice := o.as("alice")
-	f := alice.upload("a.txt", []byte("abc"))
-	week := int(7 * 24 * time.Hour / time.Second)
-	for asked, want := range map[string]int{"1": 1, "86400": 86400, "604800": week, "604801": week, "99999999999999999999": week, "1e3": 1000} {
-		ask := fmt.Sprintf(`{"uid": ["%s"], "expire": %s, "more": 1}`, f.UID, asked)
-		got := v0Into[[]v0DownloadLink](t, alice.do(http.MethodPost, v0Prefix+"/link/download", ask))
-		q := queryOf(t, got[0].URL)
-		date, err := time.Parse(v0Date, q.Get("date"))
-		if age := time.Since(date); q.Get("expire") != fmt.Sprint(want) || err != nil || age < 0 || age > time.Minute {
-			t.Errorf("%s: %v, %v", asked, q, err)
-		}
-	}
-	for _, bad := range []string{"0", "-1", "1.5", `"60"`, "null", "true", "-99999999999999999999", "1e999"} {
-		for _, ask := range []string{`/link/upload {"filePath": ["a.txt"], "expire": ` + bad + `}`, `/link/download {"uid": [], "expire": ` + bad + `}`} {
-			path, body, _ := strings.Cut(ask, " ")
-			message, _ := alice.do(http.MethodPost, v0Prefix+path, body).v0(t, http.StatusUnprocessableEntity)
-			if t.Failed() || !strings.HasPrefix(message, "expire is not a number of seconds") {
-				t.Fatalf("%s: %s", ask, message)
-			}
-		}
-	}
-}
