@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -152,6 +153,9 @@ func AnswerError(ctx context.Context, resp *http.Response) error {
 	var seen bytes.Buffer
 	resp.Body = io.NopCloser(io.TeeReader(body, &seen))
 	err := answerError(ctx, op, resp)
+	if e, ok := errors.AsType[*protocol.Error](err); ok {
+		asV0(e, resp, seen.Bytes())
+	}
 	resp.Body = rejoined{io.MultiReader(&seen, body), body}
 	return err
 }
