@@ -1,10 +1,6 @@
 package cli
 
-import (
-	"strings"
-
-	"github.com/dustin/go-humanize"
-)
+import "strings"
 
 // rateOff is the word of --bwlimit for no limit.
 const rateOff = "off"
@@ -32,14 +28,13 @@ func rates(s string) (up, down int64, err error) {
 	return up, down, err
 }
 
-// bytesPerSecond reads the rate of a flag. K, M and G are powers of 1000, Ki, Mi and Gi of
-// 1024, and never of bits.
+// bytesPerSecond reads the rate of a flag.
 func bytesPerSecond(flag, s string) (int64, error) {
 	if s == rateOff {
 		return 0, nil
 	}
-	n, err := humanize.ParseBytes(strings.TrimSuffix(s, "/s"))
-	if err != nil || strings.HasPrefix(s, "-") {
+	n, err := parseBytes(strings.TrimSuffix(s, "/s"))
+	if err != nil {
 		pair := ""
 		if flag == "--bwlimit" {
 			pair = "UP:DOWN, "
@@ -49,7 +44,7 @@ func bytesPerSecond(flag, s string) (int64, error) {
 	if n < leastRate || n > mostRate {
 		return 0, usagef("%s must be %s to %s a second, or off, not %q", flag, bytesText(leastRate), bytesText(mostRate), s)
 	}
-	return int64(n), nil
+	return n, nil
 }
 
 // atOnce is how many requests may be in flight: fewer than --connections allows

@@ -17,7 +17,7 @@ import (
 // linkOptions are the flags of link.
 type linkOptions struct {
 	expires, notBefore, name, mediaType string
-	maxSize                             int64
+	maxSize                             byteCount
 	upload, inline, revoke, all, yes    bool
 }
 
@@ -33,7 +33,7 @@ func newLink(s *session) *cobra.Command {
 			"A file that is deleted takes its links along. --revoke ends the links of files that\n" +
 			"stay, --revoke-all all of yours.",
 		Example: "  osp link 381270594817523712 --expires 15m\n" +
-			"  osp link --upload inbox/report.pdf --expires 1h --max-size 10000000\n" +
+			"  osp link --upload inbox/report.pdf --expires 1h --max-size 10M\n" +
 			"  osp link --revoke 381270594817523712",
 		Annotations: map[string]string{printsObjects: "yes"},
 		RunE:        func(cmd *cobra.Command, args []string) error { return linkRun(cmd.Context(), s, args, o) },
@@ -45,7 +45,7 @@ func newLink(s *session) *cobra.Command {
 	f.BoolVar(&o.inline, "inline", false, "have browsers show it, where its type is safe to show")
 	f.BoolVar(&o.upload, "upload", false, "take names in place of uids: each link puts one file of that name")
 	f.StringVar(&o.mediaType, "media-type", "", "the media `TYPE` of the file, whatever its own or its sender says")
-	f.Int64Var(&o.maxSize, "max-size", -1, "the most `BYTES` that a link of --upload takes")
+	f.Var(&o.maxSize, "max-size", "the most `BYTES` that a link of --upload takes: 5000000, 10M, 1.5MiB")
 	f.BoolVar(&o.revoke, "revoke", false, "end the links of these files that were signed by now")
 	f.BoolVar(&o.all, "revoke-all", false, "end all of your links that were signed by now")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
@@ -137,7 +137,7 @@ func (o *linkOptions) links(args []string, now time.Time) (links []protocol.NewL
 	if o.upload {
 		return o.toPut(args, one)
 	}
-	if o.maxSize >= 0 {
+	if o.maxSize.given {
 		return nil, usagef("--max-size is for --upload")
 	}
 	if o.name != "" {
@@ -161,8 +161,8 @@ func (o *linkOptions) toPut(names []string, one protocol.NewLink) (links []proto
 		return nil, usagef("--inline and --name are for links to get a file; with --upload the arguments are names")
 	}
 	one.Action = protocol.LinkPut
-	if o.maxSize >= 0 {
-		one.MaxSize = &o.maxSize
+	if o.maxSize.given {
+		one.MaxSize = &o.maxSize.n
 	}
 	for _, name := range names {
 		l := one
