@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -20,13 +21,7 @@ var document = sync.OnceValues(func() (*openapitest.Document, error) {
 // fails the test.
 func Tapped(t testing.TB, url string, ended <-chan struct{}) string {
 	t.Helper()
-	document, err := document()
-	if err != nil {
-		t.Fatal(err)
-	}
-	listening, err := tap.New(strings.TrimPrefix(url, "http://"), document, func(err error) {
-		t.Errorf("this answer is not as the OpenAPI document has it: %v", err)
-	})
+	listening, err := Tap(url, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,4 +35,16 @@ func Tapped(t testing.TB, url string, ended <-chan struct{}) string {
 		}
 	})
 	return listening.URL()
+}
+
+// Tap is Tapped for a daemon that many tests share: report is given what is wrong
+// with answers, and whoever asked for the tap closes it.
+func Tap(url string, report func(error)) (*tap.Tap, error) {
+	document, err := document()
+	if err != nil {
+		return nil, err
+	}
+	return tap.New(strings.TrimPrefix(url, "http://"), document, func(err error) {
+		report(fmt.Errorf("this answer is not as the OpenAPI document has it: %w", err))
+	})
 }

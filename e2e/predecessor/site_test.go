@@ -19,6 +19,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon"
 	"github.com/osproxy/osproxy/e2e/harness"
+	"github.com/osproxy/osproxy/e2e/tap"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -34,15 +35,19 @@ const smallBytes = 1000
 
 // site is a daemon in this process. What it answered and logged is kept.
 type site struct {
-	dir    string
-	d      *daemon.Daemon
+	dir string
+	d   *daemon.Daemon
+	// tap is in front of the daemon, and url its address.
+	tap    *tap.Tap
 	url    string
 	tokens map[protocol.Owner]string
 	log    text
 	// answered are the headers and the JSON of all answers.
 	answered text
-	cancel   context.CancelFunc
-	ended    chan error
+	// untold are answers that are not as the OpenAPI document has them.
+	untold text
+	cancel context.CancelFunc
+	ended  chan error
 	// change is done to the configuration, nil for nothing.
 	change func(*daemon.Config)
 }
@@ -75,7 +80,11 @@ func (s *site) start() error {
 	if err != nil {
 		return err
 	}
-	s.d, s.url, s.ended = d, d.URL(), make(chan error, 1)
+	s.tap, err = harness.Tap(d.URL(), func(err error) { fmt.Fprintln(&s.untold, err) })
+	if err != nil {
+		return errors.Join(err, d.Close())
+	}
+	s.d, s.url, s.ended = d, s.tap.URL(), make(chan error, 1)
 	running, cancel := context.WithCancel(ctx)
 	s.cancel = cancel
 	go func() { s.ended <- d.Run(running) }()
@@ -116,10 +125,14 @@ func newSiteWith(t *testing.T, change func(*daemon.Config)) *site {
 	return s
 }
 
-// stop drains the daemon.
+// stop drains the daemon. What it answered otherwise than documented is an error.
 func (s *site) stop() error {
 	s.cancel()
-	return <-s.ended
+	err := errors.Join(<-s.ended, s.tap.Close())
+	if untold := s.untold.String(); untold != "" {
+		err = errors.Join(err, errors.New(untold))
+	}
+	return err
 }
 
 // text is what was written to it, by many at once.
