@@ -24,7 +24,8 @@ var errStalled = errors.New("no byte came for " + stallTimeout.String())
 
 // Content is GET /v1/files/{uid}/content of n bytes from off, as long as the
 // content still has the given ETag ("" does not ask); one that has another is
-// KindPreconditionFailed. n < 0 with off 0 is the whole content.
+// KindPreconditionFailed. n < 0 with off 0 is the whole content; other ranges have to
+// lie within it.
 //
 // The reader gives exactly n bytes and then io.EOF, or an error, which is
 // KindNetwork and ErrCut where the body ended early. An answer of another range than the

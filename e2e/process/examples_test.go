@@ -133,7 +133,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	c, err := client.New(client.Config{Server: os.Args[1]})
+	c, err := CLIENT
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -143,6 +143,20 @@ func main() {
 }
 
 `
+
+// clientOf is how README.md says that a client of a daemon is made.
+func clientOf(t *testing.T, url string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := regexp.MustCompile("`(client\\.New\\([^`]+\\))`").FindSubmatch(text)
+	if made == nil {
+		t.Fatal("README.md does not say how a client is made")
+	}
+	return strings.ReplaceAll(string(made[1]), "http://127.0.0.1:8888", url)
+}
 
 func TestExampleGo(t *testing.T) {
 	d, dir := harness.StartDaemon(t, bin, t.TempDir()), exampleFolder(t)
@@ -161,7 +175,7 @@ func TestExampleGo(t *testing.T) {
 	version := regexp.MustCompile(`(?m)^go .*$`).FindString(string(module))
 	for name, text := range map[string]string{
 		"go.mod": fmt.Sprintf("module example.com/application\n\n%s\n\nrequire github.com/osproxy/osproxy v0.0.0\n\nreplace github.com/osproxy/osproxy => %s\n", version, root),
-		"go.sum": string(sums), "main.go": exampleGo + exampleOf(t, d.URL, "func example("),
+		"go.sum": string(sums), "main.go": strings.Replace(exampleGo, "CLIENT", clientOf(t, d.URL), 1) + exampleOf(t, d.URL, "func example("),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -169,7 +183,7 @@ func TestExampleGo(t *testing.T) {
 	}
 	runExample(t, dir, "go", "build", "-o", "application", ".")
 	runExample(t, dir, "go", "vet", ".")
-	printed := runExample(t, dir, filepath.Join(dir, "application"), d.URL)
+	printed := runExample(t, dir, filepath.Join(dir, "application"))
 	links := regexp.MustCompile(`/l/\S+`).FindAllString(printed, -1)
 	if !strings.Contains(printed, string(exampleReport[:100])) || len(links) != 2 {
 		t.Fatalf("it printed %q", printed)
@@ -180,5 +194,15 @@ func TestExampleGo(t *testing.T) {
 	}
 	api.Require(api.Do(http.MethodPut, links[1], strings.NewReader(string(examplePhoto)), int64(len(examplePhoto))), http.StatusCreated)
 	onlyPhoto(t, d, printed+api.Files()[0].UID.String()+" inbox/photo.jpg")
+
+	for _, size := range []int{0, 1, 99} {
+		short := t.TempDir()
+		if err := os.WriteFile(filepath.Join(short, "report.pdf"), exampleReport[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if printed := runExample(t, short, filepath.Join(dir, "application")); !strings.HasPrefix(printed, string(exampleReport[:size])+"\nto get it:") {
+			t.Errorf("with a file of %d bytes it printed %q", size, printed)
+		}
+	}
 	stopClean(t, d)
 }
