@@ -17,10 +17,10 @@ type Digests interface {
 }
 
 const (
-	// MaxAwaiting is how many requests wait for digest jobs at once, and
-	// MaxAwaitingOfOne how many of one owner: each looks at the database again
-	// whenever a job has found something.
-	MaxAwaiting      = 64
+	// MaxAwaiting is how many requests wait for digest jobs at once: each looks at
+	// the database again whenever a job has found something.
+	MaxAwaiting = 64
+	// MaxAwaitingOfOne is how many of them are one owner's.
 	MaxAwaitingOfOne = 32
 	// digestsLook is how long until one looks again where nobody gives word of
 	// the jobs.
