@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,8 @@ type OsproxyImport struct {
 	// Stores are where its objects lie: BUCKET=NAME for the store that is one of
 	// its buckets, NAME for the one that has all others.
 	Stores []string
-	// Owner is whose the Files are.
+	// Owner is whose the Files are; "" is he to whom version 0 of the API gives
+	// them without a token, else local.
 	Owner protocol.Owner
 	// IgnoreMD5 has osproxy's MD5s not be taken over; see predecessor.Config.
 	IgnoreMD5 bool
@@ -40,6 +42,7 @@ type OsproxyImport struct {
 // lie above those. Digest jobs are due when it starts. A dry run changes nothing,
 // not even the stores' marks, and may be beside a running daemon.
 func ImportOsproxy(ctx context.Context, cfg Config, o OsproxyImport, log *slog.Logger) (sum predecessor.Summary, err error) {
+	o.Owner = o.ownerOf(cfg)
 	names, err := o.check(&cfg)
 	if err != nil {
 		return sum, at(StageConfig, err)
@@ -109,6 +112,11 @@ func (noRecords) Usage(context.Context, protocol.Owner) (u meta.Usage, err error
 
 func (noRecords) InheritedAlready(context.Context, []meta.Inherited) (map[protocol.UID]meta.InheritedAs, error) {
 	return nil, nil
+}
+
+// ownerOf is whose the Files are.
+func (o OsproxyImport) ownerOf(cfg Config) protocol.Owner {
+	return cmp.Or(o.Owner, cfg.V0Access.Owner, protocol.OwnerLocal)
 }
 
 // check says what is wrong, and gives the names of the stores.

@@ -6,7 +6,23 @@ import (
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon/api"
+	"github.com/osproxy/osproxy/protocol"
 )
+
+// TestOsproxyImportOwner: unless it is said, files of osproxy's are of the owner
+// to whom its clients come.
+func TestOsproxyImportOwner(t *testing.T) {
+	for _, c := range []struct{ said, v0, want protocol.Owner }{
+		{"", "", protocol.OwnerLocal},
+		{"", "team", "team"},
+		{"me", "team", "me"},
+		{"me", "", "me"},
+	} {
+		if got := (OsproxyImport{Owner: c.said}).ownerOf(Config{V0Access: V0AccessConfig{Owner: c.v0}}); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}
 
 // TestV0AccessConfig: lists from a file and from the environment; and what is
 // wrong is said when the daemon starts.

@@ -26,7 +26,8 @@ type v0FileMeta struct {
 	DstName string `json:"dstName"`
 	Height  int    `json:"height"`
 	Width   int    `json:"width"`
-	// MD5 is "" while it is not known.
+	// MD5 is what was said of the file while its bytes' own is not known, and ""
+	// where nothing was.
 	MD5  string `json:"md5"`
 	Size string `json:"size"`
 	// pending says that a digest job could tell more.
@@ -136,6 +137,8 @@ func (c *call) v0FileMeta(uid protocol.UID) (m v0FileMeta, err error) {
 	m.DstName = uid.String() + strings.ToLower(path.Ext(m.SrcName))
 	if f.MD5 != nil {
 		m.MD5 = *f.MD5
+	} else if m.MD5, err = c.srv.cfg.Files.SaidMD5(c.ctx, c.caller.Owner, uid); err != nil {
+		return m, err
 	}
 	m.pending = f.MD5 == nil || f.MediaType == nil && namesImage(m.SrcName)
 	if f.MediaType != nil && strings.HasPrefix(*f.MediaType, "image/") {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/md5"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -102,6 +103,30 @@ func TestV0LinkDownload(t *testing.T) {
 		if ask(bad).v0(t, http.StatusUnprocessableEntity); t.Failed() {
 			t.Fatalf("%s", bad)
 		}
+	}
+}
+
+// TestV0SaidMD5: of a file whose digest job has not run the MD5 is what was said
+// of it, and what was found out from then on.
+func TestV0SaidMD5(t *testing.T) {
+	o := startOspd(t)
+	alice := o.as("alice")
+	sum := md5.Sum([]byte("abc"))
+	heir := func(uid protocol.UID, object string) meta.Inherited {
+		return meta.Inherited{UID: uid, FileFields: meta.FileFields{Owner: "alice", Name: object, Imported: meta.Imported{From: "other:" + uid.String()}},
+			Objects: []meta.HeldObject{{Store: "disk", Key: "@" + object, Size: 3, Tag: "t"}}}
+	}
+	said, unsaid := heir(1, "a.txt"), heir(2, "b.txt")
+	said.MD5 = &sum
+	if _, err := o.db.Inherit(t.Context(), []meta.Inherited{said, unsaid}); err != nil {
+		t.Fatal(err)
+	}
+	got := alice.v0Downloads(60, "1", "2")
+	if len(got) != 2 || got[0].Meta.MD5 != md5Of([]byte("abc")) || got[1].Meta.MD5 != "" {
+		t.Errorf("%+v", got)
+	}
+	if f := into[protocol.File](t, alice.do(http.MethodGet, "/v1/files/1", ""), http.StatusOK); f.MD5 != nil {
+		t.Errorf("v1 says MD5 %s, which nobody saw", *f.MD5)
 	}
 }
 

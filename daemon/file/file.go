@@ -9,6 +9,8 @@ package file
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"log/slog"
 	"sync"
 	"time"
@@ -49,6 +51,7 @@ type Records interface {
 	Files(ctx context.Context, owner protocol.Owner, q meta.FileQuery) ([]protocol.File, error)
 	PatchFile(ctx context.Context, owner protocol.Owner, uid protocol.UID, p meta.FilePatch) (protocol.File, error)
 	ImageSize(ctx context.Context, owner protocol.Owner, uid protocol.UID) (width, height int, err error)
+	Said(ctx context.Context, owner protocol.Owner, uid protocol.UID) (*[md5.Size]byte, error)
 	DeleteFile(ctx context.Context, owner protocol.Owner, uid protocol.UID) error
 	Content(ctx context.Context, owner protocol.Owner, uid protocol.UID) (protocol.File, meta.Content, error)
 	ContentOf(ctx context.Context, id meta.ContentID) (meta.Content, error)
@@ -136,6 +139,17 @@ func (s *Service) File(ctx context.Context, owner protocol.Owner, uid protocol.U
 // where it is not known yet.
 func (s *Service) ImageSize(ctx context.Context, owner protocol.Owner, uid protocol.UID) (width, height int, err error) {
 	return s.cfg.Meta.ImageSize(ctx, owner, uid)
+}
+
+// SaidMD5 is the MD5 of the File uid by the word of who put it, in hexadecimal
+// digits, and "" where there was none. Where its bytes turn out to have another
+// one it is not read.
+func (s *Service) SaidMD5(ctx context.Context, owner protocol.Owner, uid protocol.UID) (string, error) {
+	said, err := s.cfg.Meta.Said(ctx, owner, uid)
+	if err != nil || said == nil {
+		return "", err
+	}
+	return hex.EncodeToString(said[:]), nil
 }
 
 // Delete removes the File uid. Its bytes are freed once nothing else needs

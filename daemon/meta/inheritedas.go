@@ -61,8 +61,11 @@ func (q query) inherited(f Inherited) (as InheritedAs, found bool, err error) {
 	switch {
 	case err != nil || !found:
 		return as, found, err
+	case owner != f.Owner && from == f.From:
+		as.InheritResult = refusedUID("it was imported before, for the owner " + string(owner) + ", and stays his")
+		return as, true, nil
 	case owner != f.Owner:
-		as.InheritResult = refusedUID("it is the uid of a file of another owner here")
+		as.InheritResult = refusedUID("it is the uid of a file of another owner here, " + string(owner))
 		return as, true, nil
 	case from != f.From:
 		as.InheritResult = refusedUID("it is the uid of another file here")

@@ -136,6 +136,36 @@ func TestPostgresImportOsproxy(t *testing.T) {
 	}
 }
 
+// TestPostgresImportOsproxyOwner: without --owner files are of him to whom
+// clients of osproxy's come, and have the MD5s of osproxy's at once; to another
+// one they are not given later.
+func TestPostgresImportOsproxyOwner(t *testing.T) {
+	server, _ := postgres(t, false)
+	o := newOsproxy(t, server, "owner")
+	f := newFolders(t, "sqlite")
+	config, err := os.ReadFile(f.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.config = harness.WriteFile(t, "team.yaml", bytes.Replace(config, []byte("owner: local"), []byte("owner: team"), 1))
+	o.onFolder(f.root)
+	data := harness.Content(1, 300)
+	r := o.uploaded("a.png", data, nil)
+	if exit, _, sum := o.imports(f.args()...); exit != 0 {
+		t.Fatalf("exit %d: %v", exit, sum)
+	}
+	exit, rows, _ := o.imports(f.args("--owner", "local")...)
+	if exit != 7 || len(rows) != 1 || !strings.Contains(rows[0]["message"], "imported before, for the owner team") {
+		t.Errorf("for another owner: exit %d, %v", exit, rows)
+	}
+	d := harness.StartDaemon(t, bin, f.data, "--config", f.config)
+	ans := d.API().JSON(http.MethodPost, "/api/storage/v0/link/download", map[string]any{"uid": []string{strconv.FormatInt(r.uid, 10)}, "expire": 600})
+	if ans.Status != http.StatusOK || !strings.Contains(string(ans.Body), md5Of(data)) {
+		t.Errorf("link/download: %d %s", ans.Status, ans.Body)
+	}
+	stop(t, d)
+}
+
 // told expects that each row with something to say was named.
 func (o *osproxy) told(rows []map[string]string) {
 	o.Helper()

@@ -67,7 +67,7 @@ func newImportOsproxy(e *env) *cobra.Command {
 		"machine see what is on a command line: - reads it, one line, from standard input")
 	f.StringArrayVar(&o.stores, "store", nil, "`[BUCKET=]NAME`: the store of the configuration in which osproxy's objects, or those of its\n"+
 		"BUCKET, are; may be given more than once")
-	f.StringVar(&o.owner, "owner", string(protocol.OwnerLocal), "`OWNER` of the Files")
+	f.StringVar(&o.owner, "owner", "", "`OWNER` of the Files; unless it is said that of v0_access, or local where there is none")
 	f.StringVar(&o.md5, "md5", md5Check, "`check|ignore`: whether the bytes have to be of the MD5s that osproxy has")
 	f.BoolVar(&o.dryRun, "dry-run", false, "look at everything and change nothing")
 	f.BoolVar(&o.json, "json", false, "print a line of JSON for each row with something to say, and a summary")
