@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/digest"
 	"github.com/osproxy/osproxy/daemon/fsck"
@@ -92,6 +93,54 @@ func TestChunksOfAnotherMD5(t *testing.T) {
 				w.end()
 			})
 		}
+	}
+}
+
+// Nobody else has them: the bytes of a file that is not read are kept all the same,
+// whatever runs over the store, until it is deleted.
+func TestChunksOfAnotherMD5Alone(t *testing.T) {
+	for name, lengths := range map[string][]int{"any": {3, bs + 1}, "whole blocks": {bs, bs}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, setup{})
+			data := noise(1, 2*bs+7)
+			wrong := w.inChunks("ann", data, md5.Sum(data[1:]), lengths...)
+			w.digests()
+			w.refuses("ann", wrong)
+			w.corruptEvents(wrong)
+			for range 2 {
+				w.composes()
+				w.clocks.pass(25 * time.Hour) // before which what is unfinished may be somebody's
+				w.collect()
+				w.digests()
+				w.refuses("ann", wrong)
+				w.onlyFinding(wrong)
+				w.holds("ann", wrong, data)
+			}
+			w.corruptEvents(wrong)
+			w.delete("ann", wrong)
+			w.clocks.pass(25 * time.Hour)
+			w.collect()
+			if left := w.objects(); len(left) > 0 {
+				t.Errorf("left are %v", left)
+			}
+			w.end()
+		})
+	}
+}
+
+// holds expects that the store has the bytes of a file, whether or not it may be
+// read.
+func (w *world) holds(owner protocol.Owner, uid protocol.UID, data []byte) {
+	w.t.Helper()
+	_, c, err := w.db.Content(w.t.Context(), owner, uid)
+	must(w.t, err)
+	at, err := w.files.Sample(w.t.Context(), c, [][2]int64{{0, int64(len(data))}})
+	must(w.t, err)
+	got := make([]byte, len(data))
+	_, err = at.ReadAt(got, 0)
+	must(w.t, err)
+	if !bytes.Equal(got, data) {
+		w.t.Errorf("%s are other bytes", uid)
 	}
 }
 

@@ -155,3 +155,29 @@ func TestWebhooksOverAKill(t *testing.T) {
 	}
 	stopClean(t, d)
 }
+
+// TestWebhookOfAnotherMD5: whoever waits for events hears that chunks of v0 are
+// not the file that was said, with the reason, and that nothing else is damaged.
+func TestWebhookOfAnotherMD5(t *testing.T) {
+	r := startReceiver(t)
+	config := "webhooks: {allow_private: true, allow_http: true, any_port: true}\nv0_access: {owner: local, from: [127.0.0.0/8]}\n"
+	d := harness.StartDaemon(t, bin, t.TempDir(), "--config", harness.WriteFile(t, "ospd.yaml", []byte(config)))
+	var made protocol.CreatedWebhook
+	decodeInto(t, d.API(), d.API().JSON("POST", "/v1/webhooks", map[string]any{"url": r.url, "events": protocol.EventKinds()}), http.StatusCreated, &made)
+	if err := os.WriteFile(r.secret, []byte(made.Secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	python(t, d, "out_of_order")
+	damaged := func() (list []protocol.Event) {
+		for _, m := range r.messages() {
+			if m.event.Type == protocol.EventContentCorrupt {
+				list = append(list, m.event)
+			}
+		}
+		return list
+	}
+	harness.Eventually(t, "the event arrives", func() bool { return len(damaged()) > 0 })
+	if e := damaged()[0].Data; e.UID == nil || e.Digest == nil || e.Reason == nil || *e.Reason != protocol.ReasonMD5Differs {
+		t.Errorf("%+v", e)
+	}
+}
