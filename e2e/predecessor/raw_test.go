@@ -37,6 +37,27 @@ func (c caller) announces(request, header string, length int64, sent []byte) *ht
 	return ans
 }
 
+// cutOff sends a PUT of a form whose body ends before its length, and gives the
+// status of the answer. Nothing of it is open afterwards.
+func (c caller) cutOff(path, contentType string, length int, sent []byte) int {
+	c.t.Helper()
+	conn := c.dial()
+	defer conn.Close()
+	_, err := fmt.Fprintf(conn, "PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", path, conn.RemoteAddr(), contentType, length, sent)
+	if err == nil {
+		err = conn.(*net.TCPConn).CloseWrite()
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	ans, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		c.t.Fatalf("cut off: %v", err)
+	}
+	ans.Body.Close()
+	return ans.StatusCode
+}
+
 func (c caller) dial() net.Conn {
 	c.t.Helper()
 	conn, err := net.Dial("tcp", c.s.d.Addr().String())

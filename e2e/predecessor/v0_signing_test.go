@@ -133,8 +133,13 @@ func ofV1(l protocol.Link) string {
 func TestA04RoutesOfV0AskWhoCalls(t *testing.T) {
 	owner, stranger := shared.as(t, alice), shared.stranger(t)
 	uid := owner.heldV0("a04.txt", []byte("abc"))
-	for _, c := range []caller{stranger, shared.stranger(t)} {
+	unknown, bare := stranger, stranger
+	unknown.authorization, bare.authorization = "Bearer "+unknownSecret(t, shared.tokens[alice]), shared.tokens[alice]
+	content := []byte("abc")
+	for _, c := range []caller{stranger, unknown, bare} {
 		for _, ask := range []harness.Answer{
+			c.get(v0 + "/checkpoint?uid=" + uid.String()),
+			c.post(v0+"/resume", map[string]any{"data": []map[string]string{{"md5": md5Of(content), "path": "a.txt"}}}),
 			c.post(v0+"/link/upload", map[string]any{"filePath": []string{"a.txt"}, "expire": 60}),
 			c.post(v0+"/link/download", map[string]any{"uid": []string{uid.String()}, "expire": 60}),
 			c.get(v0 + "/proxy?uid=" + uid.String()),
@@ -151,6 +156,16 @@ func TestA04RoutesOfV0AskWhoCalls(t *testing.T) {
 	if got := dataV0[[]downloadV0](other, other.post(v0+"/link/download", map[string]any{"uid": []string{uid.String()}, "expire": 60})); len(got) != 0 {
 		t.Errorf("another owner is given %+v", got)
 	}
+}
+
+// unknownSecret is a token that differs from one that is good in its last letter.
+func unknownSecret(t *testing.T, secret string) string {
+	t.Helper()
+	end := "A"
+	if strings.HasSuffix(secret, end) {
+		end = "B"
+	}
+	return secret[:len(secret)-1] + end
 }
 
 // The name, and whether a browser shows it, came from the query.
@@ -172,7 +187,12 @@ func TestA11NothingOfV0RunsOnTheOrigin(t *testing.T) {
 		"page.html": "<html><script>alert(1)</script></html>", "image.svg": `<svg xmlns="http://www.w3.org/2000/svg"/>`, "data.xml": `<?xml version="1.0"?><a/>`, "code.js": "alert(1)",
 		"image.png": "<html><script>alert(1)</script></html>",
 	} {
-		link := owner.downloadV0(owner.heldV0(name, []byte(content))).URL
+		uid := owner.heldV0(name, []byte(content))
+		// Until a job has looked into it, it is shown as nothing at all.
+		harness.Eventually(t, "its type is known", func() bool {
+			return into[protocol.File](owner, owner.get("/v1/files/"+uid.String()), http.StatusOK).MediaType != nil
+		})
+		link := owner.downloadV0(uid).URL
 		for _, online := range []string{"", "&online=0", "&online=1"} {
 			safe(t, name+online, stranger.want(stranger.get(link+online), http.StatusOK))
 		}
