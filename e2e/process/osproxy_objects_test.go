@@ -44,7 +44,7 @@ func importOsproxyObjects(t *testing.T, o *osproxy, at storage) {
 	for name, s := range buckets {
 		stores += fmt.Sprintf("  %s: %s\n", name, s.config(s.url))
 	}
-	config := harness.WriteFile(t, "ospd.yaml", []byte("default_store: disk\nstores:\n"+stores))
+	config := harness.WriteFile(t, "ospd.yaml", []byte("v0_access: {owner: local, from: [127.0.0.0/8]}\ndefault_store: disk\nstores:\n"+stores))
 	data := t.TempDir()
 	args := []string{"--config", config, "--data", data, "--store", "image=image", "--store", "video=video"}
 	want := map[string]int{"imported": 6, "missing": 1, "other_size": 1}
@@ -61,6 +61,7 @@ func importOsproxyObjects(t *testing.T, o *osproxy, at storage) {
 	o.counts(sum, map[string]int{"already": 6, "missing": 1, "other_size": 1})
 	d := harness.StartDaemon(t, bin, data, "--config", config)
 	o.holds(d.API())
+	o.inV0(d.API())
 	harness.Eventually(t, "the digests of all files", func() bool {
 		for _, f := range d.API().Files() {
 			if f.Digest == nil || f.MD5 == nil {
@@ -70,6 +71,7 @@ func importOsproxyObjects(t *testing.T, o *osproxy, at storage) {
 		return true
 	})
 	o.holds(d.API())
+	o.inV0(d.API())
 	for _, f := range d.API().Files() {
 		if *f.MD5 != md5Of(o.want[f.UID]) {
 			t.Errorf("%s has MD5 %s", f.Name, *f.MD5)

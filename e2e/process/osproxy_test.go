@@ -233,30 +233,6 @@ func (o *osproxy) found(api *harness.API, damaged protocol.UID) {
 	}
 }
 
-// inV0 expects that clients of osproxy's get the files as they did from it.
-func (o *osproxy) inV0(api *harness.API) {
-	o.Helper()
-	for uid, data := range o.want {
-		var answer struct {
-			Data []struct {
-				UID, URL string
-				Meta     struct{ Size, SrcName string }
-			}
-		}
-		ans := api.JSON(http.MethodPost, "/api/storage/v0/link/download", map[string]any{"uid": []string{uid.String(), "12345"}, "expire": 600})
-		if err := json.Unmarshal(ans.Body, &answer); err != nil || len(answer.Data) != 1 || answer.Data[0].UID != uid.String() || answer.Data[0].Meta.Size != strconv.Itoa(len(data)) {
-			o.Errorf("link/download of %s: %d %s", uid, ans.Status, ans.Body)
-			continue
-		}
-		if ans := api.Do(http.MethodGet, answer.Data[0].URL+"&online=0", nil, 0); ans.Status != http.StatusOK || !bytes.Equal(ans.Body, data) {
-			o.Errorf("%s: %d, %d bytes", answer.Data[0].Meta.SrcName, ans.Status, len(ans.Body))
-		}
-		if ans := api.Do(http.MethodGet, answer.Data[0].URL, nil, 0, "Range", "bytes=10-19"); len(data) >= 20 && (ans.Status != http.StatusPartialContent || !bytes.Equal(ans.Body, data[10:20])) {
-			o.Errorf("%s, ten bytes: %d %q", answer.Data[0].Meta.SrcName, ans.Status, ans.Body)
-		}
-	}
-}
-
 // besides does what an ospd that runs is asked for besides.
 func (o *osproxy) besides(d *harness.Daemon, f folders, damaged protocol.UID) {
 	o.Helper()
