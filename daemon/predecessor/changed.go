@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -61,7 +63,7 @@ func (r *run) look(ctx context.Context, it *item) error {
 	}
 	differs := it.differs(*it.as) != ""
 	// Equal bytes are kept once: they may lie in an object of another row's.
-	if !differs && it.as.MD5 != nil {
+	if !differs && it.as.MD5 != nil && !it.merged(it.as.Objects) {
 		there, err := r.Places.still(ctx, it.as.Objects)
 		if it.same = there; there || err != nil {
 			return err
@@ -78,6 +80,15 @@ func (r *run) look(ctx context.Context, it *item) error {
 	it.same = !differs && slices.Equal(objects, it.as.Objects)
 	it.file.Anew = !it.same
 	return nil
+}
+
+// merged reports whether objects are parts of the row, which it has no more: they
+// may be there for a while yet, and osproxy removes them.
+func (r row) merged(objects []meta.HeldObject) bool {
+	part := strconv.FormatInt(r.uid, 10) + "_"
+	return !r.multi && slices.ContainsFunc(objects, func(o meta.HeldObject) bool {
+		return strings.HasPrefix(path.Base(strings.TrimPrefix(o.Key, "@")), part)
+	})
 }
 
 // hold reports whether the objects may be those of the pieces. Of a bucket of

@@ -52,6 +52,42 @@ func TestPostgresImportOsproxyAgain(t *testing.T) {
 	}
 }
 
+// TestPostgresImportOsproxyMerged: a file that osproxy merged after an import
+// comes to lie on its one object, also while its parts are there yet, and stays.
+func TestPostgresImportOsproxyMerged(t *testing.T) {
+	server, _ := postgres(t, false)
+	for _, md5 := range []string{"check", "ignore"} {
+		o := newOsproxy(t, server, "merged_"+md5)
+		f := newFolders(t, "sqlite")
+		o.onFolder(f.root)
+		data := harness.Content(1, 300)
+		r := o.has(o.inParts("kept.zip", 2, data[:100], data[100:]), data)
+		if exit, _, sum := o.imports(f.args("--md5", md5)...); exit != 0 {
+			t.Fatalf("exit %d: %v", exit, sum)
+		}
+		d := harness.StartDaemon(t, bin, f.data, "--config", f.config)
+		o.summed(d.API())
+		stop(t, d)
+		o.put(r.bucket, r.file, "", data)
+		o.exec("UPDATE meta_data_info SET multi_part = false WHERE uid = $1", r.uid)
+		for _, outcome := range []string{"updated", "already"} {
+			_, _, sum := o.imports(f.args("--md5", md5)...)
+			o.counts(sum, map[string]int{outcome: 1})
+		}
+		for n := range r.parts {
+			if err := os.Remove(filepath.Join(f.root, r.bucket, fmt.Sprintf("%d_%d", r.uid, n+1))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d = harness.StartDaemon(t, bin, f.data, "--config", f.config)
+		o.holds(d.API())
+		o.summed(d.API())
+		stop(t, d)
+		_, _, sum := o.imports(f.args("--md5", md5)...)
+		o.counts(sum, map[string]int{"already": 1})
+	}
+}
+
 func (o *osproxy) again(f folders, served bool) {
 	o.Helper()
 	data := harness.Content(1, 300)
