@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon/meta/metatest/pgtest"
@@ -67,6 +68,37 @@ func TestPostgresImportOsproxyKilled(t *testing.T) {
 			stop(t, d)
 			fsckClean(t, f.data, "--config", f.config)
 		})
+	}
+}
+
+// TestPostgresImportOsproxyInterrupted: an import that is interrupted, here while
+// it waits for osproxy's database, says that and nothing of a database that
+// failed; the same one goes on.
+func TestPostgresImportOsproxyInterrupted(t *testing.T) {
+	server, _ := postgres(t, false)
+	o := newOsproxy(t, server, "interrupted")
+	f := newFolders(t, "sqlite")
+	o.onFolder(f.root)
+	data := harness.Content(1, 300)
+	o.has(o.uploaded("a.png", data, nil), data)
+	for says, more := range map[string][]string{"run it again, and it goes on": nil, "nothing was changed": {"--dry-run"}} {
+		o.exec("BEGIN")
+		o.exec("LOCK TABLE meta_data_info IN ACCESS EXCLUSIVE MODE")
+		p := harness.Start(t, nil, "", bin.OSPD, append([]string{"import-osproxy", "--dsn", o.dsn}, f.args(more...)...)...)
+		harness.Eventually(t, "that the import waits", func() (waits bool) {
+			if err := o.db.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'meta_data_info'::regclass)").Scan(&waits); err != nil {
+				t.Fatal(err)
+			}
+			return waits
+		})
+		p.Signal(os.Interrupt)
+		if exit := p.Wait(); exit != 1 || !strings.Contains(p.Stderr(), "interrupted: ") || !strings.Contains(p.Stderr(), says) || strings.Contains(p.Stderr(), "context") {
+			t.Errorf("%v: exit %d, %s", more, exit, p.Stderr())
+		}
+		o.exec("ROLLBACK")
+	}
+	if exit, _, sum := o.imports(f.args()...); exit != 0 || sum["imported"] != 1.0 {
+		t.Errorf("exit %d: %v", exit, sum)
 	}
 }
 

@@ -55,9 +55,9 @@ func newImportOsproxy(e *env) *cobra.Command {
 			"wanted, and goes on when it is run again with a configuration that allows it.\n\n" +
 			"With --dry-run nothing is changed, and the daemon may run; it ends as the import would,\n" +
 			"also where the quota is too small.\n\n" +
-			"Exit: 0 done, 1 what it says cannot be printed, 2 the address or a store is none, 3 a\n" +
-			"database failed, 4 a store failed, 7 some rows have no File, or one of what they were before\n" +
-			"(each is a line), 8 a daemon is running, 11 the quota of the owner is too small.",
+			"Exit: 0 done, 1 interrupted, or what it says cannot be printed, 2 the address or a store is\n" +
+			"none, 3 a database failed, 4 a store failed, 7 some rows have no File, or one of what they were\n" +
+			"before (each is a line), 8 a daemon is running, 11 the quota of the owner is too small.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runImportOsproxy(cmd.Context(), e, o) },
 	}
@@ -103,6 +103,9 @@ func runImportOsproxy(ctx context.Context, e *env, o *importOsproxyOptions) erro
 	if err != nil && o.dryRun && sum.Quota.Over() {
 		return errors.Join(err, r.end(sum)) // all was looked at
 	}
+	if err != nil && ctx.Err() != nil && protocol.KindOf(err) != protocol.KindQuotaExceeded {
+		err = o.stopped() // what a signal cut short says nothing of its own
+	}
 	if err != nil {
 		return errors.Join(ifRunning(err), r.interrupted(sum))
 	}
@@ -113,6 +116,14 @@ func runImportOsproxy(ctx context.Context, e *env, o *importOsproxyOptions) erro
 		return errFindings
 	}
 	return nil
+}
+
+// stopped is the error of one that a signal ended.
+func (o *importOsproxyOptions) stopped() error {
+	if o.dryRun {
+		return errors.New("interrupted: not everything was looked at, and nothing was changed")
+	}
+	return errors.New("interrupted: what was imported stays, and nothing is half done; run it again, and it goes on")
 }
 
 // surviveClosedPipes has writing to a pipe that nobody reads be an error, of
