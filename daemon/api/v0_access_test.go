@@ -184,6 +184,32 @@ func TestV0Owner(t *testing.T) {
 	}
 }
 
+// TestV0LinksOfAnOpenDaemon: without tokens a signed link, too, is good for the
+// daemon's own names alone; and the first token ends those of whom everybody was.
+func TestV0LinksOfAnOpenDaemon(t *testing.T) {
+	for owner, after := range map[protocol.Owner]int{protocol.OwnerLocal: http.StatusUnauthorized, "apps": http.StatusOK} {
+		o := startOspdAs(t, meta.Quota{}, func(cfg *Config) {
+			cfg.V0 = V0Access{Owner: owner, From: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+		})
+		l := o.v0Links("a.txt")[0]
+		o.v0Put(l.URL.Single, []byte("abc")).v0(t, http.StatusOK)
+		link := o.v0Downloads(60, l.UID)[0].URL
+		get := func(host string) answer {
+			return o.dial().send("GET " + link + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n").read(http.MethodGet)
+		}
+		if a := get("HOST"); string(a.body) != "abc" {
+			t.Fatalf("%s: %s %s", owner, a.Status, a.body)
+		}
+		if message, _ := get("files.example").v0(t, http.StatusUnauthorized); !strings.Contains(message, "answers only to its own names") {
+			t.Errorf("%s, another name: %q", owner, message)
+		}
+		o.as("alice")
+		if a := get("files.example"); a.StatusCode != after {
+			t.Errorf("%s, once there is a token: %s %s", owner, a.Status, a.body)
+		}
+	}
+}
+
 // TestV0Hides: nothing that is answered says where the bytes lie, whatever went
 // wrong.
 func TestV0Hides(t *testing.T) {
