@@ -24,7 +24,8 @@ func newToken(e *env) *cobra.Command {
 		Long: "Make, list and revoke the tokens of an installation, whether its daemon runs or\n" +
 			"not; a running one knows within 5 seconds. After an upgrade start the new ospd\n" +
 			"first: a database that an older one made is not changed under its daemon.\n\n" +
-			"Once the first token was made, no request is answered without one.",
+			"Once the first token was made, requests need one, but for those by links and from\n" +
+			"the addresses of v0_access. Links that " + strconv.Quote(string(protocol.OwnerLocal)) + " has by then end.",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return usageError{errors.New("token: say create, list or revoke")}
@@ -112,8 +113,8 @@ func runTokenCreate(ctx context.Context, e *env, o *tokenCreateOptions) error {
 			return tokenError("token create", err)
 		}
 		if first {
-			fmt.Fprintf(e.stderr, "ospd: this is the first token: from now on (within 5 seconds, where a daemon runs) no request is answered without one; "+
-				"files stored before belong to %q\n", protocol.OwnerLocal)
+			fmt.Fprintf(e.stderr, "ospd: this is the first token: from now on (within 5 seconds, where a daemon runs) requests need one, but for those by links and from the addresses of v0_access; "+
+				"files stored before belong to %q, whose links made before end\n", protocol.OwnerLocal)
 		}
 		if _, err := fmt.Fprintln(e.stdout, made.Secret); err != nil {
 			// Nobody has it, so nobody may use it.
