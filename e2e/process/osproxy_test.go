@@ -248,6 +248,11 @@ func (o *osproxy) besides(d *harness.Daemon, f folders, damaged protocol.UID) {
 	if put.UID <= greatest {
 		o.Errorf("the uid of a new file, %s, is not above %s", put.UID, greatest)
 	}
+	for what, uid := range o.newInV0(d.API()) {
+		if uid <= greatest {
+			o.Errorf("the uid of %s, %s, is not above %s", what, uid, greatest)
+		}
+	}
 	for uid := range o.want {
 		if ans := d.API().Do(http.MethodDelete, "/v1/files/"+uid.String(), nil, 0); ans.Status != http.StatusNoContent {
 			o.Errorf("delete: %d", ans.Status)
