@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/osproxy/osproxy/daemon/digest"
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -76,6 +78,7 @@ func ImportOsproxy(ctx context.Context, cfg Config, o OsproxyImport, log *slog.L
 // dry is a dry run. An installation that there is not yet has no files.
 func (o OsproxyImport) dry(ctx context.Context, cfg Config, names []string, src *predecessor.Source, log *slog.Logger) (sum predecessor.Summary, err error) {
 	var records predecessor.Records = noRecords{}
+	installation := "not there yet"
 	switch used := cfg.isUsed(ctx); {
 	case used == nil:
 		database := cfg.metadata(log)
@@ -85,6 +88,9 @@ func (o OsproxyImport) dry(ctx context.Context, cfg Config, names []string, src 
 			return sum, at(StageDatabase, oerr)
 		}
 		defer func() { err = errors.Join(err, db.Close()) }()
+		if installation, err = db.ServerID(ctx); err != nil {
+			return sum, at(StageDatabase, err)
+		}
 		records = db
 	case !errors.Is(used, errUnused):
 		return sum, used
@@ -101,8 +107,25 @@ func (o OsproxyImport) dry(ctx context.Context, cfg Config, names []string, src 
 			return sum, at(StageStore, fmt.Errorf("store %s: %w", name, err))
 		}
 		stores[name] = store.New(name, b, store.Options{})
+		if err := foretellMark(ctx, stores[name], cfg.Stores[name], installation); err != nil {
+			return sum, at(StageStore, err)
+		}
 	}
 	return o.run(ctx, cfg, records, stores, names, src)
+}
+
+// foretellMark is the error of an import that may not put its mark into a store,
+// as far as that is seen without putting one.
+func foretellMark(ctx context.Context, st *store.Store, c open.Config, installation string) error {
+	marked, err := st.Judge(ctx, installation)
+	if err != nil || marked || c.Type != "local" {
+		return err
+	}
+	const writeAndSearch = 2 | 1
+	if err := syscall.Access(c.Path, writeAndSearch); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("store %s: ospd has to put its mark, the file STORE, into %s, and this user may not: %w; nothing was changed, and the import would end here; let the daemon's user write there", st.Name(), c.Path, err)
+	}
+	return nil
 }
 
 // noRecords are those of an installation in which there is nothing.

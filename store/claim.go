@@ -40,6 +40,19 @@ func (s *Store) Claim(ctx context.Context, installation string, known bool) erro
 	return nil
 }
 
+// Judge reports whether the store bears a mark, and is the error of Claim where
+// that is another's. It writes nothing.
+func (s *Store) Judge(ctx context.Context, installation string) (marked bool, err error) {
+	mark, err := s.mark(ctx)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return true, s.judge(mark, installation)
+}
+
 // Reach makes sure that the store is this installation's, as Claim does, that it
 // answers, and that we may work in it. Its mark is read and judged first: nothing
 // is written to one that bears another, or has lost its own. After that Check may

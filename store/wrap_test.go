@@ -117,6 +117,13 @@ func TestClaim(t *testing.T) {
 				}
 			}
 			s := store.New("disk", b, store.Options{})
+			var foreign error
+			if errors.Is(c.want, store.ErrForeign) {
+				foreign = store.ErrForeign
+			}
+			if marked, err := s.Judge(t.Context(), "me"); marked != (c.mark != "") || !errors.Is(err, foreign) {
+				t.Errorf("judged before: %v, %v", marked, err)
+			}
 			for range 2 {
 				err := s.Claim(t.Context(), "me", c.known)
 				if !errors.Is(err, c.want) {

@@ -166,6 +166,40 @@ func TestPostgresImportOsproxyOwner(t *testing.T) {
 	stop(t, d)
 }
 
+// TestPostgresImportOsproxyTried: where a trial has put its mark, the import of
+// another installation ends with 4, and its dry run says so.
+func TestPostgresImportOsproxyTried(t *testing.T) {
+	server, _ := postgres(t, false)
+	o := newOsproxy(t, server, "tried")
+	f := newFolders(t, "sqlite")
+	o.onFolder(f.root)
+	data := harness.Content(1, 300)
+	o.has(o.uploaded("a.png", data, nil), data)
+	trial := newFolders(t, "sqlite")
+	config, err := os.ReadFile(trial.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trial.config = harness.WriteFile(t, "trial.yaml", bytes.Replace(config, []byte(trial.root), []byte(f.root), 1))
+	for _, tried := range [][]string{{"--dry-run"}, nil, {"--dry-run"}} { // not there yet, and there
+		if exit, _, sum := o.imports(trial.args(tried...)...); exit != 0 {
+			t.Fatalf("%v: exit %d: %v", tried, exit, sum)
+		}
+	}
+	for _, more := range [][]string{{"--dry-run"}, nil, {"--dry-run"}} {
+		if exit, _, _ := o.imports(f.args(more...)...); exit != 4 {
+			t.Errorf("%v beside the mark of a trial: exit %d", more, exit)
+		}
+	}
+	if err := os.Remove(filepath.Join(f.root, "STORE")); err != nil {
+		t.Fatal(err)
+	}
+	exit, out, sum := o.imports(f.args()...)
+	if exit != 0 || sum["imported"] != 1.0 {
+		t.Errorf("without the mark: exit %d: %v %v", exit, out, sum)
+	}
+}
+
 // told expects that each row with something to say was named.
 func (o *osproxy) told(rows []map[string]string) {
 	o.Helper()
