@@ -19,6 +19,10 @@ func answer(resp *http.Response) error {
 		_, _ = io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()
 		return errFault
+	case Withheld:
+		<-resp.Request.Context().Done()
+		_ = resp.Body.Close()
+		return errFault
 	case ResetMidDownload, Truncated:
 		resp.Body = &broken{ReadCloser: resp.Body, left: half}
 	case WrongDownload:

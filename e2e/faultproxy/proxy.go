@@ -31,6 +31,9 @@ const (
 	// LostReply has the storage do what was asked, and resets the connection in
 	// place of its answer.
 	LostReply Fault = "acknowledged, and the reply is lost"
+	// Withheld has the storage do what was asked, and its answer never comes: it
+	// lasts until the peer goes.
+	Withheld Fault = "acknowledged, and the reply is withheld"
 	// ResetMidDownload resets the connection in the middle of the answer's body.
 	ResetMidDownload Fault = "reset in the middle of a download"
 	// EndAfterDownload ends the connection after the last byte of the answer,

@@ -2,6 +2,7 @@ package faultproxy_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/osproxy/osproxy/e2e/faultproxy"
 )
@@ -20,6 +22,8 @@ type storage struct {
 	data []byte
 	kept atomic.Value
 	puts atomic.Int32
+	// told is called when a PUT is kept, before its answer.
+	told func()
 }
 
 func (s *storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -31,6 +35,9 @@ func (s *storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.puts.Add(1)
 	if b, err := io.ReadAll(r.Body); err == nil {
 		s.kept.Store(b)
+	}
+	if s.told != nil {
+		s.told()
 	}
 	w.Header().Set("Etag", `"x"`)
 }
@@ -112,6 +119,28 @@ func TestFaults(t *testing.T) {
 				t.Error("the storage has seen the request whole")
 			}
 		})
+	}
+}
+
+// TestWithheld: the storage has what was put, and who did it goes in the end.
+func TestWithheld(t *testing.T) {
+	s := &storage{}
+	server := httptest.NewServer(s)
+	defer server.Close()
+	p := faultproxy.New(t, server.URL)
+	p.Inject(faultproxy.Withheld, 1, faultproxy.Put)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, _ := http.NewRequestWithContext(ctx, http.MethodPut, p.URL+path, strings.NewReader("x"))
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	s.told = func() { time.AfterFunc(50*time.Millisecond, cancel) } // an answer would be there by then
+	resp, err := client.Do(req)
+	if err == nil {
+		resp.Body.Close()
+	}
+	if !errors.Is(err, context.Canceled) || s.puts.Load() != 1 || p.Hits(faultproxy.Withheld) != 1 {
+		t.Errorf("%v, %d puts, %d hits", err, s.puts.Load(), p.Hits(faultproxy.Withheld))
 	}
 }
 
