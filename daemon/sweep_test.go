@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
@@ -142,6 +144,49 @@ func TestAbandonedUploadsEnd(t *testing.T) {
 	w.round()
 	if p := w.check().Pending; len(p) != 0 {
 		t.Errorf("pending: %v", p)
+	}
+}
+
+// TestAbandonedChunksEnd: so do the chunks of a link that nobody merges, and what
+// they held is given back. A link of which nothing came has nothing to end.
+func TestAbandonedChunksEnd(t *testing.T) {
+	w := newWorld(t, setup{})
+	defer w.end()
+	data := noise(1, 5000)
+	chunk := func(l upload.Linked, n protocol.PartNumber) error {
+		sum := md5.Sum(data)
+		_, err := w.PutLinkedChunk(t.Context(), l, protocol.BeginUpload{Name: "in chunks"}, n, upload.Body{Reader: bytes.NewReader(data), Length: int64(len(data)), MD5: &sum})
+		return err
+	}
+	var links []upload.Linked
+	for range 2 {
+		uid, err := w.minter.Next(t.Context())
+		must(t, err)
+		links = append(links, upload.Linked{Owner: ann, UID: uid, MaxSize: -1})
+		must(t, chunk(links[len(links)-1], 1))
+	}
+	idle, busy := links[0], links[1]
+	w.clocks.pass(6 * 24 * time.Hour)
+	must(t, chunk(busy, 2))
+	if r := w.round(); r.Abandoned != 0 {
+		t.Errorf("too early: %+v", r)
+	}
+	w.clocks.pass(24*time.Hour + time.Second)
+	if r := w.round(); r.Abandoned != 1 {
+		t.Errorf("%+v, want one abandoned", r)
+	}
+	_, err := w.Chunks(t.Context(), ann, idle.UID)
+	wantKind(t, err, protocol.KindNotFound)
+	_, err = w.MergeLinked(t.Context(), idle, upload.Merge{Num: 1, Size: int64(len(data)), MD5: md5.Sum(data)})
+	wantKind(t, err, protocol.KindNotFound)
+	twice := append(bytes.Clone(data), data...)
+	_, err = w.MergeLinked(t.Context(), busy, upload.Merge{Num: 2, Size: int64(len(twice)), MD5: md5.Sum(twice)})
+	must(t, err)
+	w.reads(ann, busy.UID, twice)
+	w.clocks.pass(48 * time.Hour)
+	w.round()
+	if keys := w.objects(); len(keys) != 2 {
+		t.Errorf("there are %d objects, want the two chunks of the file", len(keys))
 	}
 }
 
