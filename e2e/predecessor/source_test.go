@@ -77,15 +77,6 @@ func (s source) calls(visit func(call *ast.CallExpr, pkg, name string)) {
 	})
 }
 
-func (s source) imports(path string) bool {
-	for _, i := range s.file.Imports {
-		if i.Path.Value == `"`+path+`"` {
-			return true
-		}
-	}
-	return false
-}
-
 // It compared signatures with ==, which tells by its time how much is right.
 func TestA08SecretsAreComparedInConstantTime(t *testing.T) {
 	for _, s := range sources(t) {
