@@ -22,7 +22,8 @@ func elsewhere() map[string][]string {
 		"A18": {"daemon/api.TestPanic"},                                 // a handler that panics
 		"U09": {"store/local.TestPowerCut", "store/local.TestPowerCutNoticesEachSync", // every prefix of every write, and the control that a missing sync is noticed
 			"daemon/upload.TestPowerCut", "e2e/process.TestDeathAtEveryNamedStep"}, // tag servers
-		"A22": {"daemon/meta.TestCertificates"}, // tag postgres
+		"A22": {"daemon/meta.TestCertificates", // tag postgres
+			"store/object.TestCertificatesThatNobodyVouchesFor"},
 		"A24": {"daemon/api.TestFailedProofsAreLimited", "daemon/api.TestQuotaRace"},
 		"U15": {"daemon.TestAbandonedUploadsEnd", "daemon.TestAbandonedChunksEnd"}, // what began, and then was silent
 		"U13": {"daemon/upload.TestLastRecordedWins", "daemon/upload.TestStraggler", // nothing has a time to live; who is late writes where nobody reads

@@ -1,9 +1,12 @@
 package object
 
 import (
+	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +21,43 @@ func TestTransportHasLimits(t *testing.T) {
 	if !tr.DisableCompression || tr.TLSClientConfig.MinVersion != tls.VersionTLS12 || tr.TLSHandshakeTimeout == 0 ||
 		tr.ResponseHeaderTimeout == 0 || tr.IdleConnTimeout == 0 || tr.IdleConnTimeout >= stallPatience || tr.MaxIdleConnsPerHost < 64 {
 		t.Errorf("%+v", tr)
+	}
+}
+
+// TestCertificatesThatNobodyVouchesFor: a storage is believed to be itself by its
+// certificate alone, and one that is not believed gets nothing sent.
+func TestCertificatesThatNobodyVouchesFor(t *testing.T) {
+	t.Parallel()
+	asked := false
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshakes that fail
+	server.StartTLS()
+	defer server.Close()
+	vouched := x509.NewCertPool()
+	vouched.AddCert(server.Certificate())
+	for _, c := range []struct {
+		what, name string
+		roots      *x509.CertPool
+		good       bool
+	}{
+		{"of nobody known", "127.0.0.1", nil, false},
+		{"of another name", "storage.invalid", vouched, false},
+		{"vouched for", "127.0.0.1", vouched, true},
+	} {
+		tr := NewTransport()
+		tr.TLSClientConfig.RootCAs = c.roots
+		address := server.Listener.Addr().String()
+		dial := tr.DialContext
+		tr.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) { return dial(ctx, network, address) }
+		resp, err := (&http.Client{Transport: tr}).Get("https://" + c.name)
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		_, refused := errors.AsType[*tls.CertificateVerificationError](err)
+		if refused == c.good || asked != c.good {
+			t.Errorf("%s: %v, asked: %v", c.what, err, asked)
+		}
+		tr.CloseIdleConnections()
 	}
 }
 
