@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -28,8 +29,8 @@ func TestTransportHasLimits(t *testing.T) {
 // certificate alone, and one that is not believed gets nothing sent.
 func TestCertificatesThatNobodyVouchesFor(t *testing.T) {
 	t.Parallel()
-	asked := false
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	var asked atomic.Bool
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Store(true) }))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshakes that fail
 	server.StartTLS()
 	defer server.Close()
@@ -54,8 +55,8 @@ func TestCertificatesThatNobodyVouchesFor(t *testing.T) {
 			err = resp.Body.Close()
 		}
 		_, refused := errors.AsType[*tls.CertificateVerificationError](err)
-		if refused == c.good || asked != c.good {
-			t.Errorf("%s: %v, asked: %v", c.what, err, asked)
+		if refused == c.good || asked.Load() != c.good {
+			t.Errorf("%s: %v, asked: %v", c.what, err, asked.Load())
 		}
 		tr.CloseIdleConnections()
 	}
