@@ -45,13 +45,14 @@ func TestMigrationFaults(t *testing.T) {
 			t.Parallel() // most of it is waiting
 			b := newBeside(t, onS3(t, minio))
 			k := &keeping{t: t, files: map[protocol.UID]held{}}
+			api := b.daemon.API()
 			for i, size := range []int64{0, 1000, 5<<20 + 1, 2 * protocol.BlockSize, 16 << 10, 16<<10 + 1, 16<<10 + 2, 16<<10 + 3, 1, 300_000} {
 				data := harness.Content(uint64(7000+i), size)
 				if size > protocol.OneShotMax {
-					k.hold(b.daemon.API().MustUpload("large", data), data)
+					k.hold(api, api.MustUpload("large", data), data)
 					continue
 				}
-				k.hold(b.daemon.API().MustFile(b.daemon.API().PutFile("small", data), http.StatusCreated), data)
+				k.hold(api, api.MustFile(api.PutFile("small", data), http.StatusCreated), data)
 			}
 			b.moves(k, "disk", "remote", c.there)
 			b.moves(k, "remote", "disk", c.back)
