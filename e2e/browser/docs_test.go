@@ -110,20 +110,26 @@ type answer struct {
 	Text   string
 }
 
-// open runs docs.js, whose browser ends with it.
 func open(t *testing.T, page, token string) (v visit) {
+	t.Helper()
+	if err := json.Unmarshal(inBrowser(t, "docs.js", page, token), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// inBrowser runs a script, whose browser ends with it, and gives what it printed.
+func inBrowser(t *testing.T, script string, args ...string) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program(t, "", "node", "nodejs"), "docs.js", modules(t), program(t, "OSPD_TEST_CHROMIUM", "chromium", "chromium-browser", "google-chrome"), page, token)
+	chromium := program(t, "OSPD_TEST_CHROMIUM", "chromium", "chromium-browser", "google-chrome")
+	cmd := exec.CommandContext(ctx, program(t, "", "node", "nodejs"), append([]string{script, modules(t), chromium}, args...)...)
 	// The browser has a profile of its own, and ends when node does, however that
 	// ends: it hears of it by the pipe that it is driven through.
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
 	cmd.WaitDelay = 10 * time.Second
-	if err := json.Unmarshal([]byte(run(t, cmd)), &v); err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return []byte(run(t, cmd))
 }
 
 func run(t *testing.T, cmd *exec.Cmd) string {

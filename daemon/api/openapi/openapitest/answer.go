@@ -55,10 +55,17 @@ func (a Answer) code() string {
 	return p.Code
 }
 
+// isPreflight reports whether it is the answer to a CORS preflight: one without a
+// body, of a method that is allowed to a page.
+func (a Answer) isPreflight() bool {
+	return a.Method == http.MethodOptions && a.Status == http.StatusNoContent && a.Header.Get("Access-Control-Allow-Methods") != "" && len(a.Body) == 0
+}
+
 // checkNowhere: what is no operation is refused, but for the page that shows the
-// document, which is no part of the API.
+// document, which is no part of the API, and the questions that browsers ask
+// before an operation.
 func (d *Document) checkNowhere(a Answer) error {
-	if isPage(a.Target) && slices.Contains([]int{http.StatusOK, http.StatusFound, http.StatusNotModified}, a.Status) {
+	if a.isPreflight() || isPage(a.Target) && slices.Contains([]int{http.StatusOK, http.StatusFound, http.StatusNotModified}, a.Status) {
 		return nil
 	}
 	known := []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestTimeout,

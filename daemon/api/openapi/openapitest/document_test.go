@@ -82,6 +82,24 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
+	t.Run("preflights", func(t *testing.T) {
+		allowed := http.Header{"Access-Control-Allow-Methods": {"PUT"}}
+		for _, c := range []struct {
+			a    Answer
+			good bool
+		}{
+			{Answer{Method: "OPTIONS", Status: 204, Header: allowed}, true},
+			{Answer{Method: "OPTIONS", Status: 204, Header: http.Header{}}, false},
+			{Answer{Method: "OPTIONS", Status: 200, Header: allowed}, false},
+			{Answer{Method: "OPTIONS", Status: 204, Header: allowed, Body: []byte("x")}, false},
+			{Answer{Method: "PUT", Status: 204, Header: allowed}, false},
+		} {
+			c.a.Target = "/things/7"
+			if _, err := d.Check(c.a); (err == nil) != c.good {
+				t.Errorf("%+v: %v", c.a, err)
+			}
+		}
+	})
 	want := []Pair{{"bytes", 200, ""}, {"look", 200, ""}, {"look", 404, "not_found"}, {"remove", 204, ""}}
 	if got := d.Pairs(); !slices.Equal(got, want) {
 		t.Errorf("the pairs are %v", got)
