@@ -141,7 +141,7 @@ func TestV0Forms(t *testing.T) {
 // and nobody else finds in it.
 func FuzzHeldForm(f *testing.F) {
 	f.Fuzz(func(t *testing.T, form []byte) {
-		file, err := heldFile(form, "bound")
+		file, err := heldFile(bytes.Clone(form), "bound")
 		streamed, size, streamErr := drained(form)
 		if streamErr == nil && (err != nil || int64(len(streamed)) != size || !bytes.Equal(streamed, file)) {
 			t.Errorf("streamed %q, held %q, %v", streamed, file, err)

@@ -21,7 +21,7 @@ func FuzzV0Form(f *testing.F) {
 		if got, err := formBoundary("multipart/form-data; boundary=\"" + boundary + "\""); err != nil || got != boundary {
 			return
 		}
-		file, err := heldFile(form, boundary)
+		file, err := heldFile(bytes.Clone(form), boundary)
 		if err == nil {
 			onlyFile(t, form, boundary, file)
 		}
