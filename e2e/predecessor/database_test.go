@@ -14,7 +14,7 @@ import (
 
 // It switched off TLS to its database, whatever was configured.
 func TestA23TLSOfTheDatabaseIsTheOperators(t *testing.T) {
-	const sslRequest, version3 = 80877103, 196608
+	const cancelRequest, sslRequest, version3 = 80877102, 80877103, 196608
 	for mode, want := range map[string]uint32{"require": sslRequest, "verify-full": sslRequest, "disable": version3} {
 		server := &askedServer{t: t, first: make(chan uint32, 64)}
 		cfg := daemon.DefaultConfig()
@@ -45,6 +45,9 @@ func TestA23TLSOfTheDatabaseIsTheOperators(t *testing.T) {
 			begun = append(begun, <-server.first)
 		}
 		for _, code := range begun {
+			if code == cancelRequest && mode == "disable" {
+				continue // of what was begun when the daemon was ended
+			}
 			if code != want {
 				t.Errorf("sslmode=%s begins with %d, want %d", mode, code, want)
 			}
