@@ -109,6 +109,9 @@ func (s *Service) PutLinked(ctx context.Context, l Linked, b protocol.BeginUploa
 	all, digest := hashesOf(parts)
 	f, repeated, err := s.publish(ctx, l.Owner, l.UID, func(up meta.Upload, parts []meta.Part) (meta.Commit, error) {
 		c, err := s.plan(up, protocol.CommitUpload{Size: b.Size, PartsXXH3: &all, Digest: &digest}, parts)
+		if protocol.KindOf(err) == protocol.KindPartsMissing {
+			err = takenBack(l.UID, err)
+		}
 		if body.MD5 != nil {
 			c.Said = &meta.SaidMD5{MD5: *body.MD5, Agrees: true}
 		}
@@ -120,6 +123,14 @@ func (s *Service) PutLinked(ctx context.Context, l Linked, b protocol.BeginUploa
 		err = committed(meta.Upload{NewUpload: meta.NewUpload{UID: l.UID}})
 	}
 	return f, err
+}
+
+// takenBack is the error of a request whose parts another took back that came
+// with the same link and other bytes.
+func takenBack(uid protocol.UID, err error) error {
+	return &protocol.Error{Kind: protocol.KindPartsDiffer, UID: uid, Parts: []protocol.Part{}, Err: err,
+		Message: "somebody else sends other bytes with the same link, and what this request had sent was taken back; nothing was committed",
+		Hint:    "Send it again, once nobody else does."}
 }
 
 func hashesOf(parts []meta.Part) (protocol.XXH3, protocol.Digest) {

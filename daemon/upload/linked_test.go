@@ -3,6 +3,7 @@ package upload_test
 import (
 	"bytes"
 	"crypto/md5"
+	"io"
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon/upload"
@@ -40,6 +41,47 @@ func TestLinkedPutOfAnySize(t *testing.T) {
 		}
 		must(t, put(first[:5], 5))
 		b.holds(l.UID, first[:5])
+	})
+}
+
+// meanwhile does something before the byte at after is read.
+type meanwhile struct {
+	io.Reader
+	after int
+	do    func()
+}
+
+func (m *meanwhile) Read(p []byte) (int, error) {
+	if m.after <= 0 && m.do != nil {
+		m.do()
+		m.do = nil
+	}
+	n, err := m.Reader.Read(p)
+	m.after -= n
+	return n, err
+}
+
+// TestLinkedPutIsTakenBack: who shares a link with one who sends other bytes is told
+// so, not that parts are missing, of which a request for a whole file knows none.
+func TestLinkedPutIsTakenBack(t *testing.T) {
+	eachStore(t, func(t *testing.T, b *bench) {
+		p := random(1, protocol.MinPartSize+5)
+		l := b.linked()
+		other := func() {
+			_, err := b.PutLinkedPart(t.Context(), l, 1, upload.Body{Reader: bytes.NewReader(random(2, protocol.MinPartSize)), Length: protocol.MinPartSize})
+			if protocol.KindOf(err) != protocol.KindPartsDiffer {
+				t.Errorf("other bytes: %v", err)
+			}
+		}
+		put := func(r io.Reader) error {
+			_, err := b.PutLinked(t.Context(), l, protocol.BeginUpload{Name: "a", Size: ptr(int64(len(p)))}, upload.Body{Reader: r, Length: int64(len(p))})
+			return err
+		}
+		if err := put(&meanwhile{bytes.NewReader(p), protocol.MinPartSize, other}); protocol.KindOf(err) != protocol.KindPartsDiffer {
+			t.Errorf("a part was taken back: %v", err)
+		}
+		must(t, put(bytes.NewReader(p)))
+		b.holds(l.UID, p)
 	})
 }
 
