@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -51,14 +52,26 @@ func (r *rig) remembered(t *testing.T) string {
 }
 
 // stoppedAt runs move until the request whose path has the suffix, and stops it
-// there.
-func (r *rig) stoppedAt(t *testing.T, suffix string, move func(ctx context.Context) error) {
+// there, once those before have come: none of them comes later than this returns.
+func (r *rig) stoppedAt(t *testing.T, suffix string, before []string, move func(ctx context.Context) error) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
+	var come sync.WaitGroup
+	came := map[string]func(){}
+	for _, path := range before {
+		come.Add(1)
+		came[path] = sync.OnceFunc(come.Done)
+	}
 	r.d.on(func(w http.ResponseWriter, q *http.Request, serve http.HandlerFunc) {
 		if strings.HasSuffix(q.URL.Path, suffix) {
+			come.Wait()
 			stop()
 			return
+		}
+		for path, first := range came {
+			if strings.HasSuffix(q.URL.Path, path) {
+				first()
+			}
 		}
 		serve(w, q)
 	})
@@ -78,7 +91,7 @@ func TestWouldPut(t *testing.T) {
 	}
 	unchanged()
 
-	r.stoppedAt(t, "/parts/3", func(ctx context.Context) error {
+	r.stoppedAt(t, "/parts/3", []string{"/parts/1", "/parts/2"}, func(ctx context.Context) error {
 		_, err := r.Put(ctx, PutRequest{Path: path})
 		return err
 	})
@@ -179,7 +192,7 @@ func TestWouldGet(t *testing.T) {
 		}
 	}
 	os.Remove(target)
-	r.stoppedAt(t, "/content", func(ctx context.Context) error {
+	r.stoppedAt(t, "/content", nil, func(ctx context.Context) error {
 		_, err := r.Get(ctx, GetRequest{UID: f.UID, Path: target})
 		return err
 	})
