@@ -32,13 +32,9 @@ func (db *DB) BeginAnew(ctx context.Context, n NewUpload) error {
 		if err != nil {
 			return err
 		}
-		var blob *BlobID
-		if n.InPlace != nil {
-			id, err := t.nameBlob(*n.InPlace, ownerUpload, int64(n.UID))
-			if err != nil {
-				return err
-			}
-			blob = &id
+		blob, err := t.nameInPlace(n)
+		if err != nil {
+			return err
 		}
 		if _, err := t.exec(`UPDATE uploads SET layout = ?, part_size = ?, blob_id = ?, md5_next = 1, md5_state = NULL WHERE uid = ?`,
 			layoutOf(n), n.PartSize, (*int64)(blob), int64(n.UID)); err != nil {

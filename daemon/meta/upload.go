@@ -87,13 +87,9 @@ func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (
 		if err := t.insertFile(n.FileFields, n.UID, n.CreatedAt); err != nil {
 			return err
 		}
-		var blob *BlobID
-		if n.InPlace != nil {
-			id, err := t.nameBlob(*n.InPlace, ownerUpload, int64(n.UID))
-			if err != nil {
-				return err
-			}
-			blob = &id
+		blob, err := t.nameInPlace(n)
+		if err != nil {
+			return err
 		}
 		if _, err := t.exec(`INSERT INTO uploads (uid, layout, size, part_size, fingerprint, maybe, blob_id, touched_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 			int64(n.UID), layoutOf(n), n.Size, n.PartSize, encodeHash(n.Fingerprint), flag(n.Maybe), (*int64)(blob), ms(n.CreatedAt)); err != nil {
@@ -112,6 +108,16 @@ func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (
 		return t.reserve(n.Owner, wanted, db.cfg.DefaultQuota)
 	})
 	return u, err
+}
+
+// nameInPlace names the blob in which an upload is assembled, nil where it has
+// none.
+func (t *tx) nameInPlace(n NewUpload) (*BlobID, error) {
+	if n.InPlace == nil {
+		return nil, nil
+	}
+	id, err := t.nameBlob(*n.InPlace, ownerUpload, int64(n.UID))
+	return &id, err
 }
 
 func layoutOf(n NewUpload) string {
