@@ -19,6 +19,7 @@ import (
 	"github.com/adrg/xdg"
 
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/link"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/webhook"
@@ -181,6 +182,9 @@ func (c *Config) checkStores() error {
 	var good []string
 	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
 		s := c.Stores[name]
+		if err := holder.CheckName(name); err != nil {
+			errs = append(errs, fmt.Errorf("stores.%s: %w", name, err))
+		}
 		if err := s.Check(); err != nil {
 			errs = append(errs, under("stores."+name+".", err))
 			continue

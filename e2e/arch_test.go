@@ -39,6 +39,7 @@ var rules = []rule{
 
 	{"daemon/crashpoint", nil, nil},
 	{"daemon/layout", []string{"protocol", "daemon/meta"}, nil},
+	{"daemon/holder", []string{"protocol", "store", "daemon/meta"}, nil},
 	{"daemon/recent", nil, nil},
 	// What bytes tell of themselves is told without knowing whose they are.
 	{"daemon/sniff", nil, []string{"github.com/gabriel-vasile/mimetype"}},
@@ -52,8 +53,8 @@ var rules = []rule{
 	{"daemon/once", []string{"protocol", "daemon/meta"}, nil},
 	// Whoever makes blobs asks it; it knows none of them.
 	{"daemon/placing", []string{"store", "daemon/crashpoint"}, nil},
-	{"daemon/upload", []string{"protocol", "store", "daemon/meta", "daemon/placing", "daemon/names", "daemon/once", "daemon/crashpoint"}, []string{"golang.org/x/sync/...", "github.com/zeebo/xxh3"}},
-	{"daemon/file", []string{"protocol", "store", "daemon/meta", "daemon/layout", "daemon/names", "daemon/recent", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/upload", []string{"protocol", "store", "daemon/meta", "daemon/holder", "daemon/placing", "daemon/names", "daemon/once", "daemon/crashpoint"}, []string{"golang.org/x/sync/...", "github.com/zeebo/xxh3"}},
+	{"daemon/file", []string{"protocol", "store", "daemon/meta", "daemon/holder", "daemon/layout", "daemon/names", "daemon/recent", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
 	// Tokens are made and checked without HTTP: ospd token does it beside a running daemon.
 	{"daemon/token", []string{"protocol", "daemon/meta"}, nil},
 	{"daemon/link", []string{"protocol", "daemon/meta", "daemon/names", "daemon/once"}, nil},
@@ -61,20 +62,20 @@ var rules = []rule{
 	{"daemon/webhook", []string{"protocol", "daemon/meta"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/pace", nil, nil},
 	{"daemon/digest", []string{"protocol", "daemon/meta", "daemon/file", "daemon/job", "daemon/pace", "daemon/sniff", "daemon/crashpoint"}, nil},
-	{"daemon/compose", []string{"protocol", "store", "daemon/meta", "daemon/job", "daemon/pace", "daemon/crashpoint"}, nil},
+	{"daemon/compose", []string{"protocol", "store", "daemon/meta", "daemon/holder", "daemon/job", "daemon/pace", "daemon/crashpoint"}, nil},
 	{"daemon/scrub", []string{"protocol", "daemon/meta", "daemon/file", "daemon/job", "daemon/pace", "daemon/crashpoint"}, nil},
-	{"daemon/sweep", []string{"protocol", "store", "daemon/meta"}, []string{"golang.org/x/sync/..."}},
-	{"daemon/migrate", []string{"protocol", "store", "daemon/meta", "daemon/file", "daemon/job", "daemon/pace", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
-	{"daemon/stores", []string{"protocol", "store", "daemon/meta"}, nil},
+	{"daemon/sweep", []string{"protocol", "store", "daemon/meta", "daemon/holder"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/migrate", []string{"protocol", "store", "daemon/meta", "daemon/holder", "daemon/file", "daemon/job", "daemon/pace", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/stores", []string{"protocol", "store", "daemon/meta", "daemon/holder"}, nil},
 	{"daemon/job", []string{"protocol", "daemon/meta", "daemon/once"}, nil},
-	{"daemon/intake", []string{"protocol", "store", "store/local", "daemon/meta", "daemon/upload", "daemon/once", "daemon/job", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/intake", []string{"protocol", "store", "store/local", "daemon/meta", "daemon/holder", "daemon/upload", "daemon/once", "daemon/job", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
 	{"daemon/predecessor", []string{"protocol", "store", "daemon/meta", "daemon/names", "daemon/crashpoint"}, []string{"golang.org/x/sync/...", "github.com/jackc/pgx/v5/..."}},
-	{"daemon/fsck", []string{"protocol", "store", "daemon/meta", "daemon/layout"}, []string{"golang.org/x/sync/..."}},
+	{"daemon/fsck", []string{"protocol", "store", "daemon/meta", "daemon/holder", "daemon/layout"}, []string{"golang.org/x/sync/..."}},
 	// The document is made of the tables of protocol and the schemas; of the server it is told.
 	{"daemon/api/openapi/openapitest", []string{"docs/schema/schematest"}, []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
 	{"daemon/api/openapi", []string{"protocol", "docs/schema"}, nil},
 	{"daemon/api/docs", nil, nil},
-	{"daemon/api", []string{"protocol", "daemon/api/docs", "daemon/api/openapi", "daemon/upload", "daemon/file", "daemon/job", "daemon/once", "daemon/intake", "daemon/stores", "daemon/token", "daemon/link", "daemon/names", "daemon/webhook", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
+	{"daemon/api", []string{"protocol", "daemon/api/docs", "daemon/api/openapi", "daemon/upload", "daemon/file", "daemon/holder", "daemon/job", "daemon/once", "daemon/intake", "daemon/stores", "daemon/token", "daemon/link", "daemon/names", "daemon/webhook", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
 	{"daemon", []string{"protocol", "store", "store/open", "daemon/..."}, []string{
 		"github.com/prometheus/...", "github.com/knadh/koanf/...", "github.com/gofrs/flock", "github.com/adrg/xdg",
 		"github.com/go-viper/mapstructure/v2", "go.yaml.in/yaml/v3",
