@@ -21,8 +21,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"github.com/osproxy/osproxy/daemon/file"
 	"github.com/osproxy/osproxy/daemon/intake"
 	"github.com/osproxy/osproxy/daemon/job"
@@ -92,6 +90,16 @@ func (l Limits) orDefaults() Limits {
 	return l
 }
 
+// ofPeers are the limits of what a peer hands on. The node that it came to has
+// held its client to them already; what moves between nodes moves in steps of the
+// buffers between them, so that who hands on what is slow but good stands still for
+// longer.
+func (l Limits) ofPeers() Limits {
+	l.Stall *= 20
+	l.MinRate /= 2
+	return l
+}
+
 func set[T int | int64 | time.Duration](v *T, value T) {
 	if *v <= 0 {
 		*v = value
@@ -144,7 +152,6 @@ type Server struct {
 	limits Limits
 	log    *slog.Logger
 	met    Metrics
-	http   *fasthttp.Server
 	router router
 	v0     router
 	hosts  map[string]bool
@@ -155,15 +162,12 @@ type Server struct {
 	// base ends when the server closes, and every request's context with it.
 	base context.Context
 	stop context.CancelFunc
-	// conns are the open connections, active the requests being served.
-	conns  conns
+	// front is where clients come in, side where the other nodes of a cluster do.
+	front, side *door
+	// active are the requests being served.
 	active requests
 	// oneShots and forms are the memory for bodies that are held.
 	oneShots, forms *slots
-	listener        struct {
-		sync.Mutex
-		l net.Listener
-	}
 }
 
 // New makes a Server. It starts nothing; Serve does.
@@ -189,7 +193,7 @@ func New(cfg Config) *Server {
 	s.document = sync.OnceValue(func() []byte { return Document(cmp.Or(cfg.Capabilities.Version, "unknown")) })
 	s.oneShots = newSlots(s.limits.OneShots, s.limits.OneShots*3/4)
 	s.forms = newSlots(s.limits.Forms, v0HeldOfOne)
-	s.http = s.newHTTP()
+	s.front, s.side = newDoor(s, s.limits, false), newDoor(s, s.limits.ofPeers(), true)
 	return s
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -43,9 +44,17 @@ func (c *tcpConn) Close() error {
 // abort closes the connection now.
 func (c *tcpConn) abort() error { return c.TCPConn.Close() }
 
+// plain is the connection below TLS.
+func plain(c net.Conn) net.Conn {
+	if t, ok := c.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return c
+}
+
 // lingerOn asks for lingering where the connection can.
 func lingerOn(c net.Conn) {
-	if t, ok := c.(*tcpConn); ok {
+	if t, ok := plain(c).(*tcpConn); ok {
 		t.linger.Store(true)
 	}
 }
@@ -54,7 +63,7 @@ func lingerOn(c net.Conn) {
 // once.
 type listener struct {
 	net.Listener
-	s *Server
+	d *door
 }
 
 // Accept is net.Listener.
@@ -64,12 +73,15 @@ func (l listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err // fasthttp compares it
 		}
-		if l.s.conns.count() >= l.s.limits.Connections {
-			l.s.refuseConn(c)
+		if l.d.conns.count() >= l.d.limits.Connections {
+			l.d.srv.refuseConn(c)
 			continue
 		}
 		if t, ok := c.(*net.TCPConn); ok {
 			c = &tcpConn{TCPConn: t}
+		}
+		if l.d.tls != nil {
+			c = tls.Server(c, l.d.tls)
 		}
 		return c, nil
 	}
@@ -159,6 +171,7 @@ func (t *conns) closeAll() {
 // abort closes c without lingering. What it reports is of no use: the
 // connection is given up.
 func abort(c net.Conn) {
+	c = plain(c)
 	if t, ok := c.(*tcpConn); ok {
 		_ = t.abort()
 		return

@@ -152,7 +152,7 @@ func TestTooManyConnections(t *testing.T) {
 	second.read(http.MethodGet).problem(t, protocol.KindUnavailable)
 	second.ended()
 	first.Close()
-	for f.conns.count() > 0 {
+	for f.front.conns.count() > 0 {
 		time.Sleep(time.Millisecond)
 	}
 	if a := f.do(http.MethodGet, "/healthz", ""); a.StatusCode != http.StatusOK {

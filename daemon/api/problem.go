@@ -127,13 +127,13 @@ func (c *call) writeBody(status int, b []byte) {
 
 // refuseUnread answers a request whose header or first bytes fasthttp could
 // not read. It closes the connection afterwards.
-func (s *Server) refuseUnread(http *fasthttp.RequestCtx, err error) {
-	c := s.newCall(http)
+func (d *door) refuseUnread(http *fasthttp.RequestCtx, err error) {
+	c := d.srv.newCall(d, http)
 	defer c.finish()
 	lingerOn(http.Conn())
 	// The connection may carry the deadline of an earlier answer. Where it
 	// cannot be set there is nobody to answer.
-	_ = http.Conn().SetWriteDeadline(time.Now().Add(s.limits.Stall))
+	_ = http.Conn().SetWriteDeadline(time.Now().Add(d.limits.Stall))
 	if _, ok := errors.AsType[*fasthttp.ErrSmallBuffer](err); ok {
 		c.fail(&protocol.Error{Kind: protocol.KindHeadersTooLarge, Err: err,
 			Message: "the header of the request is larger than " + strconv.Itoa(headerBuffer) + " bytes"})

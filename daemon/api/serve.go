@@ -21,6 +21,7 @@ import (
 // call is one request on its way through the server.
 type call struct {
 	srv    *Server
+	door   *door
 	http   *fasthttp.RequestCtx
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -58,8 +59,8 @@ type call struct {
 // serve is the wrapper round every handler. Deferred calls run from the last
 // to the first: a panic becomes an answer, then the rest of the body goes,
 // then the request is accounted for.
-func (s *Server) serve(http *fasthttp.RequestCtx) {
-	c := s.newCall(http)
+func (s *Server) serve(d *door, http *fasthttp.RequestCtx) {
+	c := s.newCall(d, http)
 	defer func() {
 		if !c.streaming {
 			c.finish()
@@ -79,8 +80,8 @@ func (s *Server) serve(http *fasthttp.RequestCtx) {
 // expect decides on a request whose client waits with the body until it is
 // told to go on: what the header alone is enough to refuse is refused, and the
 // body is never sent.
-func (s *Server) expect(http *fasthttp.RequestCtx) int {
-	c := s.newCall(http)
+func (d *door) expect(http *fasthttp.RequestCtx) int {
+	c := d.srv.newCall(d, http)
 	if c.refusedEarly() {
 		lingerOn(http.Conn())
 		c.finish()
@@ -88,7 +89,7 @@ func (s *Server) expect(http *fasthttp.RequestCtx) int {
 	}
 	c.abandon()
 	// The connection may carry the deadline of an earlier answer.
-	if http.Conn().SetDeadline(time.Now().Add(s.limits.Stall)) != nil {
+	if http.Conn().SetDeadline(time.Now().Add(d.limits.Stall)) != nil {
 		return fasthttp.StatusExpectationFailed
 	}
 	return fasthttp.StatusContinue
@@ -103,14 +104,14 @@ func (c *call) refusedEarly() (refused bool) {
 	return false
 }
 
-func (s *Server) newCall(http *fasthttp.RequestCtx) *call {
+func (s *Server) newCall(d *door, http *fasthttp.RequestCtx) *call {
 	s.active.begin()
-	s.conns.busy(http.Conn())
+	d.conns.busy(http.Conn())
 	s.met.InFlight(1)
-	c := &call{srv: s, http: http, start: time.Now(), id: requestID(http.Request.Header.Peek(protocol.HeaderRequestID))}
+	c := &call{srv: s, door: d, http: http, start: time.Now(), id: requestID(http.Request.Header.Peek(protocol.HeaderRequestID))}
 	c.trace = traceOf(&http.Request.Header)
 	c.ctx, c.cancel = context.WithCancelCause(protocol.WithTrace(s.base, c.trace))
-	c.body = &body{conn: http.Conn(), limits: s.limits, cancel: c.cancel}
+	c.body = &body{conn: http.Conn(), limits: d.limits, cancel: c.cancel}
 	if src := http.RequestBodyStream(); src != nil {
 		c.body.src = src
 		c.body.want = max(0, int64(http.Request.Header.ContentLength()))

@@ -43,7 +43,7 @@ func (s *stream) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }
 func (s *stream) WriteTo(w io.Writer) (n int64, err error) {
 	c := s.call
 	conn := c.http.Conn()
-	out := &rollingWriter{conn: conn, stall: c.srv.limits.Stall}
+	out := &rollingWriter{conn: conn, stall: c.door.limits.Stall}
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic while writing the body: %v\n%s", v, debug.Stack())
