@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/layout"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
@@ -144,9 +145,9 @@ func (a *ahead) begin(ctx context.Context, s *Service, e *early) {
 func (s *Service) readEarly(ctx context.Context, e *early) error {
 	data := e.data
 	for _, p := range e.pieces {
-		st, ok := s.cfg.Stores[p.Blob.Store]
-		if !ok {
-			return fmt.Errorf("the configuration has no store %q", p.Blob.Store)
+		st, err := holder.Find(s.cfg.Stores, p.Blob.Store)
+		if err != nil {
+			return err
 		}
 		r, err := st.Get(ctx, store.Key(p.Blob.Key), p.Offset, p.Length)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/layout"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
@@ -61,8 +62,9 @@ func (d *damage) Error() string { return d.err.Error() }
 func (d *damage) Unwrap() error { return d.err }
 
 // Open opens the bytes of the File uid, also while their digest is not known.
-// KindContentCorrupt: damage was found
-// earlier and the content has not been healed since.
+// KindContentCorrupt: damage was found earlier and the content has not been healed
+// since. A *holder.Elsewhere, of which nothing was read: they lie on another node's
+// disk.
 func (s *Service) Open(ctx context.Context, owner protocol.Owner, uid protocol.UID) (*Content, error) {
 	f, mc, err := s.cfg.Meta.Content(ctx, owner, uid)
 	if err != nil {
@@ -84,6 +86,9 @@ func (s *Service) Open(ctx context.Context, owner protocol.Owner, uid protocol.U
 
 // content makes the Content that reads mc for the File f.
 func (s *Service) content(ctx context.Context, f protocol.File, mc meta.Content) (*Content, error) {
+	if err := holder.All(s.cfg.Stores, mc.Extents); err != nil {
+		return nil, err
+	}
 	c := &Content{s: s, file: f, id: mc.ID, gen: mc.Gen, records: s.records.get(mc.ID), passed: -1}
 	var err error
 	c.where, err = layout.New(f.Size, mc.Extents)

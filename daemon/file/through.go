@@ -20,7 +20,8 @@ type Reading struct {
 	buf *[]byte
 }
 
-// Through begins to read a content, damaged ones too. KindNotFound: it is gone.
+// Through begins to read a content, damaged ones too. KindNotFound: it is gone. A
+// *holder.Elsewhere: another node has it.
 // A content whose digest is unknown has no record to compare with: of it Block
 // and Check are KindDigestPending.
 func (s *Service) Through(ctx context.Context, id meta.ContentID) (*Reading, error) {

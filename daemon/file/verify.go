@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/layout"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
@@ -128,7 +129,7 @@ func (c *Content) read(ctx context.Context, block int64, p layout.Piece, f func(
 	for try := 0; ; try++ {
 		n, err := c.readOn(ctx, block, p, f)
 		p.Offset, p.Length = p.Offset+n, p.Length-n
-		if protocol.KindOf(err) != protocol.KindStoreUnavailable || try == readTries || p.Length == 0 {
+		if protocol.KindOf(err) != protocol.KindStoreUnavailable || try == readTries || p.Length == 0 || holder.Of(err) != nil {
 			return err
 		}
 	}
@@ -199,11 +200,7 @@ func (c *Content) reader(ctx context.Context, p layout.Piece) (io.Reader, func()
 }
 
 func (c *Content) store(p layout.Piece) (*store.Store, error) {
-	st, ok := c.s.cfg.Stores[p.Blob.Store]
-	if !ok {
-		return nil, fmt.Errorf("the configuration has no store %q", p.Blob.Store)
-	}
-	return st, nil
+	return holder.Find(c.s.cfg.Stores, p.Blob.Store)
 }
 
 // probe makes sure that the byte at off can be read.
@@ -225,7 +222,7 @@ const maxPatience = time.Minute
 func (c *Content) readError(ctx context.Context, block int64, p layout.Piece, err error) error {
 	err = fmt.Errorf("read %d bytes at %d of %s in store %q: %w", p.Length, p.Offset, p.Blob.Key, p.Blob.Store, err)
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, holder.Of(err) != nil:
 		return err
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrRange),
 		c.isFile(p) && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EIO)):
