@@ -9,8 +9,8 @@ import (
 // BeginAnew has an open upload of which nothing is recorded be sent as n says,
 // in chunks or not: layout, part size and the blob it is assembled in are n's.
 // All that is being written for it is doomed, so that no request which began
-// before records in it what it was not begun for. What is known of the file, and
-// what the owner's quota was charged, stay. It is KindConflict where a part is
+// before records in it what it was not begun for. What is known of the file, its
+// home, and what the owner's quota was charged, stay. It is KindConflict where a part is
 // recorded, and where the upload is sent as n says already or began with a size;
 // one that is committed is KindCommitted, any other that is not open
 // KindNotFound. A store that is closed is ErrStoreClosed. Nothing is changed on

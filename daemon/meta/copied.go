@@ -32,7 +32,7 @@ func copiedTables() []copiedTable {
 		copies("blobs", "id", "store key size node state owner_kind owner_id owner_lease created_at doomed_at gone_at overlong compose_id origin tag").byNumber(),
 		copies("extents", "content_id seq", "blob_id blob_offset length xxh3"),
 		copies("uploads", "uid", "layout size part_size fingerprint blob_id gen nonce nonce_digest nonce_ranges nonce_expires_at touched_at abandoned_at "+
-			"open maybe claimed_nonce claimed_proof reserved md5_next md5_state"),
+			"open maybe claimed_nonce claimed_proof reserved md5_next md5_state node"),
 		copies("parts", "uid number", "part_offset length xxh3 blocks blob_id blob_offset boot_id gen md5"),
 		copies("idempotency", "owner key", "request answer created uid created_at"),
 		copies("dirs", "store number", "reserved_at"),

@@ -41,7 +41,7 @@ func newSource(t *testing.T) *source {
 		// What the verbs leave NULL, and the ends of what a column holds.
 		`UPDATE contents SET width = 9223372036854775807, height = 0, verified_at = -1 WHERE id = 1`,
 		`UPDATE blobs SET node = 'n', owner_lease = 5, overlong = 1 WHERE id = 1`,
-		`UPDATE uploads SET abandoned_at = 7 WHERE uid = (SELECT MIN(uid) FROM uploads)`,
+		`UPDATE uploads SET abandoned_at = 7, node = 'n' WHERE uid = (SELECT MIN(uid) FROM uploads)`,
 		`UPDATE webhooks SET error = '', everything = 1, delivered_at = 3, failed_at = 4 WHERE id = 1`,
 		`UPDATE outbox SET media_type = 'text/plain', detail = '{}', content_id = 1, after_owner = '', after_uid = 0 WHERE id = (SELECT MIN(id) FROM outbox)`,
 		// Ids that were given and are not there any more.

@@ -115,6 +115,9 @@ type NewUpload struct {
 	InPlace *NewBlob
 	// Chunks says that it is sent in chunks, each in a blob of its own.
 	Chunks bool
+	// Node is the upload's home, on whose disk its bytes come to lie: "" where
+	// every node reaches them. It is never changed.
+	Node NodeID
 }
 
 // Upload is an upload as recorded.

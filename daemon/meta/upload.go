@@ -91,8 +91,8 @@ func (db *DB) BeginUpload(ctx context.Context, n NewUpload, idem *Idempotency) (
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec(`INSERT INTO uploads (uid, layout, size, part_size, fingerprint, maybe, blob_id, touched_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			int64(n.UID), layoutOf(n), n.Size, n.PartSize, encodeHash(n.Fingerprint), flag(n.Maybe), (*int64)(blob), ms(n.CreatedAt)); err != nil {
+		if _, err := t.exec(`INSERT INTO uploads (uid, layout, size, part_size, fingerprint, maybe, blob_id, touched_at, node) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			int64(n.UID), layoutOf(n), n.Size, n.PartSize, encodeHash(n.Fingerprint), flag(n.Maybe), (*int64)(blob), ms(n.CreatedAt), string(n.Node)); err != nil {
 			return err
 		}
 		if err := t.saveAnswer(n.Owner, idem); err != nil {
@@ -129,7 +129,7 @@ func layoutOf(n NewUpload) string {
 
 const (
 	uploadColumns = `SELECT f.uid, f.owner, f.name, f.media_type, f.meta, f.state, f.created_at, f.expires_at, COALESCE(f.imported_from, ''),
-		u.size, u.reserved, u.part_size, u.fingerprint, u.maybe, u.gen, u.touched_at, u.layout = 'chunks', u.md5_next, u.md5_state, u.blob_id, b.store, b.key, b.size, b.node
+		u.size, u.reserved, u.part_size, u.fingerprint, u.maybe, u.gen, u.touched_at, u.layout = 'chunks', u.md5_next, u.md5_state, u.node, u.blob_id, b.store, b.key, b.size, b.node
 		FROM files f JOIN uploads u ON u.uid = f.uid LEFT JOIN blobs b ON b.id = u.blob_id `
 	unexpired = ` AND (f.expires_at IS NULL OR f.expires_at > ?) `
 )
@@ -143,7 +143,7 @@ func scanUpload(scan scanFunc) (u Upload, err error) {
 	var blobSize *int64
 	var blob sql.Null[BlobID]
 	err = scan(&u.UID, &u.Owner, &u.Name, &u.MediaType, &labels, &state, &created, &expires, &u.From,
-		&u.Size, &u.Reserved, &u.PartSize, &fp, &u.Maybe, &u.Gen, &touched, &u.Chunks, &u.InOrder.Next, &u.InOrder.State, &blob, &store, &key, &blobSize, &node)
+		&u.Size, &u.Reserved, &u.PartSize, &fp, &u.Maybe, &u.Gen, &touched, &u.Chunks, &u.InOrder.Next, &u.InOrder.State, &u.Node, &blob, &store, &key, &blobSize, &node)
 	if err != nil {
 		return u, err
 	}

@@ -9,6 +9,19 @@ import (
 )
 
 var anewTests = map[string]func(*env){
+	"the home of an upload is the one it began with": func(e *env) {
+		n := e.newUpload("x")
+		n.Size, n.Node = nil, "aaaa"
+		u := e.begin(n)
+		e.same("begun", u.Node, "aaaa")
+		again := anewOf(u, true)
+		again.Node = "bbbb"
+		e.ok(e.db.BeginAnew(e.ctx, again))
+		got, err := e.db.Upload(e.ctx, alice, u.UID)
+		e.ok(err)
+		e.same("anew", got.Node, "aaaa")
+		e.same("of a shared store", e.begin(e.newUpload("y")).Node, "")
+	},
 	"what is sent whole is sent in chunks, and the other way round": func(e *env) {
 		u := e.beginUnsized("x", false)
 		e.ok(e.db.ReserveUpload(e.ctx, alice, u.UID, 7))
