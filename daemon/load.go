@@ -21,6 +21,27 @@ const envPrefix = "OSPD_"
 // is not known is an error; a variable that is not one of ours is left alone,
 // since others set such too (a container platform for a service called ospd).
 func LoadConfig(path string, environ []string, flags map[string]any) (Config, error) {
+	cfg, err := readConfig(path, environ, flags)
+	if err != nil {
+		return cfg, err
+	}
+	return cfg, cfg.Complete()
+}
+
+// LoadListen is Config.Listen as LoadConfig would read it, whatever else is
+// wrong: what the rest needs (secrets, folders) may be elsewhere.
+func LoadListen(path string, environ []string, flags map[string]any) (string, error) {
+	cfg, err := readConfig(path, environ, flags)
+	if err != nil {
+		return "", err
+	}
+	if _, err := isLoopback(cfg.Listen); err != nil {
+		return "", fmt.Errorf("listen: %w", err)
+	}
+	return cfg.Listen, nil
+}
+
+func readConfig(path string, environ []string, flags map[string]any) (Config, error) {
 	cfg := DefaultConfig()
 	k := koanf.New(".")
 	if path != "" {
@@ -61,7 +82,7 @@ func LoadConfig(path string, environ []string, flags map[string]any) (Config, er
 		slices.Sort(read.Unused)
 		return cfg, fmt.Errorf("%s has keys that are not known: %s", path, strings.Join(read.Unused, ", "))
 	}
-	return cfg, cfg.Complete()
+	return cfg, nil
 }
 
 // knownKeys are the top-level keys of a Config, and whether there are keys

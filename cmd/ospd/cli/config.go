@@ -27,6 +27,24 @@ func addConfigFlags(cmd *cobra.Command) *configFlags {
 
 // load reads the configuration with the flags that were given on top.
 func (f *configFlags) load(e *env) (daemon.Config, error) {
+	cfg, err := daemon.LoadConfig(f.file, e.environ, f.given())
+	if err != nil {
+		return cfg, &daemon.Error{Stage: daemon.StageConfig, Err: err}
+	}
+	return cfg, nil
+}
+
+// loadListen reads where the daemon of that configuration listens.
+func (f *configFlags) loadListen(e *env) (string, error) {
+	listen, err := daemon.LoadListen(f.file, e.environ, f.given())
+	if err != nil {
+		return "", &daemon.Error{Stage: daemon.StageConfig, Err: err}
+	}
+	return listen, nil
+}
+
+// given are the keys whose flag was given.
+func (f *configFlags) given() map[string]any {
 	given := map[string]any{}
 	f.flags.VisitAll(func(fl *pflag.Flag) {
 		if !fl.Changed {
@@ -41,9 +59,5 @@ func (f *configFlags) load(e *env) (daemon.Config, error) {
 			given["drain_timeout"] = fl.Value.String()
 		}
 	})
-	cfg, err := daemon.LoadConfig(f.file, e.environ, given)
-	if err != nil {
-		return cfg, &daemon.Error{Stage: daemon.StageConfig, Err: err}
-	}
-	return cfg, nil
+	return given
 }
