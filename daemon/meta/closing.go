@@ -16,15 +16,10 @@ func (db *DB) CloseStore(ctx context.Context, from, to string) error {
 	if _, open := closed[to]; closed[from] == to && !open {
 		return nil
 	}
-	// A transaction that saw the store open must have ended before it is closed:
-	// on Postgres they run side by side, and each sees what was so when it looked.
-	// All of them are this process's, as is each write.
-	db.naming.Lock()
-	defer db.naming.Unlock()
-	return db.update(ctx, full, "close a store", func(t *tx) error { return t.closeStore(from, to) })
+	return db.unnamed(ctx, "close a store", func(t *tx) error { return t.closeStore(from, to) })
 }
 
-// closeStore is CloseStore. The caller holds db.naming.
+// closeStore is CloseStore. The caller is db.unnamed.
 func (t *tx) closeStore(from, to string) error {
 	end, _ := prefixEnd(settingStoreClosed(""))
 	if _, err := t.exec(`UPDATE settings SET value = ? WHERE value = ? AND name >= ? AND name < ?`, to, from, settingStoreClosed(""), end); err != nil {
@@ -35,13 +30,6 @@ func (t *tx) closeStore(from, to string) error {
 	}
 	_, err := t.exec(`DELETE FROM settings WHERE name = ?`, settingStoreClosed(to))
 	return err
-}
-
-// named is update of what names a blob, beside which no store is closed.
-func (db *DB) named(ctx context.Context, name string, fn func(*tx) error) error {
-	db.naming.RLock()
-	defer db.naming.RUnlock()
-	return db.update(ctx, full, name, fn)
 }
 
 // takes is ErrStoreClosed where new blobs go to another store.

@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 )
 
@@ -54,8 +53,6 @@ type DB struct {
 	emitted word
 	doubted word
 	hints   hints
-	// naming is held by who names blobs, and for itself by who closes a store.
-	naming sync.RWMutex
 	// watch is nil but in tests, which run each operation's fn by it, to stop
 	// it between its statements. ctx is the caller's.
 	watch func(ctx context.Context, q query, fn func(query) error) error
@@ -107,6 +104,20 @@ func (db *DB) Ping(ctx context.Context) error {
 // of them, and of jobs that became due. A context that is Fenced holds it to
 // that job's lease.
 func (db *DB) update(ctx context.Context, d durability, name string, fn func(*tx) error) error {
+	return db.write(ctx, write{durability: d}, name, fn)
+}
+
+// named is update of what names a blob, beside which no store is closed.
+func (db *DB) named(ctx context.Context, name string, fn func(*tx) error) error {
+	return db.write(ctx, write{full, namesBlobs}, name, fn)
+}
+
+// unnamed is update of what closes a store, beside which nobody names a blob.
+func (db *DB) unnamed(ctx context.Context, name string, fn func(*tx) error) error {
+	return db.write(ctx, write{full, stopsNaming}, name, fn)
+}
+
+func (db *DB) write(ctx context.Context, w write, name string, fn func(*tx) error) error {
 	fn = fenced(ctx, fn)
 	if db.cfg.KeepSchema {
 		fn = unmoved(fn)
@@ -123,7 +134,7 @@ func (db *DB) update(ctx context.Context, d durability, name string, fn func(*tx
 			return db.watch(ctx, t.query, func(q query) error { return unwatched(&tx{query: q}) })
 		}
 	}
-	err := db.engine.update(ctx, d, name, run)
+	err := db.engine.update(ctx, w, name, run)
 	if errors.Is(err, ErrNodeLost) {
 		db.doubted.raise()
 	}

@@ -12,10 +12,10 @@ import (
 // engine runs operations on one kind of database. Its errors are the driver's
 // or the context's, or have a kind already; DB gives each a kind.
 type engine interface {
-	// update runs a write, and returns when it is as durable as d says. fn may
+	// update runs a write, and returns when it is as durable as w says. fn may
 	// run more than once: what it reports through captured variables counts only
 	// if update returns nil, and is what its last run said.
-	update(ctx context.Context, d durability, name string, fn func(*tx) error) error
+	update(ctx context.Context, w write, name string, fn func(*tx) error) error
 	// read runs a read.
 	read(ctx context.Context, s span, fn func(query) error) error
 	// ready is nil while the database takes reads and writes.
@@ -45,6 +45,29 @@ const (
 	// together with everything after it, never without: nothing that the daemon
 	// remembers may rest on it.
 	relaxed
+)
+
+// write is how an operation writes.
+type write struct {
+	durability
+	naming naming
+}
+
+// naming is what a write has to do with the names of blobs. Whoever names one
+// looks first whether its store takes any, and a transaction that saw a store open
+// must have ended before the store is closed: on Postgres they run side by side,
+// in any number of processes, and each sees what was so when it looked. (SQLite
+// has one writer.)
+type naming int
+
+const (
+	// namesNothing: it runs beside all others.
+	namesNothing naming = iota
+	// namesBlobs: it names blobs, beside others that do.
+	namesBlobs
+	// stopsNaming: it closes stores, or changes otherwise where blobs may be named,
+	// and nobody names one until it has ended.
+	stopsNaming
 )
 
 // span is how much of the database a read looks at.

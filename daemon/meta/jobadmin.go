@@ -127,9 +127,7 @@ func (db *DB) CancelJob(ctx context.Context, owner protocol.Owner, id protocol.J
 func (db *DB) RetryJob(ctx context.Context, owner protocol.Owner, id protocol.JobID) (j Job, err error) {
 	// A migration that goes on is one beside which nothing is joined, as one that
 	// begins: who saw it cancelled ends first.
-	db.naming.Lock()
-	defer db.naming.Unlock()
-	err = db.update(ctx, full, "retry a job", func(t *tx) error {
+	err = db.unnamed(ctx, "retry a job", func(t *tx) error {
 		r, err := t.lockJobOf(owner, id)
 		if err != nil {
 			return err

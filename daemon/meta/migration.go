@@ -37,9 +37,7 @@ func (db *DB) BeginMigration(ctx context.Context, from, to string) error {
 	if yes, err := db.Migrates(ctx, from, to); err != nil || yes {
 		return err
 	}
-	db.naming.Lock()
-	defer db.naming.Unlock()
-	return db.update(ctx, full, "begin a migration", func(t *tx) error {
+	return db.unnamed(ctx, "begin a migration", func(t *tx) error {
 		for _, store := range [...]string{from, to} {
 			id, err := t.migrationOf(store)
 			if err != nil {

@@ -101,8 +101,8 @@ func (a *pgAddress) open() *sql.DB {
 // connEnd is what a connection knows its end by.
 const connEnd = "ospd.end"
 
-func (e *pgEngine) update(ctx context.Context, d durability, name string, fn func(*tx) error) error {
-	return e.try(ctx, func(ctx context.Context, l *lane) error { return e.write(ctx, l, d, name, fn) })
+func (e *pgEngine) update(ctx context.Context, w write, name string, fn func(*tx) error) error {
+	return e.try(ctx, func(ctx context.Context, l *lane) error { return e.write(ctx, l, w, name, fn) })
 }
 
 func (e *pgEngine) read(ctx context.Context, s span, fn func(query) error) error {

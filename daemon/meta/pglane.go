@@ -22,6 +22,10 @@ const (
 	// laneKept is how long a lane stays that nobody uses. A process that finds
 	// its lane gone makes another.
 	laneKept = 24 * time.Hour
+	// namingLock is the advisory lock of those who name blobs and those who stop
+	// them. It goes with the transaction, so that it holds behind a pooler too, and
+	// it is of this database alone.
+	namingLock = 0x6f737064_6e616d65
 )
 
 // lane is a row by which a process knows whether a write took place. One
@@ -40,10 +44,10 @@ type lane struct {
 var errNoLane = errors.New("the lane is gone")
 
 // write runs fn in a transaction.
-func (e *pgEngine) write(ctx context.Context, l *lane, d durability, name string, fn func(*tx) error) error {
-	lost, err := e.transact(ctx, l, d, name, fn)
+func (e *pgEngine) write(ctx context.Context, l *lane, w write, name string, fn func(*tx) error) error {
+	lost, err := e.transact(ctx, l, w, name, fn)
 	if errors.Is(err, errNoLane) { // with another; the lanes of the next try may be gone too
-		lost, err = e.transact(ctx, l, d, name, fn)
+		lost, err = e.transact(ctx, l, w, name, fn)
 	}
 	if lost {
 		return e.resolve(l, err)
@@ -52,7 +56,7 @@ func (e *pgEngine) write(ctx context.Context, l *lane, d durability, name string
 }
 
 // transact is write but for what became of a commit whose answer was lost.
-func (e *pgEngine) transact(ctx context.Context, l *lane, d durability, name string, fn func(*tx) error) (lost bool, err error) {
+func (e *pgEngine) transact(ctx context.Context, l *lane, w write, name string, fn func(*tx) error) (lost bool, err error) {
 	conn, err := e.pool.Conn(ctx)
 	if err != nil {
 		return false, err
@@ -61,7 +65,7 @@ func (e *pgEngine) transact(ctx context.Context, l *lane, d durability, name str
 	if err := e.makeLane(ctx, conn, l); err != nil {
 		return false, err
 	}
-	err = e.begin(ctx, conn, l, d)
+	err = e.begin(ctx, conn, l, w)
 	if err == nil {
 		err = shielded(e.logger, name, func() error { return fn(&tx{query: e.query(ctx, conn)}) })
 	}
@@ -88,11 +92,18 @@ func (e *pgEngine) makeLane(ctx context.Context, conn *sql.Conn, l *lane) (err e
 }
 
 // begin opens a transaction whose commit waits for the disk if the operation
-// must outlive the server's process, and notes the write in its lane.
-func (e *pgEngine) begin(ctx context.Context, conn *sql.Conn, l *lane, d durability) error {
+// must outlive the server's process, waits for its turn among those who name
+// blobs, and notes the write in its lane.
+func (e *pgEngine) begin(ctx context.Context, conn *sql.Conn, l *lane, w write) error {
 	text := "BEGIN ISOLATION LEVEL READ COMMITTED" + e.each
-	if d == relaxed {
+	if w.durability == relaxed {
 		text += "; SET LOCAL synchronous_commit = off"
+	}
+	switch w.naming {
+	case namesBlobs:
+		text += fmt.Sprintf("; SELECT pg_advisory_xact_lock_shared(%d)", namingLock)
+	case stopsNaming:
+		text += fmt.Sprintf("; SELECT pg_advisory_xact_lock(%d)", namingLock)
 	}
 	l.last++
 	text += fmt.Sprintf("; UPDATE lanes SET last = %d, used_at = %s WHERE id = %d", l.last, pgNow, l.id)

@@ -43,8 +43,8 @@ func (e *sqliteEngine) start(ctx context.Context, cfg Config, log logCalls) erro
 	return nil
 }
 
-func (e *sqliteEngine) update(ctx context.Context, d durability, name string, fn func(*tx) error) error {
-	return e.writer.update(ctx, d, name, fn)
+func (e *sqliteEngine) update(ctx context.Context, w write, name string, fn func(*tx) error) error {
+	return e.writer.update(ctx, w.durability, name, fn)
 }
 
 func (e *sqliteEngine) read(ctx context.Context, s span, fn func(query) error) error {
