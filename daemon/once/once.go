@@ -63,7 +63,9 @@ func NewKeys(a Answers) *Keys { return &Keys{answers: a, busy: NewLocks()} }
 
 // Do runs do, or gives the answer recorded for the same request. A request in
 // flight under the same key is waited for. do records its answer in the
-// transaction that has its effect.
+// transaction that has its effect: where another process was first, that has no
+// effect and fails, and what is recorded then is the answer. It may fail over
+// what the first one's effect is, before it comes to the key.
 func (k *Keys) Do(ctx context.Context, owner protocol.Owner, r *Request, do func() (Reply, error)) (Reply, error) {
 	if r == nil {
 		return do()
@@ -73,17 +75,36 @@ func (k *Keys) Do(ctx context.Context, owner protocol.Owner, r *Request, do func
 		return Reply{}, err
 	}
 	defer unlock()
-	a, err := k.answers.Answer(ctx, owner, r.Key)
-	if err != nil {
-		return Reply{}, err
+	if reply, found, err := k.recorded(ctx, owner, r); found || err != nil {
+		return reply, err
 	}
-	if a == nil {
-		return do()
+	reply, failed := do()
+	if failed == nil || ctx.Err() != nil || unanswered(failed) {
+		return reply, failed
+	}
+	if first, found, err := k.recorded(ctx, owner, r); found && err == nil {
+		return first, nil
+	}
+	return reply, failed
+}
+
+// unanswered reports whether the database itself failed, which is not asked again
+// at once.
+func unanswered(err error) bool {
+	kind := protocol.KindOf(err)
+	return kind == protocol.KindUnavailable || kind == protocol.KindInternal
+}
+
+// recorded is the answer that was given to the request before, if any.
+func (k *Keys) recorded(ctx context.Context, owner protocol.Owner, r *Request) (reply Reply, found bool, err error) {
+	a, err := k.answers.Answer(ctx, owner, r.Key)
+	if err != nil || a == nil {
+		return Reply{}, false, err
 	}
 	if a.Request != r.Sum {
-		return Reply{}, &protocol.Error{Kind: protocol.KindIdempotencyMismatch,
+		return Reply{}, false, &protocol.Error{Kind: protocol.KindIdempotencyMismatch,
 			Message: "this Idempotency-Key was used for another request; nothing was done",
 			Hint:    "Use a new key for a new request."}
 	}
-	return Reply{Created: a.Created, Body: a.Answer, UID: a.UID}, nil
+	return Reply{Created: a.Created, Body: a.Answer, UID: a.UID}, true, nil
 }

@@ -59,6 +59,8 @@ type bench struct {
 	store *store.Store
 	*upload.Service
 	minter *meta.Minter
+	// worker is what its uids are minted by.
+	worker int
 }
 
 // setup says how a bench differs from the usual one.
@@ -90,7 +92,7 @@ func newBench(t testing.TB, s setup) *bench {
 // service makes another service over the same data, as after a restart.
 func (b *bench) service(change func(*upload.Config)) *upload.Service {
 	b.t.Helper()
-	minter, err := meta.NewMinter(b.db, 0, time.Now)
+	minter, err := meta.NewMinter(b.db, b.worker, time.Now)
 	must(b.t, err)
 	b.minter = minter
 	cfg := upload.Config{

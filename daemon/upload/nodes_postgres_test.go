@@ -1,0 +1,86 @@
+//go:build postgres
+
+package upload_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
+	"github.com/osproxy/osproxy/daemon/once"
+	"github.com/osproxy/osproxy/daemon/upload"
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/mem"
+)
+
+// nodes are write sides of several processes: each has a database handle and a
+// wrapper of its own, and what is behind them is one database and one store that
+// is shared.
+func nodes(t *testing.T, n int, change func(*upload.Config)) (list []*bench) {
+	t.Helper()
+	backend := mem.New()
+	first := newEnded(t, setup{backend: backend, change: change})
+	list = append(list, first)
+	for worker := 1; worker < n; worker++ {
+		b := &bench{t: t, clock: first.clock, worker: worker, path: first.path, store: store.New("disk", backend, store.Options{Attempts: 1})}
+		b.db = metatest.OpenDB(t, meta.Config{Path: first.path, Clock: first.clock.Now})
+		b.Service = b.service(change)
+		list = append(list, b)
+		t.Cleanup(func() { must(t, b.end()) })
+	}
+	return list
+}
+
+// TestOnceOnSeveralNodes: the same request under one key, sent to several nodes at
+// once, has one effect and one answer, also where its effect leaves no room for
+// another.
+func TestOnceOnSeveralNodes(t *testing.T) {
+	all := nodes(t, 3, nil)
+	for name, request := range map[string]func(*bench, *once.Request) (once.Reply, error){
+		"begin": func(b *bench, o *once.Request) (once.Reply, error) {
+			return b.Begin(context.Background(), "begins", protocol.BeginUpload{Name: "a", Size: ptr(int64(3))}, o)
+		},
+		"put": func(b *bench, o *once.Request) (once.Reply, error) {
+			return b.PutFile(context.Background(), "puts", upload.NewFile{Name: "a", Body: []byte("abc")}, o)
+		},
+		"begin within a quota": func(b *bench, o *once.Request) (once.Reply, error) {
+			return b.Begin(context.Background(), "limited", protocol.BeginUpload{Name: "a", Size: ptr(int64(3))}, o)
+		},
+		"put within a quota": func(b *bench, o *once.Request) (once.Reply, error) {
+			return b.PutFile(context.Background(), "scarce", upload.NewFile{Name: "a", Body: []byte("abc")}, o)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for i := range 10 {
+				for _, o := range []protocol.Owner{"limited", "scarce"} {
+					must(t, all[0].db.SetQuota(t.Context(), o, meta.Quota{Files: ptr(int64(i + 1))}))
+				}
+				key := &once.Request{Key: fmt.Sprint("k", i), Sum: [32]byte{1}}
+				replies, errs := make([]once.Reply, len(all)), make([]error, len(all))
+				var wg sync.WaitGroup
+				for n, b := range all {
+					wg.Go(func() { replies[n], errs[n] = request(b, key) })
+				}
+				wg.Wait()
+				for n := range all {
+					must(t, errs[n])
+					if string(replies[n].Body) != string(replies[0].Body) || replies[n].UID != replies[0].UID || !replies[n].Created {
+						t.Errorf("node %d answers %s, node 0 %s", n, replies[n].Body, replies[0].Body)
+					}
+				}
+			}
+		})
+	}
+	for _, o := range []protocol.Owner{"begins", "puts", "limited", "scarce"} {
+		u, err := all[0].db.Usage(t.Context(), o)
+		must(t, err)
+		if u.Files != 10 {
+			t.Errorf("%s has %d files", o, u.Files)
+		}
+	}
+	all[0].mustBeSound()
+}
