@@ -143,7 +143,10 @@ func (q query) claimable(owner protocol.Owner, scope Scope, d protocol.Digest, s
 	if err != nil {
 		return c, err
 	}
-	return q.content(id)
+	if c, err = q.content(id); protocol.KindOf(err) == protocol.KindNotFound {
+		err = claimRefused() // its last file was deleted between two statements
+	}
+	return c, err
 }
 
 // TakeChallenge gives the upload's challenge, once, and the content to check

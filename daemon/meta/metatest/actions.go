@@ -16,6 +16,10 @@ var (
 		f, err := s.db.Claim(ctx, alice, s.upload.UID, s.content.ID, s.content.Gen, protocol.Nonce{7}, [32]byte{7}, `"e"`, s.clock.Now(), meta.ScopeOwner)
 		return fileText(f), err
 	}}
+	startsClaim = action{"start a claim", func(ctx context.Context, s *stage) (string, error) {
+		c, err := s.db.StartClaim(ctx, alice, s.upload.UID, s.challenge(1, 8), meta.ScopeOwner)
+		return fmt.Sprint(c.ID), err
+	}}
 	commits = action{"commit", func(ctx context.Context, s *stage) (string, error) {
 		f, err := s.db.Commit(ctx, s.commitOf(s.upload, s.gen, 1, claimSize, meta.Extent{Blob: s.own, Length: claimSize}))
 		return fileText(f), err

@@ -35,7 +35,7 @@ type OpenWatched func(t testing.TB, clock func() time.Time, at func(ctx context.
 // what reads must see the state before or the state after, whole.
 func Interleave(t *testing.T, open OpenWatched) {
 	for _, p := range slices.Concat(jobPairs, []pair{
-		{claims, deletes}, {claims, sweeps}, {deletes, sweeps},
+		{claims, deletes}, {startsClaim, deletes}, {claims, sweeps}, {deletes, sweeps},
 		{commits, sweeps}, {commits, deletes}, {commits, claims},
 		{records, abandons}, {records, expires},
 		{commits, puts}, {deletes, puts}, {records, commits}, {records, givesUp}, {claims, expires},
