@@ -17,12 +17,9 @@ import (
 // so far is too much for the owner.
 func (db *DB) Commit(ctx context.Context, c Commit) (f protocol.File, err error) {
 	err = db.update(ctx, full, "commit", func(t *tx) error {
-		u, err := t.lockOpen(c.Owner, c.UID)
+		u, err := t.lockCommit(c)
 		if err != nil {
 			return err
-		}
-		if u.gen != c.Gen {
-			return ErrGenChanged
 		}
 		if err := t.notImported(c.Owner, c.From); err != nil {
 			return err
