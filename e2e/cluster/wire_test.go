@@ -1,0 +1,6 @@
+//go:build servers
+
+package cluster
+
+// wire is a TCP proxy.
+type wire struct{}
