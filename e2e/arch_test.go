@@ -55,6 +55,8 @@ var rules = []rule{
 	{"daemon/placing", []string{"store", "daemon/crashpoint"}, nil},
 	{"daemon/upload", []string{"protocol", "store", "daemon/meta", "daemon/holder", "daemon/placing", "daemon/names", "daemon/once", "daemon/crashpoint"}, []string{"golang.org/x/sync/...", "github.com/zeebo/xxh3"}},
 	{"daemon/file", []string{"protocol", "store", "daemon/meta", "daemon/holder", "daemon/layout", "daemon/names", "daemon/recent", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
+	// What is signed is told without knowing what is asked.
+	{"daemon/cluster/peer", []string{"protocol", "daemon/meta"}, nil},
 	// Tokens are made and checked without HTTP: ospd token does it beside a running daemon.
 	{"daemon/token", []string{"protocol", "daemon/meta"}, nil},
 	{"daemon/link", []string{"protocol", "daemon/meta", "daemon/names", "daemon/once"}, nil},
@@ -135,6 +137,7 @@ var forbidden = []struct {
 	{"daemon/compose", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/event", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/webhook", []string{"database/sql"}, "what is sent knows no tables"},
+	{"daemon/cluster/...", []string{"database/sql"}, "what is between nodes knows no tables"},
 	{"daemon/job", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
 	{"daemon/predecessor", []string{"net/http", "database/sql"}, "rules know neither HTTP nor our tables"},
 	{"daemon/fsck", []string{"net/http", "database/sql"}, "rules know neither HTTP nor tables"},
