@@ -17,7 +17,7 @@ osp_cli  := github.com/osproxy/osproxy/cmd/osp/cli
 ospd_cli := github.com/osproxy/osproxy/cmd/ospd/cli
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-race test-model test-postgres test-servers test-plain test-all check lint fuzz cover bench soak packaged release-snapshot clean
+.PHONY: help build demo test test-race test-model test-postgres test-servers test-plain test-image test-all check lint fuzz cover bench soak packaged release-snapshot clean
 
 help: ## print this list
 	@echo "usage: make TARGET"
@@ -60,9 +60,12 @@ test-model: ## two owners in 2,000 random sequences of 50 steps, with fsck after
 		-run '^(TestSQLite|TestModel|TestChunkModel|TestAnyCutAndAnyRange)$$/^(model|job_model|[01]|mem|local|streamed)$$'
 	$(GO) test -tags servers ./daemon/meta -count=1 -timeout 20m -run '^TestSQLiteInterleaved$$'
 
+test-image: ## the image and the compose files, without a container's engine (needs Linux and root)
+	cd e2e/image && $(GO) vet ./... && $(GO) test -count=1 ./...
+
 test-plain: check test-race test-model test-postgres ## everything that needs no S3 server
 
-test-all: test-plain test-servers fuzz ## everything; fails and says how to get what is missing
+test-all: test-plain test-image test-servers fuzz ## everything; fails and says how to get what is missing
 
 check: ## format, vet on every platform, import rules
 	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); [ -z "$$out" ] || { \
