@@ -94,9 +94,6 @@ type Service struct {
 	// blocks are what a whole block is read into: *[]byte of its capacity.
 	blocks sync.Pool
 	budget budget
-	// merging is held from reading a File's meta to writing what a patch made
-	// of it, so that two patches at once both take effect.
-	merging sync.Mutex
 }
 
 // New makes a Service.

@@ -201,6 +201,7 @@ func TestPatchesAgainstTheFile(t *testing.T) {
 	}
 }
 
+// The database alone keeps them apart: they may come to several nodes.
 func TestPatchesOfMetaAtOnceAllTakeEffect(t *testing.T) {
 	b := newBench(t, "mem", VerifyFirst)
 	uid := b.put(noise(1))

@@ -3,7 +3,6 @@ package file
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -127,36 +126,9 @@ func (s *Service) Patch(ctx context.Context, owner protocol.Owner, uid protocol.
 		return protocol.File{}, &protocol.Error{Kind: protocol.KindBadRequest, Message: "expires_at is not in the future; nothing was changed",
 			Hint: "To end a File now, delete it."}
 	}
-	change := meta.FilePatch{Name: p.name, MediaType: p.mediaType, ExpiresAt: p.expiresAt}
-	switch {
-	case p.clearMeta:
+	change := meta.FilePatch{Name: p.name, MediaType: p.mediaType, ExpiresAt: p.expiresAt, Labels: p.meta}
+	if p.clearMeta {
 		change.Meta = new(map[string]string)
-	case p.meta != nil:
-		s.merging.Lock()
-		defer s.merging.Unlock()
-		merged, err := s.mergedMeta(ctx, owner, uid, p.meta)
-		if err != nil {
-			return protocol.File{}, err
-		}
-		change.Meta = &merged
 	}
 	return s.cfg.Meta.PatchFile(ctx, owner, uid, change)
-}
-
-// mergedMeta is the File's meta with the changes made.
-func (s *Service) mergedMeta(ctx context.Context, owner protocol.Owner, uid protocol.UID, changes map[string]*string) (map[string]string, error) {
-	f, err := s.cfg.Meta.File(ctx, owner, uid)
-	if err != nil {
-		return nil, err
-	}
-	merged := map[string]string{}
-	maps.Copy(merged, f.Meta)
-	for k, v := range changes {
-		if v == nil {
-			delete(merged, k)
-		} else {
-			merged[k] = *v
-		}
-	}
-	return merged, protocol.CheckMeta(merged)
 }

@@ -176,7 +176,8 @@ func (fq FileQuery) statement(owner protocol.Owner, now int64) (text string, arg
 	return text + `ORDER BY ` + uid + ` DESC LIMIT ?`, append(args, fq.Limit)
 }
 
-// PatchFile changes what p gives and answers the file after it.
+// PatchFile changes what p gives and answers the file after it. Two at once of
+// other fields, or other keys of meta, both take effect.
 func (db *DB) PatchFile(ctx context.Context, owner protocol.Owner, uid protocol.UID, p FilePatch) (f protocol.File, err error) {
 	err = db.update(ctx, full, "change a file", func(t *tx) error {
 		if err := t.lockCommitted(owner, uid); err != nil {
@@ -207,10 +208,39 @@ func (t *tx) patch(uid protocol.UID, p FilePatch) error {
 		labels, err := encodeMeta(*p.Meta)
 		errs = append(errs, err, set(`UPDATE files SET meta = ? WHERE uid = ?`, labels))
 	}
+	if p.Labels != nil {
+		errs = append(errs, t.patchLabels(uid, p.Labels))
+	}
 	if p.ExpiresAt != nil {
 		errs = append(errs, set(`UPDATE files SET expires_at = ? WHERE uid = ?`, msOf(*p.ExpiresAt)))
 	}
 	return errors.Join(errs...)
+}
+
+// patchLabels changes keys of the meta of a locked file.
+func (t *tx) patchLabels(uid protocol.UID, changes map[string]*string) error {
+	var held *string
+	if _, err := t.one(`SELECT meta FROM files WHERE uid = ?`, []any{int64(uid)}, &held); err != nil {
+		return err
+	}
+	merged, err := decodeMeta(held)
+	if err != nil {
+		return err
+	}
+	if merged == nil {
+		merged = map[string]string{}
+	}
+	for k, v := range changes {
+		if v == nil {
+			delete(merged, k)
+		} else {
+			merged[k] = *v
+		}
+	}
+	if err := protocol.CheckMeta(merged); err != nil {
+		return err
+	}
+	return t.patch(uid, FilePatch{Meta: &merged})
 }
 
 // patched reads the file even where the change made it expire at once: this

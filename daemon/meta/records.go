@@ -250,5 +250,8 @@ type FilePatch struct {
 	Name      *string
 	MediaType **string
 	Meta      *map[string]string
+	// Labels sets keys of the meta that there is, or removes those whose value is
+	// nil; what is more than meta may be is KindBadRequest.
+	Labels    map[string]*string
 	ExpiresAt **time.Time
 }
