@@ -153,7 +153,10 @@ func (q query) claimable(owner protocol.Owner, scope Scope, d protocol.Digest, s
 // the proof against. It is KindClaimRefused for a nonce that is not the one
 // given last, was used or has expired, and where the content is out of reach
 // meanwhile; KindNotFound where StartClaim is.
-func (db *DB) TakeChallenge(ctx context.Context, owner protocol.Owner, uid protocol.UID, nonce protocol.Nonce, scope Scope) (ch Challenge, c Content, err error) {
+//
+// An error of readable, which is asked whether the caller can read the content, is
+// given as it is: then the challenge can be answered still.
+func (db *DB) TakeChallenge(ctx context.Context, owner protocol.Owner, uid protocol.UID, nonce protocol.Nonce, scope Scope, readable func(Content) error) (ch Challenge, c Content, err error) {
 	var refused error
 	err = db.update(ctx, kept, "take a challenge", func(t *tx) error {
 		refused, ch, c = nil, Challenge{}, Content{}
@@ -180,6 +183,10 @@ func (db *DB) TakeChallenge(ctx context.Context, owner protocol.Owner, uid proto
 		c, err = t.claimable(owner, scope, ch.Digest, u.size.V)
 		if protocol.KindOf(err) == protocol.KindClaimRefused {
 			refused, err = err, nil
+			return err
+		}
+		if err == nil {
+			err = readable(c)
 		}
 		return err
 	})

@@ -226,6 +226,37 @@ func beforeUID(uid protocol.UID) int64 {
 	return int64(uid)
 }
 
+// SettleHome makes node the home of an open upload that has none, and gives the
+// home that it has then. Where something of it lies in a store for which own does
+// not hold, that is given instead, and nothing is changed. One that is not open is
+// what TouchUpload says.
+func (db *DB) SettleHome(ctx context.Context, owner protocol.Owner, uid protocol.UID, node NodeID, own func(store string) bool) (home NodeID, others string, err error) {
+	err = db.update(ctx, kept, "settle where an upload is at home", func(t *tx) error {
+		home, others = "", ""
+		if _, err := t.lockOpen(owner, uid); err != nil {
+			return err
+		}
+		if _, err := t.one(`SELECT node FROM uploads WHERE uid = ?`, []any{int64(uid)}, &home); err != nil || home != "" {
+			return err
+		}
+		if err := t.each(`SELECT b.store FROM uploads u JOIN blobs b ON b.id = u.blob_id WHERE u.uid = ?
+			UNION SELECT b.store FROM parts p JOIN blobs b ON b.id = p.blob_id WHERE p.uid = ?`, []any{int64(uid), int64(uid)}, func(scan scanFunc) error {
+			var store string
+			err := scan(&store)
+			if err == nil && !own(store) {
+				others = store
+			}
+			return err
+		}); err != nil || others != "" {
+			return err
+		}
+		home = node
+		_, err := t.exec(`UPDATE uploads SET node = ? WHERE uid = ?`, string(node), int64(uid))
+		return err
+	})
+	return home, others, err
+}
+
 // TouchUpload notes that a part request began, which puts off the end of an
 // upload that nobody sends to. A power cut may undo it.
 func (db *DB) TouchUpload(ctx context.Context, owner protocol.Owner, uid protocol.UID) error {

@@ -22,6 +22,8 @@ func (s *Service) beginOf(ctx context.Context, l Linked, b beginning) (r once.Re
 		case err != nil:
 		case up.State != protocol.UploadOpen:
 			return r, nil, committed(up)
+		case s.here(up) != nil:
+			return r, nil, s.here(up)
 		case up.Chunks == b.chunks:
 			return r, &up, nil
 		case looked || !b.chunks && !l.AnySize:

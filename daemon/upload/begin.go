@@ -89,6 +89,9 @@ func (s *Service) find(ctx context.Context, owner protocol.Owner, b protocol.Beg
 		if s.sessions.busy(up) {
 			continue
 		}
+		if s.isDown(s.here(up)) {
+			continue // it goes on when the node is back; nobody is to wait for that
+		}
 		u, err := s.describe(ctx, up)
 		if k := protocol.KindOf(err); k == protocol.KindCommitted || k == protocol.KindNotFound {
 			continue // it ended meanwhile
@@ -157,12 +160,13 @@ func (s *Service) begin(ctx context.Context, owner protocol.Owner, b beginning, 
 
 // beginIn records an upload, with a blob in the store where that assembles.
 func (s *Service) beginIn(ctx context.Context, st *store.Store, up meta.NewUpload, anew bool, idem *meta.Idempotency) error {
+	up.Node = s.onDisk(st)
 	if _, ok := st.Assembler(); ok && !up.Chunks && (up.Size == nil || *up.Size > 0) {
 		key, err := s.key(ctx, st)
 		if err != nil {
 			return err
 		}
-		up.InPlace = &meta.NewBlob{Store: st.Name(), Key: string(key), Node: s.cfg.Node}
+		up.InPlace = &meta.NewBlob{Store: st.Name(), Key: string(key)}
 	}
 	if anew {
 		return s.db.BeginAnew(ctx, up)

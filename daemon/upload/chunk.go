@@ -42,6 +42,9 @@ func (s *Service) PutLinkedChunk(ctx context.Context, l Linked, b protocol.Begin
 	if !up.Chunks {
 		return protocol.Part{}, notInChunks(l.UID) // it began anew since
 	}
+	if err := s.here(up); err != nil {
+		return protocol.Part{}, err
+	}
 	if err := s.fits(l, others+body.Length); err != nil {
 		return protocol.Part{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -70,7 +71,11 @@ func (s *Service) StartClaim(ctx context.Context, owner protocol.Owner, uid prot
 	}
 	c := meta.Challenge{Digest: digest, Ranges: ranges, ExpiresAt: s.now().Add(challengeFor)}
 	rand.Read(c.Nonce[:]) // never fails
-	if _, err := s.db.StartClaim(ctx, owner, uid, c, s.cfg.Instant); err != nil {
+	content, err := s.db.StartClaim(ctx, owner, uid, c, s.cfg.Instant)
+	if err == nil && s.isDown(holder.All(s.cfg.Stores, content.Extents)) {
+		err = refused(uid)
+	}
+	if err != nil {
 		return protocol.Challenge{}, oneAnswer(uid, err)
 	}
 	return protocol.Challenge{Nonce: c.Nonce.String(), Ranges: ranges, ExpiresAt: protocol.TimeOf(c.ExpiresAt)}, nil
@@ -83,7 +88,9 @@ func (s *Service) StartClaim(ctx context.Context, owner protocol.Owner, uid prot
 // that fails is KindClaimRefused, in one form, and the caller goes on as a
 // plain upload.
 //
-// A subject whose proofs failed too often within an hour is KindRateLimited.
+// A subject whose proofs failed too often within an hour is KindRateLimited. Where
+// another node has the content the error is a *holder.Elsewhere, and the challenge
+// is still to be answered there.
 func (s *Service) FinishClaim(ctx context.Context, owner protocol.Owner, uid protocol.UID, nonce, proof, subject string) (protocol.File, error) {
 	n, err := protocol.ParseNonce(nonce)
 	if err != nil {
@@ -124,7 +131,8 @@ func (s *Service) prove(ctx context.Context, owner protocol.Owner, uid protocol.
 		return protocol.File{}, err
 	}
 	defer attempt.end()
-	c, content, err := s.db.TakeChallenge(ctx, owner, uid, n, s.cfg.Instant)
+	here := func(c meta.Content) error { return s.reached(uid, c) }
+	c, content, err := s.db.TakeChallenge(ctx, owner, uid, n, s.cfg.Instant, here)
 	if err != nil {
 		return protocol.File{}, err
 	}

@@ -6,19 +6,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
 
-// storeNamed is a configured store.
+// storeNamed is a store of this node; else the error is a *holder.Elsewhere.
 func (s *Service) storeNamed(name string) (*store.Store, error) {
-	if st := s.cfg.Stores[name]; st != nil {
-		return st, nil
-	}
-	return nil, &protocol.Error{Kind: protocol.KindStoreUnavailable,
-		Message: "the bytes lie in a store that is not configured any more; they are not lost",
-		Hint:    "Ask the operator to configure that store again.",
-		Err:     fmt.Errorf("store %q is not configured", name)}
+	return holder.Find(s.cfg.Stores, name)
 }
 
 // maxPatience bounds how long a caller is told to wait for a store.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
@@ -20,12 +21,18 @@ const settleEvery = 256 << 20
 // the machine went down (they carry another boot's id) are read back, compared
 // and synced first; what does not compare is no longer a part.
 func (s *Service) heldParts(ctx context.Context, up meta.Upload) ([]meta.Part, int64, error) {
+	if err := s.here(up); err != nil {
+		return nil, 0, err
+	}
 	se := s.sessions.enter(up.UID)
 	defer s.sessions.leave(se)
 	if err := se.unlistLost(ctx); err != nil {
 		return nil, 0, err
 	}
 	parts, gen, err := s.db.Parts(ctx, up.Owner, up.UID)
+	if err == nil {
+		err = s.hasAll(parts)
+	}
 	if err != nil || !s.anyOfOtherBoot(parts) {
 		return parts, gen, err
 	}
@@ -42,6 +49,17 @@ func (s *Service) heldParts(ctx context.Context, up meta.Upload) ([]meta.Part, i
 		return nil, 0, err
 	}
 	return s.db.Parts(ctx, up.Owner, up.UID)
+}
+
+// hasAll makes sure that the parts lie in stores of this node; else the error is a
+// *holder.Elsewhere. One is enough to tell of an upload of before there were homes.
+func (s *Service) hasAll(parts []meta.Part) error {
+	for _, p := range parts {
+		if _, err := holder.Find(s.cfg.Stores, p.Store); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Service) ofOtherBoot(p meta.Part) bool { return p.BootID != "" && p.BootID != s.cfg.BootID }
@@ -120,7 +138,8 @@ func (se *session) dropPart(ctx context.Context, p meta.Part) error {
 
 // SettleParts does for all open uploads what each would have done when it was
 // next asked for: parts that another boot left unsynced are verified and
-// synced, or are no longer listed.
+// synced, or are no longer listed. Those on other nodes' disks are left to them:
+// they look at them when they are asked for, too.
 func (s *Service) SettleParts(ctx context.Context) error {
 	var left []meta.Part // of one upload
 	var of protocol.UID
@@ -135,7 +154,7 @@ func (s *Service) SettleParts(ctx context.Context) error {
 			}
 			of = uid
 		}
-		if s.ofOtherBoot(p) {
+		if s.ofOtherBoot(p) && s.isOwn(p.Store) {
 			left = append(left, p)
 		}
 		return nil

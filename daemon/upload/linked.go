@@ -205,6 +205,13 @@ const linkRewrites = 10
 // compared and not written: the same bytes are answered with it. Others un-record
 // it, as KindPartsDiffer, and can be sent then; too often is KindRateLimited.
 func (s *Service) PutLinkedPart(ctx context.Context, l Linked, n protocol.PartNumber, body Body) (protocol.Part, error) {
+	up, err := s.db.Upload(ctx, l.Owner, l.UID)
+	if err == nil {
+		err = s.here(up)
+	}
+	if err != nil {
+		return protocol.Part{}, err
+	}
 	held, err := s.putLinkedPart(ctx, l, n, body)
 	if err != nil {
 		return protocol.Part{}, err

@@ -129,7 +129,7 @@ func (s *Service) storeSmall(ctx context.Context, st *store.Store, b []byte) (sm
 	if err != nil {
 		return small, err
 	}
-	small.blob = meta.NewBlob{Store: st.Name(), Key: string(key), Size: int64(len(b)), Node: s.cfg.Node}
+	small.blob = meta.NewBlob{Store: st.Name(), Key: string(key), Size: int64(len(b))}
 	if placing.Spread(st) {
 		if small.row, err = s.db.AddBlob(ctx, small.blob, 0); err != nil {
 			return small, fmt.Errorf("name a blob: %w", err)

@@ -18,7 +18,8 @@ const touchEvery = time.Minute
 // may be sent again, also with other bytes and by several senders at once: the
 // last one recorded wins whole. On any error the part stays what it was. An
 // upload without a size is charged to the owner's quota here, up to the part's
-// end, before a byte is taken.
+// end, before a byte is taken. Where another node is the upload's home the error is
+// a *holder.Elsewhere, and nothing was taken.
 func (s *Service) PutPart(ctx context.Context, owner protocol.Owner, uid protocol.UID, n protocol.PartNumber, body Body) (protocol.Part, error) {
 	held, err := s.putPart(ctx, owner, uid, n, body)
 	if err != nil {
@@ -38,6 +39,9 @@ func (s *Service) putPart(ctx context.Context, owner protocol.Owner, uid protoco
 	}
 	if up.Chunks {
 		return held, inChunks(uid)
+	}
+	if err := s.here(up); err != nil {
+		return held, err
 	}
 	layout := layoutOf(up)
 	offset, _, err := layout.Range(n)
@@ -86,6 +90,9 @@ func (s *Service) asPart(up meta.Upload) recording {
 // put writes the part where claim decides, and gives what is recorded then.
 func (se *session) put(ctx context.Context, up meta.Upload, p meta.NewPart, body Body, record recording) (held meta.Part, err error) {
 	err = se.svc.choose(ctx, func(st *store.Store) error {
+		if err := se.svc.settleHome(ctx, up, st); err != nil {
+			return err
+		}
 		t, err := se.claim(ctx, up, st, p.Number, p.Offset)
 		switch {
 		case err != nil:

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/once"
 	"github.com/osproxy/osproxy/daemon/placing"
@@ -35,8 +36,12 @@ type Config struct {
 	Store  *store.Store
 	Stores map[string]*store.Store
 	Place  *placing.Placer
-	// Node is the node that holds the blobs of a local store, "" when alone.
-	Node string
+	// Node is this node, "" where no other can ever be beside it: the home of
+	// uploads whose bytes come to lie on its own disk.
+	Node meta.NodeID
+	// Down reports whether the node that has what is elsewhere is known not to
+	// answer now. Where it is nil none is.
+	Down func(*holder.Elsewhere) bool
 	// BootID names this boot of this machine: bytes written in another one
 	// are verified before they count. Without one, every process is taken for
 	// a boot of its own.
@@ -253,6 +258,13 @@ func wireParts(parts []meta.Part) []protocol.Part {
 
 // Abort gives an open upload up; what it stored is freed by the sweep.
 func (s *Service) Abort(ctx context.Context, owner protocol.Owner, uid protocol.UID) error {
+	up, err := s.db.Upload(ctx, owner, uid)
+	if err == nil {
+		err = s.here(up)
+	}
+	if err != nil {
+		return err
+	}
 	if err := s.db.AbortUpload(ctx, owner, uid); err != nil {
 		return err
 	}

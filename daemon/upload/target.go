@@ -112,7 +112,7 @@ func (s *Service) ownBlob(ctx context.Context, up meta.Upload, st *store.Store, 
 	if err != nil {
 		return 0, "", err
 	}
-	id, err := s.db.AddBlob(ctx, meta.NewBlob{Store: st.Name(), Key: string(key), Size: size, Node: s.cfg.Node}, up.UID)
+	id, err := s.db.AddBlob(ctx, meta.NewBlob{Store: st.Name(), Key: string(key), Size: size}, up.UID)
 	if err != nil {
 		return 0, "", fmt.Errorf("name a blob: %w", err)
 	}

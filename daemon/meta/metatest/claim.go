@@ -27,6 +27,8 @@ func (e *env) challenge(d, nonce byte) meta.Challenge {
 }
 
 // start starts a claim of alice's, to the content that 1 names, that must start.
+func canRead(meta.Content) error { return nil }
+
 func (e *env) start(uid protocol.UID, nonce byte) meta.Content {
 	e.Helper()
 	c, err := e.db.StartClaim(e.ctx, alice, uid, e.challenge(1, nonce), meta.ScopeOwner)
@@ -114,7 +116,7 @@ var claimTests = map[string]func(*env){
 		e.ok(err)
 		want := e.challenge(1, 7)
 		started := e.start(u.UID, 7)
-		got, c, err := e.db.TakeChallenge(e.ctx, alice, u.UID, protocol.Nonce{7}, meta.ScopeOwner)
+		got, c, err := e.db.TakeChallenge(e.ctx, alice, u.UID, protocol.Nonce{7}, meta.ScopeOwner, canRead)
 		e.ok(err)
 		e.same("challenge", got, want)
 		e.same("content", contentText(c), contentText(started))
@@ -203,7 +205,7 @@ var claimTests = map[string]func(*env){
 			if got := protocol.KindOf(err); got != w.kind {
 				e.Fatalf("%s: got %v", w.what, err)
 			}
-			_, _, err = e.db.TakeChallenge(e.ctx, w.owner, w.uid, protocol.Nonce{7}, w.scope)
+			_, _, err = e.db.TakeChallenge(e.ctx, w.owner, w.uid, protocol.Nonce{7}, w.scope, canRead)
 			if got := protocol.KindOf(err); got != w.kind {
 				e.Fatalf("%s, second round: got %v", w.what, err)
 			}
@@ -225,7 +227,7 @@ var claimTests = map[string]func(*env){
 		e.put("x", 1, claimSize)
 		u, other := e.maybe(alice, "y"), e.maybe(alice, "z")
 		take := func(owner protocol.Owner, uid protocol.UID, nonce byte) error {
-			_, _, err := e.db.TakeChallenge(e.ctx, owner, uid, protocol.Nonce{nonce}, meta.ScopeOwner)
+			_, _, err := e.db.TakeChallenge(e.ctx, owner, uid, protocol.Nonce{nonce}, meta.ScopeOwner, canRead)
 			return err
 		}
 		e.kind(take(alice, u.UID, 0), protocol.KindClaimRefused)
@@ -243,18 +245,35 @@ var claimTests = map[string]func(*env){
 		e.clock.Add(-time.Minute) // a clock that is set back makes it no good again
 		e.kind(take(alice, u.UID, 9), protocol.KindClaimRefused)
 	},
+	"a challenge whose content the caller cannot read is not used": func(e *env) {
+		e.put("x", 1, claimSize)
+		u := e.maybe(alice, "y")
+		e.start(u.UID, 7)
+		away := protocol.Errorf(protocol.KindOwnerDown, "it is elsewhere")
+		var asked meta.Content
+		for range 2 {
+			_, _, err := e.db.TakeChallenge(e.ctx, alice, u.UID, protocol.Nonce{7}, meta.ScopeOwner, func(c meta.Content) error {
+				asked = c
+				return away
+			})
+			e.kind(err, protocol.KindOwnerDown)
+		}
+		e.same("asked with where it lies", len(asked.Extents), 1)
+		_, _, err := e.db.TakeChallenge(e.ctx, alice, u.UID, protocol.Nonce{7}, meta.ScopeOwner, canRead)
+		e.ok(err)
+	},
 	"a content that goes meanwhile": func(e *env) {
 		first, f := e.put("x", 1, claimSize)
 		u := e.maybe(alice, "y")
 		e.start(u.UID, 7)
-		_, c, err := e.db.TakeChallenge(e.ctx, alice, u.UID, protocol.Nonce{7}, meta.ScopeOwner)
+		_, c, err := e.db.TakeChallenge(e.ctx, alice, u.UID, protocol.Nonce{7}, meta.ScopeOwner, canRead)
 		e.ok(err)
 		e.start(u.UID, 8)
 		e.ok(e.db.DeleteFile(e.ctx, alice, f.UID))
 		_, err = e.claim(alice, u.UID, c, 7, meta.ScopeOwner)
 		e.kind(err, protocol.KindClaimRefused)
 		for range 2 { // the nonce is used although the claim is refused
-			_, _, err = e.db.TakeChallenge(e.ctx, alice, u.UID, protocol.Nonce{8}, meta.ScopeOwner)
+			_, _, err = e.db.TakeChallenge(e.ctx, alice, u.UID, protocol.Nonce{8}, meta.ScopeOwner, canRead)
 			e.kind(err, protocol.KindClaimRefused)
 		}
 		e.blobState(first.Blob, meta.BlobDoomed)
@@ -284,7 +303,7 @@ var claimTests = map[string]func(*env){
 		u := e.maybe(alice, "y")
 		e.start(u.UID, 7)
 		e.ok(e.db.MarkDamaged(e.ctx, c.ID, c.Gen))
-		_, _, err = e.db.TakeChallenge(e.ctx, alice, u.UID, protocol.Nonce{7}, meta.ScopeOwner)
+		_, _, err = e.db.TakeChallenge(e.ctx, alice, u.UID, protocol.Nonce{7}, meta.ScopeOwner, canRead)
 		e.kind(err, protocol.KindClaimRefused)
 		_, err = e.claim(alice, u.UID, c, 7, meta.ScopeOwner)
 		e.kind(err, protocol.KindClaimRefused)

@@ -184,7 +184,7 @@ func (m *model) takeChallengeOf(r *rapid.T, u *modelUpload) {
 	if rapid.IntRange(0, 9).Draw(r, "another nonce") == 9 {
 		nonce = 255
 	}
-	_, c, err := m.db.TakeChallenge(m.ctx, u.Owner, u.UID, protocol.Nonce{nonce}, scope)
+	_, c, err := m.db.TakeChallenge(m.ctx, u.Owner, u.UID, protocol.Nonce{nonce}, scope, canRead)
 	if u.nonce == 0 || nonce != u.nonce {
 		m.kind(err, protocol.KindClaimRefused)
 		return

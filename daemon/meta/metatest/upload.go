@@ -40,6 +40,33 @@ var uploadTests = map[string]func(*env){
 			e.Fatalf("got %+v", u)
 		}
 	},
+	"the home of an upload that has none": func(e *env) {
+		own := func(store string) bool { return store == "disk" }
+		n := e.newUpload("x")
+		n.InPlace = nil
+		u := e.begin(n)
+		settle := func(node meta.NodeID, own func(string) bool, home meta.NodeID, others string) {
+			e.Helper()
+			is, elsewhere, err := e.db.SettleHome(e.ctx, alice, u.UID, node, own)
+			e.ok(err)
+			e.same("home", []any{is, elsewhere}, []any{home, others})
+		}
+		id, err := e.db.AddBlob(e.ctx, meta.NewBlob{Store: "disk@b", Key: e.newBlob(5).Key}, u.UID)
+		e.ok(err)
+		e.record(u.UID, part(1, id, 0, 5))
+		settle("a", own, "", "disk@b")
+		settle("b", func(string) bool { return true }, "b", "")
+		settle("a", own, "b", "")
+		got, err := e.db.Upload(e.ctx, alice, u.UID)
+		e.ok(err)
+		e.same("it stays", []any{got.Node, got.Gen}, []any{"b", 1})
+		u = e.begin(e.newUpload("y"))
+		settle("a", func(string) bool { return false }, "", u.InPlace.Store)
+		settle("a", func(name string) bool { return name == u.InPlace.Store }, "a", "")
+		e.ok(e.db.AbortUpload(e.ctx, alice, u.UID))
+		_, _, err = e.db.SettleHome(e.ctx, alice, u.UID, "a", own)
+		e.kind(err, protocol.KindNotFound)
+	},
 	"a uid is used once": func(e *env) {
 		n := e.newUpload("x")
 		e.begin(n)
