@@ -21,27 +21,16 @@ const envPrefix = "OSPD_"
 // is not known is an error; a variable that is not one of ours is left alone,
 // since others set such too (a container platform for a service called ospd).
 func LoadConfig(path string, environ []string, flags map[string]any) (Config, error) {
-	cfg, err := readConfig(path, environ, flags)
+	cfg, err := ReadConfig(path, environ, flags)
 	if err != nil {
 		return cfg, err
 	}
 	return cfg, cfg.Complete()
 }
 
-// LoadListen is Config.Listen as LoadConfig would read it, whatever else is
-// wrong: what the rest needs (secrets, folders) may be elsewhere.
-func LoadListen(path string, environ []string, flags map[string]any) (string, error) {
-	cfg, err := readConfig(path, environ, flags)
-	if err != nil {
-		return "", err
-	}
-	if _, err := isLoopback(cfg.Listen); err != nil {
-		return "", fmt.Errorf("listen: %w", err)
-	}
-	return cfg.Listen, nil
-}
-
-func readConfig(path string, environ []string, flags map[string]any) (Config, error) {
+// ReadConfig is LoadConfig with nothing completed or checked: for whoever wants a
+// key or two of a configuration whose rest (secrets, folders) may be elsewhere.
+func ReadConfig(path string, environ []string, flags map[string]any) (Config, error) {
 	cfg := DefaultConfig()
 	k := koanf.New(".")
 	if path != "" {

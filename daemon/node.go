@@ -16,6 +16,27 @@ import (
 
 var nodeForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
+// NodeID is the id of a data folder, whether its daemon runs or not. Where it has
+// none one is made, as the first start would: a certificate names it before that.
+func NodeID(cfg Config) (meta.NodeID, error) {
+	if cfg.Data == "" {
+		return "", at(StageConfig, errors.New("data: no folder is named"))
+	}
+	if _, err := os.Stat(filepath.Join(cfg.Data, "node")); err == nil {
+		id, err := nodeID(cfg.Data)
+		return id, at(StageLock, err)
+	}
+	if err := cfg.makeData(); err != nil {
+		return "", at(StageDatabase, err)
+	}
+	lock, err := lockData(cfg.Data)
+	if err != nil {
+		return "", at(StageLock, err)
+	}
+	id, err := nodeID(cfg.Data)
+	return id, at(StageLock, errors.Join(err, lock.Unlock()))
+}
+
 // nodeID is the id of a data folder that this process has locked. One is made,
 // durably, where there is none.
 func nodeID(data string) (meta.NodeID, error) {

@@ -79,7 +79,7 @@ func newRoot(e *env) *cobra.Command {
 	root.SetErr(e.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.Flags().AddFlagSet(serve.Flags())
-	root.AddCommand(serve, newToken(e), newKeys(e), newFsck(e), newGC(e), newStore(e), newMetadata(e), newImportOsproxy(e), newHealthcheck(e), newVersion(e))
+	root.AddCommand(serve, newToken(e), newKeys(e), newFsck(e), newGC(e), newStore(e), newMetadata(e), newImportOsproxy(e), newHealthcheck(e), newPeerCert(e), newVersion(e))
 	addTestCommands(root, e)
 	return root
 }

@@ -34,13 +34,13 @@ func (f *configFlags) load(e *env) (daemon.Config, error) {
 	return cfg, nil
 }
 
-// loadListen reads where the daemon of that configuration listens.
-func (f *configFlags) loadListen(e *env) (string, error) {
-	listen, err := daemon.LoadListen(f.file, e.environ, f.given())
+// read reads it as it is written, whatever is wrong with it.
+func (f *configFlags) read(e *env) (daemon.Config, error) {
+	cfg, err := daemon.ReadConfig(f.file, e.environ, f.given())
 	if err != nil {
-		return "", &daemon.Error{Stage: daemon.StageConfig, Err: err}
+		return cfg, &daemon.Error{Stage: daemon.StageConfig, Err: err}
 	}
-	return listen, nil
+	return cfg, nil
 }
 
 // given are the keys whose flag was given.

@@ -58,11 +58,11 @@ func runHealthcheck(ctx context.Context, e *env, o *healthcheckOptions) error {
 	if o.timeout <= 0 {
 		return usageError{fmt.Errorf("healthcheck: --timeout %s is not a time to wait", o.timeout)}
 	}
-	listen, err := o.config.loadListen(e)
+	cfg, err := o.config.read(e)
 	if err != nil {
 		return err
 	}
-	address, err := reachedAt(listen)
+	address, err := reachedAt(cfg.Listen)
 	if err != nil {
 		return usageError{err}
 	}
@@ -85,7 +85,7 @@ func runHealthcheck(ctx context.Context, e *env, o *healthcheckOptions) error {
 func reachedAt(listen string) (string, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("healthcheck: listen: %q is not HOST:PORT", listen)
 	}
 	if port == "0" {
 		return "", fmt.Errorf("healthcheck: listen: of %s nobody but the daemon knows the port; say --listen HOST:PORT", listen)
