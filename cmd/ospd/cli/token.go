@@ -53,6 +53,7 @@ func withTokens(ctx context.Context, e *env, config *configFlags, create bool, u
 type tokenCreateOptions struct {
 	config                       *configFlags
 	owner, scopes, expires, note string
+	first                        bool
 }
 
 func newTokenCreate(e *env) *cobra.Command {
@@ -78,6 +79,7 @@ func newTokenCreate(e *env) *cobra.Command {
 	f.StringVar(&o.owner, "owner", "", "`NAME` of whom the token belongs to")
 	f.StringVar(&o.scopes, "scopes", "", "what it allows: `SCOPE,...` of "+protocol.AllScopes().String())
 	f.StringVar(&o.expires, "expires", "", "when it ends: 90d, 12h, or a `TIME` like 2027-01-31T00:00:00Z; never, unless given")
+	f.BoolVar(&o.first, "first", false, "make it only where there is no token yet, else do nothing (for installations that set themselves up)")
 	f.StringVar(&o.note, "note", "", "`TEXT` that says what it is for, shown in the list")
 	return cmd
 }
@@ -107,6 +109,10 @@ func runTokenCreate(ctx context.Context, e *env, o *tokenCreateOptions) error {
 		first, err := tokens.Open(ctx)
 		if err != nil {
 			return err
+		}
+		if o.first && !first {
+			fmt.Fprintln(e.stderr, "ospd: there is a token already; none was made")
+			return nil
 		}
 		made, err := tokens.Create(ctx, create)
 		if err != nil {
