@@ -60,7 +60,7 @@ test-model: ## two owners in 2,000 random sequences of 50 steps, with fsck after
 		-run '^(TestSQLite|TestModel|TestChunkModel|TestAnyCutAndAnyRange)$$/^(model|job_model|[01]|mem|local|streamed)$$'
 	$(GO) test -tags servers ./daemon/meta -count=1 -timeout 20m -run '^TestSQLiteInterleaved$$'
 
-test-image: ## the image and the compose files, without a container's engine (needs Linux and root)
+test-image: ## the image and the compose files, without a container's engine (needs Linux, root and nginx)
 	cd e2e/image && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 test-plain: check test-race test-model test-postgres ## everything that needs no S3 server

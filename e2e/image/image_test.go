@@ -56,6 +56,7 @@ func TestImage(t *testing.T) {
 		}
 	})
 	t.Run("life", func(t *testing.T) { checkLife(t, image) })
+	t.Run("compose", func(t *testing.T) { checkCompose(t, image) })
 }
 
 // checkFiles: the image has these files, programs that need no library, and
@@ -185,4 +186,51 @@ func healthy(t *testing.T, c *container, daemon *process) {
 		}
 	}
 	t.Fatal("the daemon does not become healthy")
+}
+
+// checkCompose runs what the compose files have run in the image: the first token,
+// the certificates, and nginx before a daemon.
+func checkCompose(t *testing.T, image *Image) {
+	port := freePort(t)
+	single := compose(t, "compose.single.yaml")
+	c := newContainer(t, image, "OSPD_LISTEN=0.0.0.0:"+port, "OSPD_DATA=/tmp/data")
+	token := c.ospd(single.Services["token"].Command...)
+	if exit := token.wait(t); exit != 0 {
+		t.Fatalf("token: exit %d: %s", exit, token.errors.String())
+	}
+	if again := c.ospd(single.Services["token"].Command...); again.wait(t) != 0 || again.out.Len() > 0 {
+		t.Errorf("the token again: %s%s", again.out.String(), again.errors.String())
+	}
+	daemon := c.ospd(single.Services["ospd"].Command...)
+	healthy(t, c, daemon)
+
+	listen := "127.0.0.1:" + freePort(t)
+	nginx(t, nginxConf(t, listen, "127.0.0.1:"+port))
+	data := bytes.Repeat([]byte("through a proxy"), 1_000_000) // parts of 8 MiB, more than nginx allows by default
+	if err := os.WriteFile(filepath.Join(image.Root, "tmp/large"), data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c.env = append(c.env, "OSP_TOKEN="+strings.TrimSpace(token.out.String()), "OSP_SERVER=http://"+listen)
+	uid := c.run("/usr/bin/osp", "put", "-q", "/tmp/large")
+	c.run("/usr/bin/osp", "get", uid, "-o", "/tmp/large-back")
+	if back, err := os.ReadFile(filepath.Join(image.Root, "tmp/large-back")); err != nil || !bytes.Equal(back, data) {
+		t.Errorf("%d bytes came back of %d, %v", len(back), len(data), err)
+	}
+	c.run("/usr/bin/osp", "rm", "-y", uid)
+	if err := daemon.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if exit := daemon.wait(t); exit != 0 {
+		t.Errorf("told to stop: exit %d: %s", exit, daemon.errors.String())
+	}
+	if err := os.MkdirAll(filepath.Join(image.Root, "authority"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := give(filepath.Join(image.Root, "authority"), &[2]int{65532, 65532}); err != nil {
+		t.Fatal(err)
+	}
+	certificate := c.ospd(compose(t, "compose.cluster.yaml").Services["certificate1"].Command...)
+	if exit := certificate.wait(t); exit != 0 || !strings.Contains(certificate.out.String(), "/tmp/data/peer") {
+		t.Errorf("certificate1: exit %d: %s%s", exit, certificate.out.String(), certificate.errors.String())
+	}
 }
