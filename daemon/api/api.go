@@ -144,6 +144,8 @@ type Config struct {
 	Origins []string
 	// V0 is who may use version 0 of the API without a token.
 	V0 V0Access
+	// Peers are the other nodes of the cluster, nil for a node that is alone.
+	Peers Peers
 }
 
 // Server serves version 1 of the API. It is safe for concurrent use.
@@ -154,7 +156,9 @@ type Server struct {
 	met    Metrics
 	router router
 	v0     router
-	hosts  map[string]bool
+	// peerRouter and peerV0 are of what peers hand on.
+	peerRouter, peerV0 router
+	hosts              map[string]bool
 	// origins are those whose pages browsers are told to let in.
 	origins origins
 	// document is the answer of /openapi.json, made when it is first asked for.
@@ -168,6 +172,8 @@ type Server struct {
 	active requests
 	// oneShots and forms are the memory for bodies that are held.
 	oneShots, forms *slots
+	// handed are buffers of answers that come from peers.
+	handed sync.Pool
 }
 
 // New makes a Server. It starts nothing; Serve does.
@@ -189,12 +195,18 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, limits: cfg.Limits.orDefaults(), log: cfg.Logger, met: cfg.Metrics, hosts: hostSet(cfg.Hosts), origins: newOrigins(cfg.Origins)}
 	s.base, s.stop = context.WithCancel(context.Background())
-	s.router, s.v0 = newRouter(s.endpoints()), newV0Router()
+	s.setRouters(newRouter(s.endpoints()), newV0Router())
 	s.document = sync.OnceValue(func() []byte { return Document(cmp.Or(cfg.Capabilities.Version, "unknown")) })
+	s.handed.New = func() any { return new([handedBuffer]byte) }
 	s.oneShots = newSlots(s.limits.OneShots, s.limits.OneShots*3/4)
 	s.forms = newSlots(s.limits.Forms, v0HeldOfOne)
 	s.front, s.side = newDoor(s, s.limits, false), newDoor(s, s.limits.ofPeers(), true)
 	return s
+}
+
+func (s *Server) setRouters(v1, v0 router) {
+	s.router, s.v0 = v1, v0
+	s.peerRouter, s.peerV0 = peerRouters(v1, v0)
 }
 
 // LoopbackHosts are the names under which a browser or a tool on this machine

@@ -44,6 +44,7 @@ type body struct {
 	cancel context.CancelCauseFunc
 
 	err      error // final, of reading
+	ended    bool  // nobody reads the rest
 	began    time.Time
 	deadline time.Time
 	// until is when all of it has to be there, the zero time for no such end.
@@ -57,6 +58,8 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, b.err
 	case b.most == 0 && b.got == b.want:
 		return 0, io.EOF
+	case b.ended:
+		return 0, errBodyEnded
 	case len(p) == 0:
 		return 0, nil
 	}
@@ -127,7 +130,7 @@ func (b *body) roll(now time.Time) error {
 // and reports whether the connection is at the beginning of the next request.
 // Where it is not, the rest of this body would be taken for one.
 func (b *body) leave() bool {
-	if b.err != nil || b.most > 0 || b.want-b.got > drainBytes {
+	if b.err != nil || b.ended || b.most > 0 || b.want-b.got > drainBytes {
 		return false
 	}
 	if b.got == b.want {

@@ -46,7 +46,17 @@ func fixed(b []byte, etag string) endpoint {
 
 // TestRangesAsServeContent asks this server and http.ServeContent the same, for
 // every range with every condition, and wants the same answers.
-func TestRangesAsServeContent(t *testing.T) {
+func TestRangesAsServeContent(t *testing.T) { rangesAsServeContent(t, start) }
+
+// TestRangesThroughAPeerAsServeContent is the same, asked at another node.
+func TestRangesThroughAPeerAsServeContent(t *testing.T) {
+	rangesAsServeContent(t, func(t testing.TB, cfg Config, at map[protocol.RouteName]endpoint) *fixture {
+		sender, _ := startHanding(t, cfg, at)
+		return sender
+	})
+}
+
+func rangesAsServeContent(t *testing.T, start func(testing.TB, Config, map[protocol.RouteName]endpoint) *fixture) {
 	date := func(d time.Duration) string { return instant().Add(d).Format(http.TimeFormat) }
 	ranges := []string{
 		"", "bytes=", "bytes=,", "bytes=0-0", "bytes=0-", "bytes=1-", "bytes=9-", "bytes=10-", "bytes=0-4", "bytes=5-9", "bytes=5-100",

@@ -126,7 +126,7 @@ func (c *call) preflight() error {
 // there is, and only for pages that may have it.
 func (c *call) route() (match, error) {
 	h := &c.http.Request.Header
-	if method, ok := c.preflights(); ok {
+	if method, ok := c.preflights(); ok && !c.door.peers {
 		m, err := c.routes().find(method, c.rawURL.path)
 		if c.allowLinks(m.guard); c.origin != "" {
 			m.endpoint, m.preflight = endpoint{serve: (*call).preflight, health: true}, true
@@ -134,6 +134,8 @@ func (c *call) route() (match, error) {
 		}
 	}
 	m, err := c.routes().find(string(h.Method()), c.rawURL.path)
-	c.allowLinks(m.guard)
+	if !c.door.peers {
+		c.allowLinks(m.guard)
+	}
 	return m, err
 }

@@ -113,6 +113,16 @@ func (d *door) serve(l net.Listener) error {
 	return nil
 }
 
+// address is where the door is, "" before it is open.
+func (d *door) address() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.l == nil {
+		return ""
+	}
+	return d.l.Addr().String()
+}
+
 // stopListening makes serve return.
 func (d *door) stopListening() error {
 	d.mu.Lock()

@@ -23,11 +23,11 @@ func (c *call) putFile() error {
 	if err != nil {
 		return err
 	}
-	defer release()
-	f.Body = buf
+	f.Body, c.release = buf, release
 	if _, err := io.ReadFull(c.body, f.Body); err != nil {
 		return fmt.Errorf("read the file: %w", err)
 	}
+	c.held = buf
 	once, err := c.once(f.Body)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,22 @@ type fixture struct {
 	token string
 	// replaced: some endpoints are not the real ones.
 	replaced bool
+	// nodes are those that take requests in turns, nil for this one alone.
+	nodes *rota
+}
+
+// rota are addresses of which each is the next one's turn.
+type rota struct {
+	addrs []string
+	n     atomic.Int64
+}
+
+// at is whose turn it is.
+func (f *fixture) at() string {
+	if f.nodes == nil {
+		return f.addr
+	}
+	return f.nodes.addrs[int(f.nodes.n.Add(1))%len(f.nodes.addrs)]
 }
 
 // start serves cfg, with the endpoints given in the place of the real ones, and
@@ -58,7 +75,7 @@ func start(t testing.TB, cfg Config, replace map[protocol.RouteName]endpoint) *f
 		old.serve = e.serve
 		endpoints[name] = old
 	}
-	s.router = newRouter(endpoints)
+	s.setRouters(newRouter(endpoints), s.v0)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {
@@ -94,16 +111,16 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// peer is a raw connection to the server.
-type peer struct {
+// wire is a raw connection to the server.
+type wire struct {
 	t testing.TB
 	*net.TCPConn
 	r *bufio.Reader
 }
 
-func (f *fixture) dial() *peer {
+func (f *fixture) dial() *wire {
 	f.t.Helper()
-	c, err := new(net.Dialer).DialContext(f.t.Context(), "tcp", f.addr)
+	c, err := new(net.Dialer).DialContext(f.t.Context(), "tcp", f.at())
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -111,12 +128,12 @@ func (f *fixture) dial() *peer {
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		f.t.Fatal(err)
 	}
-	return &peer{f.t, c.(*net.TCPConn), bufio.NewReader(c)}
+	return &wire{f.t, c.(*net.TCPConn), bufio.NewReader(c)}
 }
 
 // send writes raw bytes; "HOST" stands for the server's address. That the
 // server has closed already is for the reader to find.
-func (p *peer) send(raw string) *peer {
+func (p *wire) send(raw string) *wire {
 	raw = strings.ReplaceAll(raw, "HOST", p.RemoteAddr().String())
 	_, _ = io.WriteString(p, raw)
 	return p
@@ -131,7 +148,7 @@ type answer struct {
 }
 
 // read reads one answer to a request of the given method.
-func (p *peer) read(method string) answer {
+func (p *wire) read(method string) answer {
 	p.t.Helper()
 	r, err := http.ReadResponse(p.r, &http.Request{Method: method})
 	if err != nil {
@@ -143,7 +160,7 @@ func (p *peer) read(method string) answer {
 }
 
 // ended reports whether the server closed the connection and sent nothing more.
-func (p *peer) ended() {
+func (p *wire) ended() {
 	p.t.Helper()
 	b, err := io.ReadAll(p.r)
 	if len(b) > 0 {
@@ -181,7 +198,7 @@ func (f *fixture) do(method, path, body string, header ...string) answer {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+f.addr+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+f.at()+path, strings.NewReader(body))
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -74,6 +74,7 @@ func (c *call) readJSON() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the request: %w", err)
 	}
+	c.held = b
 	return b, nil
 }
 
@@ -89,7 +90,7 @@ func (c *call) once(body []byte) (*once.Request, error) {
 	}
 	sum := sha256.Sum256(body)
 	h := sha256.New()
-	for _, s := range []string{string(c.http.Method()), c.rawURL.path, c.rawURL.query, c.header("Content-Type"), string(sum[:])} {
+	for _, s := range []string{string(c.http.Method()), c.rawURL.path, c.canonicalQuery(), c.header("Content-Type"), string(sum[:])} {
 		var n [8]byte
 		binary.BigEndian.PutUint64(n[:], uint64(len(s)))
 		h.Write(n[:])

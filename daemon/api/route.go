@@ -36,11 +36,16 @@ type endpoint struct {
 	chunked int64
 	// health routes answer while draining.
 	health bool
+	// handed says that a request may be handed to the node that has what it needs.
+	handed bool
+	// makes says that it makes something new, which may be put on any node.
+	makes bool
 }
 
 // match is where a request goes.
 type match struct {
 	name     protocol.RouteName
+	path     string // as the table has it
 	endpoint endpoint
 	guard    guard
 	uid      string
@@ -114,7 +119,7 @@ func (c *compiled) match(segments []string) (match, bool) {
 	if len(segments) != len(c.segments) {
 		return match{}, false
 	}
-	m := match{name: c.Name, endpoint: c.endpoint, guard: c.guard}
+	m := match{name: c.Name, path: c.Path, endpoint: c.endpoint, guard: c.guard}
 	for i, want := range c.segments {
 		got := segments[i]
 		switch {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/osproxy/osproxy/daemon/cluster/peer"
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/link"
 	"github.com/osproxy/osproxy/daemon/token"
 	"github.com/osproxy/osproxy/protocol"
@@ -33,6 +35,16 @@ type call struct {
 	// one.
 	grant    *link.Grant
 	linkText string
+	// from is what is believed of a peer that hands the call on, nil without one.
+	from *peer.Verified
+	// held is the body where it was read whole, so that it can be sent on; release
+	// gives its memory back.
+	held    []byte
+	release func()
+	// form is the file of v0's form, nil before there is one.
+	form *handedForm
+	// handedTo is where the call was handed on to, nil where it was not.
+	handedTo *holder.Elsewhere
 	// origin is whose pages may have the answer (cors.go), "" for nobody's.
 	origin string
 
@@ -67,12 +79,21 @@ func (s *Server) serve(d *door, http *fasthttp.RequestCtx) {
 		}
 	}()
 	defer c.leaveBody()
+	defer func() {
+		if c.release != nil {
+			c.release()
+		}
+	}()
 	defer c.catch()
 	if err := c.admit(); err != nil {
 		c.fail(err)
 		return
 	}
-	if err := c.match.endpoint.serve(c); err != nil {
+	err := c.placed()
+	if err == nil {
+		err = c.match.endpoint.serve(c)
+	}
+	if err := c.elsewhere(err); err != nil {
 		c.fail(err)
 	}
 }
@@ -117,8 +138,7 @@ func (s *Server) newCall(d *door, http *fasthttp.RequestCtx) *call {
 		c.body.want = max(0, int64(http.Request.Header.ContentLength()))
 	}
 	c.v0 = isV0(string(http.Request.Header.RequestURI()))
-	http.Response.Header.Set(protocol.HeaderRequestID, c.id)
-	c.allowNamed()
+	c.setAlways()
 	return c
 }
 
@@ -146,7 +166,13 @@ func (c *call) admit() error {
 	if c.rawURL.path, c.rawURL.query, err = splitTarget(h.RequestURI(), h.Host()); err != nil {
 		return closing{err}
 	}
-	stripPeer(h)
+	if c.door.peers {
+		if err := c.verify(); err != nil {
+			return err
+		}
+	} else {
+		stripPeer(h)
+	}
 	found, unknown := c.route()
 	if err := c.checkSite(found.guard); err != nil {
 		return err
@@ -211,8 +237,7 @@ func (c *call) catch() {
 	c.srv.log.LogAttrs(c.ctx, slog.LevelError, "panic", slog.String("request_id", c.id), c.traceID(),
 		slog.String("route", string(c.match.name)), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 	c.http.Response.Header.Reset()
-	c.http.Response.Header.Set(protocol.HeaderRequestID, c.id)
-	c.allowNamed()
+	c.setAlways()
 	c.closeAfter()
 	c.fail(fmt.Errorf("panic: %v", v))
 }
@@ -272,6 +297,12 @@ func (c *call) finish() {
 	}
 	if c.uid != 0 {
 		attrs = append(attrs, slog.String("uid", c.uid.String()))
+	}
+	if c.from != nil {
+		attrs = append(attrs, slog.String("from_node", string(c.from.From)))
+	}
+	if c.handedTo != nil {
+		attrs = append(attrs, slog.String("handed_to", string(c.handedTo.Node)))
 	}
 	if c.kind != "" {
 		attrs = append(attrs, slog.String("code", string(c.kind)))

@@ -69,9 +69,22 @@ func startOspdOf(t testing.TB, quota meta.Quota, writes func(*upload.Config), ch
 // startOspdOver starts an ospd over a store that is made of a local one.
 func startOspdOver(t testing.TB, quota meta.Quota, over func(store.Backend) store.Backend, writes func(*upload.Config), change func(*Config)) *ospd {
 	t.Helper()
-	ctx, root, quiet := t.Context(), t.TempDir(), slog.New(slog.DiscardHandler)
-	db := metatest.OpenDB(t, meta.Config{Path: metaPath(filepath.Join(root, "blobs")), Logger: quiet, DefaultQuota: quota})
+	root := t.TempDir()
+	db := metatest.OpenDB(t, meta.Config{Path: metaPath(filepath.Join(root, "blobs")), Logger: slog.New(slog.DiscardHandler), DefaultQuota: quota})
 	closeLater(t, db)
+	if inCluster(t) {
+		p := startPairOn(t, db, root, over, writes, change)
+		p.sender.nodes = &rota{addrs: []string{p.owner.addr, p.sender.addr}}
+		return p.sender
+	}
+	return startOspdOn(t, db, root, "disk", over, writes, change)
+}
+
+// startOspdOn starts an ospd on a database, whose local store lies below root and
+// has that name.
+func startOspdOn(t testing.TB, db *meta.DB, root, disk string, over func(store.Backend) store.Backend, writes func(*upload.Config), change func(*Config)) *ospd {
+	t.Helper()
+	ctx, quiet := t.Context(), slog.New(slog.DiscardHandler)
 	id, err := db.ServerID(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -80,16 +93,16 @@ func startOspdOver(t testing.TB, quota meta.Quota, over func(store.Backend) stor
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := store.New("disk", over(backend), store.Options{})
+	st := store.New(disk, over(backend), store.Options{})
 	closeLater(t, st)
-	if err := errors.Join(st.Claim(ctx, id, false), db.RememberStore(ctx, "disk")); err != nil {
+	if err := errors.Join(st.Claim(ctx, id, false), db.RememberStore(ctx, disk)); err != nil {
 		t.Fatal(err)
 	}
 	minter, err := meta.NewMinter(db, 0, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]*store.Store{"disk": st}
+	all := map[string]*store.Store{disk: st}
 	files := file.New(file.Config{Meta: db, Stores: all, Logger: quiet, Verify: file.VerifyAlways})
 	writing := upload.Config{Meta: db, Minter: minter, Store: st, Stores: all, BootID: "boot", Logger: quiet,
 		Instant: meta.ScopeOwner, Sample: files.Sample}
@@ -101,7 +114,7 @@ func startOspdOver(t testing.TB, quota meta.Quota, over func(store.Backend) stor
 	sender := webhook.NewSender(webhook.SenderConfig{Guard: everywhere})
 	t.Cleanup(sender.Close)
 	hooks := webhook.New(webhook.Config{Meta: db, Sender: sender, Guard: everywhere, Logger: quiet})
-	migrates := migrate.New(migrate.Config{Meta: db, Stores: map[string]*store.Store{"disk": st, "other": st}, Logger: quiet,
+	migrates := migrate.New(migrate.Config{Meta: db, Stores: map[string]*store.Store{disk: st, "other": st}, Logger: quiet,
 		Reach: func(ctx context.Context, st *store.Store) error { return stores.Reach(ctx, st, id) }})
 	jobs := job.NewService(db, map[protocol.JobKind]job.Request{
 		"nap": napping{files}.request, protocol.JobImport: importing,
@@ -109,7 +122,7 @@ func startOspdOver(t testing.TB, quota meta.Quota, over func(store.Backend) stor
 			return migrates.Request(ctx, args)
 		},
 	}, once.NewKeys(db))
-	described := stores.New(stores.Config{Meta: db, Stores: all, Types: map[string]string{"disk": "local"}, Default: "disk", Logger: quiet})
+	described := stores.New(stores.Config{Meta: db, Stores: all, Types: map[string]string{disk: "local"}, Default: disk, Logger: quiet})
 	cfg := Config{Stores: described, Manifests: intake.NewManifests(db), Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens,
 		Links: link.New(link.Config{Records: db, Minter: minter})}
 	change(&cfg)

@@ -57,7 +57,6 @@ func (c *call) authenticateV0(authorization string) (err error) {
 // an address of V0Access. A daemon without tokens is open for v1 alone: v0's
 // clients are other people's programs.
 func (c *call) openUnsigned(authorization string) error {
-	g := c.match.guard
 	access := c.srv.cfg.V0
 	if authorization == "" && access.has(c.http.RemoteAddr()) {
 		if err := c.notFromAPage(); err != nil {
@@ -80,12 +79,7 @@ func (c *call) openUnsigned(authorization string) error {
 	if err != nil {
 		return err
 	}
-	c.caller = caller
-	if err := caller.Require(g.scope); err != nil {
-		c.srv.met.AuthFailed(authScope)
-		return err
-	}
-	return nil
+	return c.enter(caller)
 }
 
 // notFromAPage refuses what a page of another site sent, whose reader may sit at

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -34,6 +35,9 @@ func (c *call) v0Locate() error {
 	if _, err = c.srv.cfg.Files.File(c.ctx, c.caller.Owner, uid); protocol.KindOf(err) == protocol.KindNotFound {
 		err = c.srv.cfg.Uploads.Known(c.ctx, c.caller.Owner, uid)
 	}
+	if err == nil {
+		err = c.isHere(uid)
+	}
 	if err != nil {
 		return err
 	}
@@ -41,11 +45,32 @@ func (c *call) v0Locate() error {
 	return nil
 }
 
+// isHere makes sure that this node has the bytes of a File, or of what comes to be
+// one; another is asked itself where it is reached.
+func (c *call) isHere(uid protocol.UID) error {
+	if err := c.srv.cfg.Uploads.Here(c.ctx, c.caller.Owner, uid); err != nil {
+		return err
+	}
+	content, err := c.srv.cfg.Files.Open(c.ctx, c.caller.Owner, uid)
+	if err != nil {
+		if to := holder.Of(err); to != nil {
+			return to
+		}
+		return nil // what else is wrong with them says nothing of where they are
+	}
+	return content.Close()
+}
+
 // nodeAddress is where this node is reached: as configured, else as this caller
-// did.
+// did. Where a node asks for its caller that is by another port.
 func (c *call) nodeAddress() string {
 	u, err := url.Parse(c.srv.cfg.PublicURL)
-	if err != nil || u.Host == "" {
+	switch {
+	case (err != nil || u.Host == "") && c.door.peers:
+		host, _, _ := net.SplitHostPort(c.http.LocalAddr().String())
+		_, port, _ := net.SplitHostPort(c.srv.front.address())
+		return net.JoinHostPort(host, port)
+	case err != nil || u.Host == "":
 		return c.http.LocalAddr().String()
 	}
 	port := "80"

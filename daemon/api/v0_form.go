@@ -45,6 +45,7 @@ func (c *call) withV0File(use func(v0File) error) error {
 	if err != nil {
 		return err
 	}
+	use = c.handsOnForm(use)
 	if c.body.most == 0 && c.body.want > v0Held {
 		return c.streamForm(boundary, use)
 	}
@@ -59,7 +60,7 @@ func (c *call) withV0File(use func(v0File) error) error {
 	if err != nil {
 		return err
 	}
-	defer release()
+	c.release = release
 	c.body.until = time.Now().Add(c.srv.limits.FormTime)
 	n, err := io.ReadFull(c.body, buf)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) || c.body.err != nil {

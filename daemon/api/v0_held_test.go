@@ -14,7 +14,7 @@ import (
 
 // stalled opens connections that begin a form and go no further, and returns once
 // all of them are served.
-func (o *ospd) stalled(n int, link, length string) (open []*peer) {
+func (o *ospd) stalled(n int, link, length string) (open []*wire) {
 	o.t.Helper()
 	begun := formOpen + "he"
 	if strings.HasSuffix(length, "chunked") {

@@ -43,6 +43,7 @@ func (c *call) readV0JSON(v any) error {
 	if err != nil {
 		return fmt.Errorf("read the request: %w", err)
 	}
+	c.held = b
 	if !utf8.Valid(b) {
 		return protocol.Errorf(protocol.KindBadRequest, "the body is not UTF-8; nothing was done")
 	}

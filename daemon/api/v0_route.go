@@ -55,15 +55,15 @@ func v0Rows() []v0Row {
 	return []v0Row{
 		{v0Ping, http.MethodGet, "/ping", endpoint{serve: v0Says("Test Router..."), body: bodyIgnored}, everybody},
 		{v0Health, http.MethodGet, "/health", endpoint{serve: v0Says("Health..."), body: bodyIgnored}, everybody},
-		{v0Resume, http.MethodPost, "/resume", endpoint{serve: (*call).v0Resume, body: bodyJSON, chunked: maxJSON}, write},
+		{v0Resume, http.MethodPost, "/resume", endpoint{serve: (*call).v0Resume, handed: true, body: bodyJSON, chunked: maxJSON}, write},
 		{v0LinkUpload, http.MethodPost, "/link/upload", endpoint{serve: (*call).v0SignUploads, body: bodyJSON, chunked: maxJSON}, links},
 		{v0LinkDownload, http.MethodPost, "/link/download", endpoint{serve: (*call).v0SignDownloads, body: bodyJSON, chunked: maxJSON}, links},
-		{v0Proxy, http.MethodGet, "/proxy", endpoint{serve: (*call).v0Locate, body: bodyIgnored, query: []string{"uid"}}, read},
-		{v0Upload, http.MethodPut, "/upload", endpoint{serve: (*call).v0PutFile, body: bodyBytes, chunked: v0Held, query: v0Signed("md5")}, put},
-		{v0Multi, http.MethodPut, "/upload/multi", endpoint{serve: (*call).v0PutChunk, body: bodyBytes, chunked: v0Held, query: v0Signed("md5", "chunkNum")}, put},
-		{v0MergeChunks, http.MethodPut, "/upload/merge", endpoint{serve: (*call).v0Merge, body: bodyIgnored, query: v0Signed("md5", "num", "size")}, put},
-		{v0CheckpointOf, http.MethodGet, "/checkpoint", endpoint{serve: (*call).v0Checkpoint, body: bodyIgnored, query: []string{"uid"}}, write},
-		{v0Download, http.MethodGet, "/download", endpoint{serve: (*call).v0GetFile, body: bodyIgnored, query: v0Signed("online")}, get},
+		{v0Proxy, http.MethodGet, "/proxy", endpoint{serve: (*call).v0Locate, handed: true, body: bodyIgnored, query: []string{"uid"}}, read},
+		{v0Upload, http.MethodPut, "/upload", endpoint{serve: (*call).v0PutFile, handed: true, body: bodyBytes, chunked: v0Held, query: v0Signed("md5")}, put},
+		{v0Multi, http.MethodPut, "/upload/multi", endpoint{serve: (*call).v0PutChunk, handed: true, body: bodyBytes, chunked: v0Held, query: v0Signed("md5", "chunkNum")}, put},
+		{v0MergeChunks, http.MethodPut, "/upload/merge", endpoint{serve: (*call).v0Merge, handed: true, body: bodyIgnored, query: v0Signed("md5", "num", "size")}, put},
+		{v0CheckpointOf, http.MethodGet, "/checkpoint", endpoint{serve: (*call).v0Checkpoint, handed: true, body: bodyIgnored, query: []string{"uid"}}, write},
+		{v0Download, http.MethodGet, "/download", endpoint{serve: (*call).v0GetFile, handed: true, body: bodyIgnored, query: v0Signed("online")}, get},
 	}
 }
 
@@ -86,8 +86,13 @@ func newV0Router() router {
 
 // routes is the table that the request is looked up in.
 func (c *call) routes() router {
-	if c.v0 {
+	switch {
+	case c.v0 && c.door.peers:
+		return c.srv.peerV0
+	case c.v0:
 		return c.srv.v0
+	case c.door.peers:
+		return c.srv.peerRouter
 	}
 	return c.srv.router
 }
