@@ -57,6 +57,7 @@ var rules = []rule{
 	{"daemon/file", []string{"protocol", "store", "daemon/meta", "daemon/holder", "daemon/layout", "daemon/names", "daemon/recent", "daemon/crashpoint"}, []string{"golang.org/x/sync/..."}},
 	// What is signed is told without knowing what is asked.
 	{"daemon/cluster/peer", []string{"protocol", "daemon/meta"}, nil},
+	{"daemon/cluster", []string{"protocol", "daemon/meta", "daemon/cluster/peer"}, nil},
 	// Tokens are made and checked without HTTP: ospd token does it beside a running daemon.
 	{"daemon/token", []string{"protocol", "daemon/meta"}, nil},
 	{"daemon/link", []string{"protocol", "daemon/meta", "daemon/names", "daemon/once"}, nil},

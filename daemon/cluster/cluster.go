@@ -1,0 +1,223 @@
+// Package cluster is the cluster as one of its nodes sees it: which others
+// there are, which of them live, how they are doing, and how a request gets to
+// one of them.
+//
+// The database says which nodes there are and whose lease lasts. Beside that
+// each node asks each other whether it is there, twice a second: a lease tells of
+// a death late, and nothing of a cable that is out. A node that is down is not
+// asked for anything: what needs it fails at once, with owner_down, and what
+// waits for its answer fails as it goes down.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/cluster/peer"
+	"github.com/osproxy/osproxy/daemon/meta"
+)
+
+// Nodes tells which nodes there are, as the database has them.
+type Nodes interface {
+	Nodes(ctx context.Context) ([]Node, error)
+}
+
+// Node is a node in the database.
+type Node struct {
+	ID               meta.NodeID
+	Address, Version string
+	// Living is true while its lease lasts, Draining while it takes nothing new.
+	Living, Draining bool
+}
+
+// Sender sends requests to peers: *peer.Client.
+type Sender interface {
+	Do(ctx context.Context, to peer.Peer, r peer.Request) (*peer.Answer, error)
+	Forget(node meta.NodeID)
+}
+
+// Config is what a Cluster is made of.
+type Config struct {
+	Self   meta.NodeID
+	Nodes  Nodes
+	Sender Sender
+	Log    *slog.Logger
+	// Report is how this node is doing, and must not wait for anything.
+	Report func() Report
+	// Times are DefaultTimes where they are zero.
+	Times Times
+}
+
+// Times are how often is looked, and how long is waited.
+type Times struct {
+	// Look is how often the list of nodes is read, and how long that may take.
+	// Again is how soon it may be read anew for a node that is not in it.
+	Look, Again time.Duration
+	// Ping is how often each is asked whether it is there, and Answer how long it
+	// has to say so. Two pings in a row that fail make it down, so that it takes at
+	// most 2·Ping + Answer.
+	Ping, Answer time.Duration
+	// Stall is how long a body may stand still that comes from a node which is
+	// down: as long as it comes the node lives.
+	Stall time.Duration
+	// Retry is what is advised to whoever asked for a node that is down.
+	Retry time.Duration
+}
+
+// DefaultTimes have a node be down within 2 s.
+func DefaultTimes() Times {
+	return Times{Look: time.Second, Again: 200 * time.Millisecond, Ping: 500 * time.Millisecond, Answer: 900 * time.Millisecond, Stall: 3 * time.Second, Retry: 2 * time.Second}
+}
+
+// Cluster knows the other nodes. Its methods are safe for concurrent use; they
+// know nothing before Run runs.
+type Cluster struct {
+	cfg   Config
+	times Times
+	// work is what Run waits for.
+	work sync.WaitGroup
+	// looking is held by whoever reads the list of nodes.
+	looking sync.Mutex
+
+	mu sync.Mutex
+	// looked is when the list began to be read last, failed whether it could not,
+	// over are those in it whose lease is over.
+	looked time.Time
+	failed bool
+	over   map[meta.NodeID]bool
+	// run is the context of Run, nil before and after.
+	run     context.Context
+	members map[meta.NodeID]*member
+}
+
+// New makes the cluster of a node.
+func New(cfg Config) *Cluster {
+	c := &Cluster{cfg: cfg, times: cfg.Times, members: map[meta.NodeID]*member{}}
+	if c.times == (Times{}) {
+		c.times = DefaultTimes()
+	}
+	return c
+}
+
+// Run follows the nodes until ctx ends, and returns when nothing of it runs any
+// more.
+func (c *Cluster) Run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer c.work.Wait()
+	defer cancel()
+	c.begin(ctx)
+	defer c.end()
+	tick := time.NewTicker(c.times.Look)
+	defer tick.Stop()
+	for {
+		c.look(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (c *Cluster) begin(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.run = ctx
+}
+
+// end lets nobody begin anything any more.
+func (c *Cluster) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.run = nil
+	for node, m := range c.members {
+		c.leave(node, m)
+	}
+}
+
+// lookAnew gives up only once the list was read that was asked for now or later.
+func (c *Cluster) lookAnew(ctx context.Context) {
+	asked := time.Now()
+	c.looking.Lock()
+	defer c.looking.Unlock()
+	c.mu.Lock()
+	looked := c.looked
+	c.mu.Unlock()
+	if looked.After(asked) {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Until(looked.Add(c.times.Again))):
+		c.read(ctx)
+	}
+}
+
+func (c *Cluster) look(ctx context.Context) {
+	c.looking.Lock()
+	defer c.looking.Unlock()
+	c.read(ctx)
+}
+
+// read reads the list of nodes. Where it cannot be read the one before stands:
+// the nodes are asked all the same. c.looking is held.
+func (c *Cluster) read(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, c.times.Look)
+	defer cancel()
+	began := time.Now()
+	list, err := c.cfg.Nodes.Nodes(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.looked = began
+	switch {
+	case errors.Is(err, context.Canceled):
+		return
+	case err != nil && !c.failed:
+		c.cfg.Log.Warn("the list of nodes cannot be read; the last one stands", "error", err)
+	case err == nil && c.failed:
+		c.cfg.Log.Info("the list of nodes can be read again")
+	}
+	if c.failed = err != nil; err == nil {
+		c.follow(list)
+	}
+}
+
+// follow begins to ask those that are new, and forgets those whose lease is
+// over. c.mu is held.
+func (c *Cluster) follow(list []Node) {
+	if c.run == nil {
+		return
+	}
+	living := map[meta.NodeID]bool{}
+	c.over = map[meta.NodeID]bool{}
+	for _, n := range list {
+		if living[n.ID] = n.ID != c.cfg.Self && n.Living && n.Address != ""; !living[n.ID] {
+			c.over[n.ID] = true
+			continue
+		}
+		m := c.members[n.ID]
+		if m == nil {
+			m = newMember(c, n)
+			c.members[n.ID] = m
+			c.work.Go(func() { m.watch(m.ctx) })
+			c.cfg.Log.Info("a node of the cluster", "node", n.ID, "address", n.Address, "version", n.Version)
+		}
+		m.row(n)
+	}
+	for node, m := range c.members {
+		if !living[node] {
+			c.cfg.Log.Warn("the lease of a node is over", "node", node)
+			c.leave(node, m)
+		}
+	}
+}
+
+// leave forgets a node. c.mu is held.
+func (c *Cluster) leave(node meta.NodeID, m *member) {
+	delete(c.members, node)
+	m.leave()
+	c.cfg.Sender.Forget(node)
+}

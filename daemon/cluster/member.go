@@ -1,0 +1,203 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/cluster/peer"
+	"github.com/osproxy/osproxy/daemon/meta"
+)
+
+const (
+	// PingPath is what a node is asked for by GET. It answers with a Report.
+	PingPath = "/peer/ping"
+	// maxReport bounds what is read of one.
+	maxReport = 4 << 10
+	// fails is how many pings in a row make a node down.
+	fails = 2
+)
+
+// Unlimited is the free room of a node whose store all nodes share.
+const Unlimited = math.MaxInt64
+
+// Report is how a node is doing, as it says itself.
+type Report struct {
+	// Draining is true of a node that takes nothing new.
+	Draining bool `json:"draining"`
+	// Free is how many bytes it has room for.
+	Free int64 `json:"free"`
+	// Public is where its clients find it, "" where it does not know.
+	Public string `json:"public"`
+}
+
+// State is how a node is, seen from here.
+type State struct {
+	Node meta.NodeID
+	// Address is where it listens for peers.
+	Address string
+	// Down is true of one that does not answer.
+	Down bool
+	// Report is the last that it gave. Heard is false before the first.
+	Report Report
+	Heard  bool
+}
+
+// The causes by which requests to a node end.
+var (
+	errDown = errors.New("the node answers no more")
+	errOver = errors.New("the lease of the node is over")
+)
+
+// member is another node whose lease lasts.
+type member struct {
+	c   *Cluster
+	ctx context.Context
+	// end ends watch.
+	end context.CancelFunc
+	// doubt has it asked at once.
+	doubt chan struct{}
+	// asking bounds how many pings are under way.
+	asking chan struct{}
+
+	mu     sync.Mutex
+	peer   peer.Peer
+	drains bool
+	report Report
+	heard  bool
+	failed int
+	// life ends when the node goes down, with the cause; another begins when it
+	// answers again.
+	life context.Context
+	die  context.CancelCauseFunc
+}
+
+// newMember is a node that is thought to live until it was asked.
+func newMember(c *Cluster, n Node) *member {
+	m := &member{c: c, doubt: make(chan struct{}, 1), asking: make(chan struct{}, fails), peer: peer.Peer{Node: n.ID}}
+	m.ctx, m.end = context.WithCancel(c.run)
+	m.live()
+	return m
+}
+
+// live begins a life. m.mu is held, or nobody else has m.
+func (m *member) live() { m.life, m.die = context.WithCancelCause(m.ctx) }
+
+// row takes what the database says of the node.
+func (m *member) row(n Node) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.drains = n.Draining
+	if m.peer.Address != n.Address {
+		m.peer.Address = n.Address
+		m.ask()
+	}
+}
+
+// ask has the node asked soon.
+func (m *member) ask() {
+	select {
+	case m.doubt <- struct{}{}:
+	default:
+	}
+}
+
+func (m *member) leave() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.die(errOver)
+	m.end()
+}
+
+func (m *member) state() State {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := State{Node: m.peer.Node, Address: m.peer.Address, Down: m.life.Err() != nil, Report: m.report, Heard: m.heard}
+	s.Report.Draining = s.Report.Draining || m.drains
+	return s
+}
+
+// lives gives the life of the node, which is over where it is down.
+func (m *member) lives() (peer.Peer, context.Context) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.peer, m.life
+}
+
+// watch asks the node whether it is there, again and again.
+func (m *member) watch(ctx context.Context) {
+	var pings sync.WaitGroup
+	defer pings.Wait()
+	tick := time.NewTicker(m.c.times.Ping)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-m.doubt:
+		}
+		select {
+		case m.asking <- struct{}{}:
+			pings.Go(func() {
+				defer func() { <-m.asking }()
+				m.ping(ctx)
+			})
+		default:
+		}
+	}
+}
+
+// ping asks once.
+func (m *member) ping(ctx context.Context) {
+	to, _ := m.lives()
+	limited, cancel := context.WithTimeout(ctx, m.c.times.Answer)
+	defer cancel()
+	report, err := m.c.ping(limited, to)
+	if ctx.Err() != nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil {
+		m.fail(err)
+		return
+	}
+	m.report, m.heard, m.failed = report, true, 0
+	if m.life.Err() != nil {
+		m.live()
+		m.c.cfg.Log.Info("a node is back", "node", to.Node, "address", to.Address)
+	}
+}
+
+// fail counts a ping without an answer. m.mu is held.
+func (m *member) fail(err error) {
+	if m.failed++; m.failed == fails && m.life.Err() == nil {
+		m.die(errDown)
+		m.c.cfg.Log.Warn("a node is down: what it has cannot be had until it is back", "node", m.peer.Node, "address", m.peer.Address, "error", err)
+	}
+}
+
+func (c *Cluster) ping(ctx context.Context, to peer.Peer) (r Report, err error) {
+	answer, err := c.cfg.Sender.Do(ctx, to, peer.Request{Method: http.MethodGet, Path: PingPath})
+	if err != nil {
+		return r, fmt.Errorf("ping: %w", err)
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxReport))
+	if err := errors.Join(err, answer.Body.Close()); err != nil {
+		return r, fmt.Errorf("read the answer to a ping: %w", err)
+	}
+	if answer.Status != http.StatusOK {
+		return r, fmt.Errorf("the ping was answered with status %d", answer.Status)
+	}
+	if err := json.Unmarshal(body, &r); err != nil {
+		return r, fmt.Errorf("read the answer to a ping: %w", err)
+	}
+	return r, nil
+}
