@@ -79,6 +79,8 @@ type Config struct {
 	Links LinksConfig `koanf:"links"`
 	// CORS is which web pages may use the API.
 	CORS CORSConfig `koanf:"cors"`
+	// Cluster has the daemon be one of several on its database.
+	Cluster ClusterConfig `koanf:"cluster"`
 	// V0Access is who may use version 0 of the API without a token.
 	V0Access V0AccessConfig `koanf:"v0_access"`
 	// MaxSize is the largest file in bytes; 0 means the protocol's limit.
@@ -87,6 +89,10 @@ type Config struct {
 	// SIGTERM.
 	DrainTimeout time.Duration `koanf:"drain_timeout"`
 
+	// joins says that other nodes may be beside this one.
+	joins bool
+	// version is what runs, as others are told.
+	version string
 	// forgets is the store, not in the configuration, whose objects are given up:
 	// nothing is refused for its sake but what is still of use.
 	forgets string
@@ -125,7 +131,7 @@ func (c *Config) Complete() error {
 			c.DefaultStore = name
 		}
 	}
-	return errors.Join(c.checkListeners(), c.DB.check(), c.checkStores(), c.checkReads(), c.checkClaims(), c.checkTimes(), c.checkJobs(), c.checkQuotas(), c.checkReading(), c.Links.check(), c.CORS.check(), c.V0Access.check())
+	return errors.Join(c.checkListeners(), c.DB.check(), c.checkStores(), c.checkReads(), c.checkClaims(), c.checkTimes(), c.checkJobs(), c.checkQuotas(), c.checkReading(), c.Links.check(), c.Cluster.check(c.DB), c.CORS.check(), c.V0Access.check())
 }
 
 func (c *Config) checkListeners() error {

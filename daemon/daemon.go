@@ -71,6 +71,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	if err != nil {
 		return nil, at(StageConfig, err)
 	}
+	cfg.joins, cfg.version = cfg.Cluster.on(), version
 	if err := cfg.mayStart(ctx); err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	if err != nil {
 		return nil, err
 	}
-	minter, err := meta.NewMinter(in.DB, 0, time.Now)
+	minter, err := meta.NewMinter(in.DB, in.worker(), time.Now)
 	if err != nil {
 		return nil, at(StageDatabase, err)
 	}

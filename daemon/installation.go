@@ -101,7 +101,7 @@ func OpenInstallation(ctx context.Context, cfg Config, create bool, log *slog.Lo
 		}
 	}
 	database := cfg.metadata(log)
-	database.Node = meta.NewNode{ID: in.Node, Spot: spot(cfg.Data)}
+	database.Node = cfg.newNode(in.Node)
 	if in.DB, err = meta.Open(ctx, database); err != nil {
 		return nil, at(StageDatabase, err)
 	}
@@ -139,6 +139,14 @@ func (in *Installation) lost() <-chan struct{} {
 		return nil
 	}
 	return in.place.held.Done()
+}
+
+// worker is the number in the uids that this process mints.
+func (in *Installation) worker() int {
+	if in.place == nil {
+		return 0
+	}
+	return in.place.lease.Worker
 }
 
 // within ends ctx when the database is lost. ended gives that as the error, in

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// placeLease is for how long the place on a database that others reach too
-	// is this process's without a sign of life, which it gives thrice as often.
+	// placeLease is for how long a place on a database that others reach too is
+	// this process's without a sign of life, which it gives thrice as often.
 	placeLease = 30 * time.Second
 	// placePause is from one try to the next where the database does not answer.
 	placePause = time.Second
@@ -28,12 +28,12 @@ const (
 var ErrRunning = errors.New("another ospd is running")
 
 // errPlaceLost is why a process ends whose place another has taken.
-var errPlaceLost = errors.New("another ospd has taken over the database: this one had not renewed its lease of " + placeLease.String() +
+var errPlaceLost = errors.New("another ospd has taken over the database, or this one's place on it: this one had not renewed its lease of " + placeLease.String() +
 	", since it was stopped or could not reach the database; it can write nothing any more, and what it acknowledged is safe; " +
 	"look which of the two is to run, and start that alone")
 
-// place is the right of this process to be the one that works on a database
-// which others can reach. Taken from it, all its writes fail (meta.DB.TakeNode).
+// place is the right of this process to work on a database which others can
+// reach. Taken from it, all its writes fail (meta.DB.TakeNode).
 type place struct {
 	db    *meta.DB
 	lease meta.NodeLease
@@ -95,13 +95,18 @@ func waitForPlace(ctx context.Context, db placeGiver, n meta.NewNode, log *slog.
 
 // refused says who has the place.
 func refused(held *meta.NodeHeld, n meta.NewNode) error {
-	who := "node " + string(held.Node)
-	if held.Node == n.ID {
+	who, next := "node "+string(held.Node), "one daemon works on a database at a time, but for the nodes of a cluster: stop that one first, or start this one then if that one is gone"
+	switch {
+	case held.Node == n.ID:
 		who += ", of which this data folder is a copy,"
+	case held.Alone && !n.Alone:
+		who += ", which has no cluster section and so is alone,"
+	case !held.Alone && n.Alone:
+		who += ", which is one of a cluster,"
+		next = "this one would be alone on it: give it the cluster section that a daemon beside others needs, or stop all nodes first"
 	}
-	return fmt.Errorf("%w on this database: %s holds it since %s, and until %s unless it renews that; one daemon works on a database at a time: "+
-		"stop that one first, or start this one then if that one is gone", ErrRunning, who,
-		held.Since.Format(time.RFC3339), held.Until.Format(time.RFC3339))
+	return fmt.Errorf("%w on this database: %s holds it since %s, and until %s unless it renews that; %s", ErrRunning, who,
+		held.Since.Format(time.RFC3339), held.Until.Format(time.RFC3339), next)
 }
 
 // keep renews the lease until ctx ends or another has the place.
@@ -114,7 +119,7 @@ func (p *place) keep(ctx context.Context) {
 		case <-time.After(wait):
 		case <-p.db.NodeDoubted():
 		}
-		err := p.db.KeepNode(ctx, p.lease, placeLease)
+		_, err := p.db.KeepNode(ctx, p.lease, placeLease, meta.NodeReport{})
 		switch {
 		case ctx.Err() != nil:
 			return

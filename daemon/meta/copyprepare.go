@@ -53,7 +53,7 @@ func (t *copyTarget) prepareAlone(ctx context.Context, pool *sql.DB, moved *move
 	if err != nil {
 		return err
 	}
-	if err := migrate(ctx, t.dialect, pool, keep); err != nil {
+	if err := migrate(ctx, t.dialect, pool, keep, nil); err != nil {
 		return err
 	}
 	if err := t.refuseUsed(ctx, tx, moved); err != nil {

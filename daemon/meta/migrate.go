@@ -57,10 +57,11 @@ const olderRuns = "an older ospd may be running on it; start the new ospd first,
 // migrate brings the schema to the newest version this program knows, or where
 // keep says why not, makes one where there is none and refuses an older one. Each migration
 // is a transaction: one that was interrupted starts again, and of two processes
-// that run it the second fails, and goes on where the first ended.
-func migrate(ctx context.Context, d dialect, db *sql.DB, keep string) error {
+// that run it the second fails, and goes on where the first ended. before, if
+// given, runs before a schema is changed that was in use.
+func migrate(ctx context.Context, d dialect, db *sql.DB, keep string, before func() error) error {
 	for last := int64(-1); ; {
-		found, made, err := migrateFrom(ctx, d, db, keep)
+		found, made, err := migrateFrom(ctx, d, db, keep, before)
 		if err == nil || ctx.Err() != nil || found <= last {
 			return err
 		}
@@ -73,7 +74,7 @@ func migrate(ctx context.Context, d dialect, db *sql.DB, keep string) error {
 
 // migrateFrom migrates from the version it found, which it gives; made says
 // that there was no schema.
-func migrateFrom(ctx context.Context, d dialect, db *sql.DB, keep string) (found int64, made bool, err error) {
+func migrateFrom(ctx context.Context, d dialect, db *sql.DB, keep string, before func() error) (found int64, made bool, err error) {
 	files, err := d.migrations()
 	if err != nil {
 		return 0, false, err
@@ -94,6 +95,11 @@ func migrateFrom(ctx context.Context, d dialect, db *sql.DB, keep string) (found
 	if keep != "" && current > 0 && current < target {
 		return current, false, &protocol.Error{Kind: protocol.KindUnavailable,
 			Message: fmt.Sprintf("the database has schema version %d, this ospd's is %d, and %s; nothing was changed", current, target, keep)}
+	}
+	if before != nil && current > 0 && current < target {
+		if err := before(); err != nil {
+			return current, false, err
+		}
 	}
 	_, err = p.Up(ctx)
 	return current, current == 0, err

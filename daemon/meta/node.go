@@ -12,31 +12,61 @@ import (
 // NodeID names a node: a data folder, and whoever works on it.
 type NodeID string
 
-// NewNode is who asks for the place.
+// NewNode is who asks for a place.
 type NewNode struct {
 	ID NodeID
 	// Spot is where it runs, in words that no other process has while this one
-	// runs: whoever else held the place from there is gone. "" is no spot.
+	// runs: whoever else held the node's place from there is gone. "" is no spot.
 	Spot string
+	// Address is where its peers reach it, Version what it runs.
+	Address, Version string
+	// Alone says that nobody else may have a place while this one has.
+	Alone bool
 }
 
 // NodeLease is the right to work on the database. The fence is raised by each
 // that is given, so that an old one is no right any more.
 type NodeLease struct {
-	Node  NodeID
-	Fence int64
+	Node NodeID
+	// Worker is the number in the uids that the holder mints. While the lease
+	// lives, and until another is given the number after that, nobody else has it.
+	Worker int
+	Fence  int64
 }
 
 // holder names who has the lease.
 func (l NodeLease) holder() string { return fmt.Sprintf("%s/%d", l.Node, l.Fence) }
 
-// NodeHeld is the error of whoever asks for a place that another has. Times are
-// the database's.
+// NodeReport is what a node tells of itself.
+type NodeReport struct {
+	// Draining says that it ends once its requests have.
+	Draining bool
+	// Load is how many requests it is at work on.
+	Load int64
+}
+
+// Node is a node that works on the database, or has.
+type Node struct {
+	ID               NodeID
+	Worker           int
+	Address, Version string
+	// Since is when it started, Until when its lease ends or ended.
+	Since, Until time.Time
+	// Living says that its lease has not ended, by the time of the database.
+	Living bool
+	Alone  bool
+	NodeReport
+}
+
+// NodeHeld is the error of whoever asks for a place that it cannot have while
+// another has one. Times are the database's.
 type NodeHeld struct {
 	Node         NodeID
 	Since, Until time.Time
 	// Left is how long it is to Until.
 	Left time.Duration
+	// Alone says that the other lets nobody be there beside it.
+	Alone bool
 }
 
 func (h *NodeHeld) Error() string {
@@ -44,69 +74,31 @@ func (h *NodeHeld) Error() string {
 }
 
 // ErrNodeLost: another has the place now.
-var ErrNodeLost = errors.New("another node has the database now")
+var ErrNodeLost = errors.New("another node has the place of this one on the database now")
 
 // errFenced is a write's error where another has the place.
 var errFenced = &protocol.Error{Kind: protocol.KindUnavailable, Err: ErrNodeLost,
-	Message: "another daemon works on the database now, this one can change nothing any more; nothing was changed"}
+	Message: "another daemon has the place of this one on the database now, this one can change nothing any more; nothing was changed"}
 
-// placeWorker is the worker number of the one place there is.
-const placeWorker = 0
-
-// placeRow is who has the place, or had it last.
-type placeRow struct {
-	lease        NodeLease
-	spot         string
-	until, since int64
-}
-
-// mayReturn reports whether the node held the place from where it is now, and
-// so does not any more.
-func (r placeRow) mayReturn(n NewNode) bool {
-	return n.Spot != "" && r.lease.Node == n.ID && r.spot == n.Spot
-}
-
-func (r placeRow) held(left int64) *NodeHeld {
-	return &NodeHeld{Node: r.lease.Node, Since: timeOf(r.since), Until: timeOf(r.until), Left: time.Duration(left) * time.Millisecond}
-}
-
-// TakeNode takes the place of the one process that works on a database which
-// others can reach, for the time of the lease. It is free at first, when it was
-// given back, when the lease ran out, and for a node that held it at the same
-// spot; else the error is a *NodeHeld. All that this DB writes from then on it
-// writes as the holder of the lease, and whoever held the place before can
-// write nothing any more: on Postgres its lanes are taken away in the same
-// transaction, which waits for what was under way in them, and it gets no
-// others. (On SQLite two processes are kept apart by the lock on the data
-// folder.)
+// TakeNode gives a node a place on a database that others can reach, for the
+// time of the lease, and with it a worker number. It has none while a lease of
+// its own lives that is not from its spot: that is a copy of it. A node that is
+// to be alone has none beside any lease that lives, and nobody has one beside a
+// node that is alone; else the error is a *NodeHeld. A node's place stays its
+// own, with its worker number, until another is given the number, which happens
+// only once its lease has ended and all others are given away or held.
+//
+// All that this DB writes from then on it writes as the holder of the lease.
+// Whoever held before what is taken can write nothing any more: the holder of
+// the same place, the one whose number is taken, those whose leases have ended
+// where the node is to be alone, and any that was alone. On Postgres their lanes
+// are taken away in the same transaction, which waits for what was under way in
+// them, and they get no others. (On SQLite two processes are kept apart by the
+// lock on the data folder.)
 func (db *DB) TakeNode(ctx context.Context, n NewNode, lease time.Duration) (l NodeLease, err error) {
-	err = db.update(ctx, full, "take the place of the daemon", func(t *tx) error {
-		now, err := t.databaseNow()
-		if err != nil {
-			return err
-		}
-		var by placeRow
-		found, err := t.one(`SELECT name, boot_id, fence, lease_until, started_at FROM nodes WHERE worker = ? FOR UPDATE`,
-			[]any{placeWorker}, &by.lease.Node, &by.spot, &by.lease.Fence, &by.until, &by.since)
-		if err != nil {
-			return err
-		}
-		l = NodeLease{Node: n.ID, Fence: by.lease.Fence + 1}
-		if !found {
-			_, err = t.exec(`INSERT INTO nodes (name, worker, address, boot_id, fence, lease_until, started_at) VALUES (?, ?, '', ?, ?, ?, ?)`,
-				string(n.ID), placeWorker, n.Spot, l.Fence, now+lease.Milliseconds(), now)
-			return err
-		}
-		if left := by.until - now; left > 0 && !by.mayReturn(n) {
-			return by.held(left)
-		}
-		if db.dialect.fenceOff != nil {
-			if err := db.dialect.fenceOff(t, by.lease.holder()); err != nil {
-				return err
-			}
-		}
-		_, err = t.exec(`UPDATE nodes SET name = ?, boot_id = ?, fence = ?, lease_until = ?, started_at = ? WHERE worker = ?`,
-			string(n.ID), n.Spot, l.Fence, now+lease.Milliseconds(), now, placeWorker)
+	err = db.update(ctx, full, "take a place on the database", func(t *tx) (err error) {
+		j := joining{tx: t, node: n, fenceOff: db.dialect.fenceOff}
+		l, err = j.take(lease)
 		return err
 	})
 	if err == nil {
@@ -115,30 +107,62 @@ func (db *DB) TakeNode(ctx context.Context, n NewNode, lease time.Duration) (l N
 	return l, err
 }
 
-// KeepNode makes the lease last from now on. One that ran out and was given to
-// nobody goes on; one that was is ErrNodeLost.
-func (db *DB) KeepNode(ctx context.Context, l NodeLease, lease time.Duration) error {
+// KeepNode makes the lease last from now on, and has others see the report. One
+// that ran out and whose place was not taken goes on; one whose was is
+// ErrNodeLost. now is the time by which leases run.
+func (db *DB) KeepNode(ctx context.Context, l NodeLease, lease time.Duration, r NodeReport) (now time.Time, err error) {
 	// What a power cut takes back is given again by the next.
-	return db.update(ctx, relaxed, "keep the place of the daemon", func(t *tx) error {
-		now, err := t.databaseNow()
+	err = db.update(ctx, relaxed, "keep the place on the database", func(t *tx) error {
+		at, err := t.databaseNow()
 		if err != nil {
 			return err
 		}
-		return t.setLease(l, now+lease.Milliseconds())
+		now = timeOf(at)
+		return t.held(t.exec(`UPDATE nodes SET lease_until = ?, draining = ?, load = ? WHERE name = ? AND fence = ?`,
+			at+lease.Milliseconds(), flag(r.Draining), r.Load, string(l.Node), l.Fence))
 	})
+	return now, err
 }
 
 // LeaveNode gives the place back, or is ErrNodeLost.
 func (db *DB) LeaveNode(ctx context.Context, l NodeLease) error {
-	return db.update(ctx, full, "leave the place of the daemon", func(t *tx) error { return t.setLease(l, 0) })
+	return db.update(ctx, full, "leave the place on the database", func(t *tx) error {
+		now, err := t.databaseNow()
+		if err != nil {
+			return err
+		}
+		return t.held(t.exec(`UPDATE nodes SET lease_until = ?, load = 0 WHERE name = ? AND fence = ?`, now, string(l.Node), l.Fence))
+	})
 }
 
-func (t *tx) setLease(l NodeLease, until int64) error {
-	n, err := t.exec(`UPDATE nodes SET lease_until = ? WHERE worker = ? AND name = ? AND fence = ?`, until, placeWorker, string(l.Node), l.Fence)
-	if err == nil && n == 0 {
+// held is ErrNodeLost where the lease's row was not there to be changed.
+func (t *tx) held(changed int64, err error) error {
+	if err == nil && changed == 0 {
 		err = ErrNodeLost
 	}
 	return err
+}
+
+// Nodes lists the nodes that have a place or had one that was not taken since,
+// in the order of their names.
+func (db *DB) Nodes(ctx context.Context) (list []Node, err error) {
+	err = db.look(ctx, "list the nodes", func(q query) error {
+		list = nil
+		now, args := `CAST(? AS BIGINT)`, []any{q.now}
+		if q.leaseTime != "" {
+			now, args = `(`+q.leaseTime+`)`, nil
+		}
+		return q.each(`SELECT name, worker, address, version, started_at, lease_until, lease_until > `+now+`, alone = 1, draining = 1, load
+			FROM nodes ORDER BY name`, args, func(scan scanFunc) error {
+			var n Node
+			var since, until int64
+			err := scan(&n.ID, &n.Worker, &n.Address, &n.Version, &since, &until, &n.Living, &n.Alone, &n.Draining, &n.Load)
+			n.Since, n.Until = timeOf(since), timeOf(until)
+			list = append(list, n)
+			return err
+		})
+	})
+	return list, err
 }
 
 // NodeDoubted has word when a write failed because another has the place.

@@ -49,7 +49,7 @@ func TestLostPlaceFences(t *testing.T) {
 	if err := beside.update(t.Context(), full, "set", set("test/beside")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.TakeNode(t.Context(), NewNode{ID: "a"}, time.Minute); err != nil {
+	if _, err := a.TakeNode(t.Context(), NewNode{ID: "a", Alone: true}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	for i := range pgConnections { // each goes through the next lane
@@ -57,14 +57,14 @@ func TestLostPlaceFences(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := b.TakeNode(t.Context(), NewNode{ID: "b"}, time.Minute); !isHeld(err) {
+	if _, err := b.TakeNode(t.Context(), NewNode{ID: "b", Alone: true}, time.Minute); !isHeld(err) {
 		t.Fatalf("taken under a lease: %v", err)
 	}
 	if err := a.update(t.Context(), full, "set", set("test/refused")); err != nil {
 		t.Fatalf("a refused take-over fenced: %v", err)
 	}
 	expire(t)
-	if _, err := b.TakeNode(t.Context(), NewNode{ID: "b"}, time.Minute); err != nil {
+	if _, err := b.TakeNode(t.Context(), NewNode{ID: "b", Alone: true}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	wantFenced(t, a)
@@ -76,7 +76,7 @@ func TestLostPlaceFences(t *testing.T) {
 	}
 	// Fenced for good, also by a later lease of its own node.
 	expire(t)
-	if _, err := beside.TakeNode(t.Context(), NewNode{ID: "a"}, time.Minute); err != nil {
+	if _, err := beside.TakeNode(t.Context(), NewNode{ID: "a", Alone: true}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	wantFenced(t, a)
@@ -92,7 +92,7 @@ func isHeld(err error) bool {
 // or not at all: the take-over waits for it.
 func TestTakingWaitsForWrites(t *testing.T) {
 	a, b, beside := node(t), node(t), node(t)
-	if _, err := a.TakeNode(t.Context(), NewNode{ID: "a"}, time.Minute); err != nil {
+	if _, err := a.TakeNode(t.Context(), NewNode{ID: "a", Alone: true}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	expire(t)
@@ -107,7 +107,7 @@ func TestTakingWaitsForWrites(t *testing.T) {
 	<-began
 	took := make(chan error, 1)
 	go func() {
-		_, err := b.TakeNode(context.Background(), NewNode{ID: "b"}, time.Minute)
+		_, err := b.TakeNode(context.Background(), NewNode{ID: "b", Alone: true}, time.Minute)
 		took <- err
 	}()
 	awaitBlocked(t, beside)
@@ -137,10 +137,9 @@ func awaitBlocked(t *testing.T, db *DB) {
 // A schema is not changed under whoever works with it: only whoever comes back
 // to its own spot may.
 func TestNoMigrationUnderANode(t *testing.T) {
-	a := node(t)
+	a, after := node(t), node(t)
 	self := NewNode{ID: "a", Spot: "here"}
-	lease, err := a.TakeNode(t.Context(), self, time.Minute)
-	if err != nil {
+	if _, err := a.TakeNode(t.Context(), self, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	older := `DELETE FROM goose_db_version WHERE version_id = (SELECT MAX(version_id) FROM goose_db_version)`
@@ -161,11 +160,16 @@ func TestNoMigrationUnderANode(t *testing.T) {
 	if err := open(self); err == nil || strings.Contains(err.Error(), "node a holds") {
 		t.Errorf("back at its spot: %v", err)
 	}
+	wantFenced(t, a) // what was there before would have gone on with the new schema
+	lease, err := after.TakeNode(t.Context(), self, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
 	// From elsewhere the node waits until the lease of its last run ends, and is
 	// refused where that was renewed meanwhile.
 	keep := func(d time.Duration) {
 		t.Helper()
-		if err := a.KeepNode(t.Context(), lease, d); err != nil {
+		if _, err := after.KeepNode(t.Context(), lease, d, NodeReport{}); err != nil {
 			t.Fatal(err)
 		}
 	}

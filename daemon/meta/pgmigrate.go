@@ -63,7 +63,7 @@ func pgMigrateAlone(ctx context.Context, pool *sql.DB, d dialect, cfg Config) (e
 			return err
 		}
 	}
-	return migrate(ctx, d, pool, keep)
+	return migrate(ctx, d, pool, keep, func() error { return pgExpel(ctx, pool, cfg.Node) })
 }
 
 // pgServer refuses a server on which ospd does not run.

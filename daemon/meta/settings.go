@@ -17,6 +17,7 @@ const (
 	settingClock        = "clock"
 	settingDigestStores = "digest_stores"
 	settingUIDFloor     = "uid_floor"
+	settingFence        = "node_fence"
 )
 
 func settingUIDMark(worker int) string      { return "uid_mark/" + strconv.Itoa(worker) }

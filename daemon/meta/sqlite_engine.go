@@ -31,7 +31,7 @@ func openSQLite(ctx context.Context, cfg Config, d dialect, log logCalls) (*DB, 
 }
 
 func (e *sqliteEngine) start(ctx context.Context, cfg Config, log logCalls) error {
-	err := patiently(ctx, e.dialect, func() error { return migrate(ctx, e.dialect, e.writes, cfg.keepSchema()) })
+	err := patiently(ctx, e.dialect, func() error { return migrate(ctx, e.dialect, e.writes, cfg.keepSchema(), nil) })
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,8 @@ import (
 const placeLease = 30 * time.Second
 
 var (
-	nodeA = meta.NewNode{ID: "aaaa", Spot: "boot 1:2"}
-	nodeB = meta.NewNode{ID: "bbbb", Spot: "boot 1:3"}
+	nodeA = meta.NewNode{ID: "aaaa", Spot: "boot 1:2", Alone: true}
+	nodeB = meta.NewNode{ID: "bbbb", Spot: "boot 1:3", Alone: true}
 )
 
 func (e *env) takeNode(n meta.NewNode) meta.NodeLease {
@@ -31,9 +31,20 @@ func (e *env) heldBy(n meta.NewNode, by meta.NodeID, left time.Duration) {
 	}
 }
 
+// keptNode is what a renewal of the lease says.
+func (e *env) keptNode(l meta.NodeLease) error {
+	_, err := e.db.KeepNode(e.ctx, l, placeLease, meta.NodeReport{})
+	return err
+}
+
+func (e *env) keepNode(l meta.NodeLease) {
+	e.Helper()
+	e.ok(e.keptNode(l))
+}
+
 func (e *env) nodeLost(l meta.NodeLease) {
 	e.Helper()
-	for what, err := range map[string]error{"keep": e.db.KeepNode(e.ctx, l, placeLease), "leave": e.db.LeaveNode(e.ctx, l)} {
+	for what, err := range map[string]error{"keep": e.keptNode(l), "leave": e.db.LeaveNode(e.ctx, l)} {
 		if !errors.Is(err, meta.ErrNodeLost) {
 			e.Fatalf("%s of a lost place: %v", what, err)
 		}
@@ -45,7 +56,7 @@ var nodeTests = map[string]func(*env){
 		l := e.takeNode(nodeA)
 		e.clock.Add(10 * time.Second)
 		e.heldBy(nodeB, nodeA.ID, 20*time.Second)
-		e.ok(e.db.KeepNode(e.ctx, l, placeLease))
+		e.keepNode(l)
 		e.heldBy(nodeB, nodeA.ID, placeLease)
 		e.clock.Add(placeLease - time.Millisecond)
 		e.heldBy(nodeB, nodeA.ID, time.Millisecond)
@@ -53,7 +64,7 @@ var nodeTests = map[string]func(*env){
 	"a lease that ran out goes on while nobody has taken it": func(e *env) {
 		l := e.takeNode(nodeA)
 		e.clock.Add(time.Hour)
-		e.ok(e.db.KeepNode(e.ctx, l, placeLease))
+		e.keepNode(l)
 		e.heldBy(nodeB, nodeA.ID, placeLease)
 	},
 	"one that ran out is for the next": func(e *env) {
@@ -61,7 +72,7 @@ var nodeTests = map[string]func(*env){
 		e.clock.Add(placeLease)
 		b := e.takeNode(nodeB)
 		e.nodeLost(a)
-		e.ok(e.db.KeepNode(e.ctx, b, placeLease))
+		e.keepNode(b)
 		e.heldBy(nodeA, nodeB.ID, placeLease)
 	},
 	"one that was given back is for the next": func(e *env) {
@@ -79,17 +90,17 @@ var nodeTests = map[string]func(*env){
 		before := e.takeNode(nodeA)
 		after := e.takeNode(nodeA)
 		e.nodeLost(before)
-		e.ok(e.db.KeepNode(e.ctx, after, placeLease))
+		e.keepNode(after)
 		e.heldBy(nodeB, nodeA.ID, placeLease)
 	},
 	"its copy does not": func(e *env) {
 		e.takeNode(nodeA)
-		e.heldBy(meta.NewNode{ID: nodeA.ID, Spot: "boot 1:4"}, nodeA.ID, placeLease)
+		e.heldBy(meta.NewNode{ID: nodeA.ID, Spot: "boot 1:4", Alone: true}, nodeA.ID, placeLease)
 		e.heldBy(meta.NewNode{ID: nodeA.ID, Spot: "later 1:2"}, nodeA.ID, placeLease)
 		e.heldBy(meta.NewNode{ID: nodeB.ID, Spot: nodeA.Spot}, nodeA.ID, placeLease)
 	},
 	"no spot is none": func(e *env) {
-		e.takeNode(meta.NewNode{ID: "cccc"})
+		e.takeNode(meta.NewNode{ID: "cccc", Alone: true})
 		e.heldBy(meta.NewNode{ID: "cccc"}, "cccc", placeLease)
 	},
 	"whoever has taken it writes": func(e *env) {

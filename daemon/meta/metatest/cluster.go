@@ -1,0 +1,142 @@
+package metatest
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
+)
+
+// peer is a node of a cluster.
+func peer(id meta.NodeID) meta.NewNode {
+	return meta.NewNode{ID: id, Spot: "boot " + string(id), Address: "127.0.0.1:1", Version: "v1"}
+}
+
+// nodes are those that live, with their worker numbers.
+func (e *env) nodes() (list []string) {
+	e.Helper()
+	all, err := e.db.Nodes(e.ctx)
+	e.ok(err)
+	for _, n := range all {
+		if n.Living {
+			list = append(list, fmt.Sprintf("%s %d", n.ID, n.Worker))
+		}
+	}
+	return list
+}
+
+var clusterTests = map[string]func(*env){
+	"each node has a worker number": func(e *env) {
+		a, b, c := e.takeNode(peer("a")), e.takeNode(peer("b")), e.takeNode(peer("c"))
+		e.same("workers", []int{a.Worker, b.Worker, c.Worker}, []int{0, 1, 2})
+		e.keepNode(a)
+		e.ok(e.db.LeaveNode(e.ctx, b))
+		e.same("living", e.nodes(), []string{"a 0", "c 2"})
+		e.heldBy(nodeA, "a", placeLease)
+	},
+	"a node that comes back has the number that it had": func(e *env) {
+		e.takeNode(peer("a"))
+		before := e.takeNode(peer("b"))
+		e.clock.Add(time.Hour)
+		e.takeNode(peer("c"))
+		after := e.takeNode(peer("b"))
+		e.same("worker", after.Worker, 1)
+		e.nodeLost(before)
+		e.same("living", e.nodes(), []string{"b 1", "c 2"})
+	},
+	"a lease that ran out among peers goes on": func(e *env) {
+		a := e.takeNode(peer("a"))
+		e.clock.Add(time.Hour)
+		e.takeNode(peer("b"))
+		e.keepNode(a)
+		e.same("living", e.nodes(), []string{"a 0", "b 1"})
+	},
+	"a copy of a node is refused while that lives": func(e *env) {
+		a := peer("a")
+		e.takeNode(a)
+		a.Spot = "elsewhere"
+		e.heldBy(a, "a", placeLease)
+		e.clock.Add(placeLease)
+		e.takeNode(a)
+	},
+	"nobody is beside one that is alone": func(e *env) {
+		alone := e.takeNode(nodeA)
+		e.heldBy(peer("b"), nodeA.ID, placeLease)
+		e.clock.Add(placeLease)
+		b := e.takeNode(peer("b"))
+		e.nodeLost(alone)
+		e.same("worker", b.Worker, 1)
+		e.heldBy(nodeA, "b", placeLease)
+		e.clock.Add(placeLease)
+		again := e.takeNode(nodeA)
+		e.nodeLost(b)
+		e.same("worker", again.Worker, alone.Worker)
+		e.same("living", e.nodes(), []string{"aaaa 0"})
+	},
+	"one that is alone mints as worker 0": func(e *env) {
+		peers := []meta.NodeLease{e.takeNode(peer("a")), e.takeNode(peer("b"))}
+		e.clock.Add(placeLease)
+		e.same("worker", e.takeNode(nodeB).Worker, 0)
+		for _, l := range peers {
+			e.nodeLost(l)
+		}
+	},
+	"what a node tells is seen": func(e *env) {
+		l := e.takeNode(peer("a"))
+		began := e.clock.Now()
+		e.clock.Add(time.Second)
+		now, err := e.db.KeepNode(e.ctx, l, placeLease, meta.NodeReport{Draining: true, Load: 7})
+		e.ok(err)
+		list, err := e.db.Nodes(e.ctx)
+		e.ok(err)
+		e.same("nodes", list, []meta.Node{{ID: "a", Address: "127.0.0.1:1", Version: "v1", Since: began, Until: now.Add(placeLease), Living: true,
+			NodeReport: meta.NodeReport{Draining: true, Load: 7}}})
+		e.same("the database's time", now, e.clock.Now())
+		e.takeNode(peer("a"))
+		list, err = e.db.Nodes(e.ctx)
+		e.ok(err)
+		e.same("started again", list[0].NodeReport, meta.NodeReport{})
+	},
+	"a number that was another's mints no uid again, on a clock that is behind": func(e *env) {
+		var last protocol.UID
+		for i, behind := range []time.Duration{0, 10 * time.Minute, time.Hour} {
+			l := e.takeNode(meta.NewNode{ID: meta.NodeID(fmt.Sprint(i)), Alone: true})
+			e.same("worker", l.Worker, 0)
+			m, err := meta.NewMinter(e.db, l.Worker, func() time.Time { return e.clock.Now().Add(-behind) })
+			e.ok(err)
+			for range 5000 {
+				uid, err := m.Next(e.ctx)
+				e.ok(err)
+				if uid <= last {
+					e.Fatalf("uid %s after %s", uid, last)
+				}
+				last = uid
+			}
+			e.ok(e.db.LeaveNode(e.ctx, l))
+		}
+	},
+	"numbers of nodes that are gone are given again, those of the living never": func(e *env) {
+		var all []meta.NodeLease
+		for i := range 1024 {
+			all = append(all, e.takeNode(peer(meta.NodeID(fmt.Sprintf("node%04d", i)))))
+		}
+		if _, err := e.db.TakeNode(e.ctx, peer("late"), placeLease); err == nil {
+			e.Fatal("1025 nodes live at once")
+		}
+		e.ok(e.db.LeaveNode(e.ctx, all[700]))
+		late := e.takeNode(peer("late"))
+		e.same("worker", late.Worker, 700)
+		e.nodeLost(all[700])
+		e.clock.Add(time.Second)
+		e.ok(e.db.LeaveNode(e.ctx, all[9]))
+		e.clock.Add(time.Second)
+		e.ok(e.db.LeaveNode(e.ctx, all[3]))
+		later := e.takeNode(peer("later"))
+		e.same("the first that ended", later.Worker, 9)
+		e.same("one that came back", e.takeNode(peer("node0003")).Worker, 3)
+		e.same("living", len(e.nodes()), 1024)
+		e.same("names", slices.Contains(e.nodes(), "node0009 9"), false)
+	},
+}
