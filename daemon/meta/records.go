@@ -131,6 +131,9 @@ type Upload struct {
 	// Reserved is what the owner's quota was charged while Size is nil.
 	Reserved  int64
 	TouchedAt time.Time
+	// Quiet is how long ago that was, by the clock of the database; OpenUploads
+	// gives it.
+	Quiet time.Duration
 	// InOrder is where the MD5 of chunks stands.
 	InOrder InOrder
 	// File is set once committed.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"math"
+	"time"
 
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -199,9 +200,16 @@ func (db *DB) Upload(ctx context.Context, owner protocol.Owner, uid protocol.UID
 // OpenUploads lists the owner's open uploads of exactly this name, size and
 // fingerprint, newest first: those a resume may go on with.
 func (db *DB) OpenUploads(ctx context.Context, owner protocol.Owner, name string, size int64, fp protocol.Fingerprint) (list []Upload, err error) {
-	err = db.look(ctx, "find open uploads", func(q query) error {
+	err = db.view(ctx, "find open uploads", func(q query) error {
 		list, err = q.uploads(`WHERE f.owner = ? AND f.name = ? AND f.state = 'open' AND u.size = ? AND u.fingerprint = ?`+unexpired+`ORDER BY f.uid DESC`,
 			string(owner), name, size, fp[:], q.now)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		now, err := q.databaseNow()
+		for i := range list {
+			list[i].Quiet = time.Duration(now-ms(list[i].TouchedAt)) * time.Millisecond
+		}
 		return err
 	})
 	return list, err
@@ -255,17 +263,6 @@ func (db *DB) SettleHome(ctx context.Context, owner protocol.Owner, uid protocol
 		return err
 	})
 	return home, others, err
-}
-
-// TouchUpload notes that a part request began, which puts off the end of an
-// upload that nobody sends to. A power cut may undo it.
-func (db *DB) TouchUpload(ctx context.Context, owner protocol.Owner, uid protocol.UID) error {
-	return db.update(ctx, relaxed, "touch an upload", func(t *tx) error {
-		if _, err := t.lockOpen(owner, uid); err != nil {
-			return err
-		}
-		return t.touch(uid)
-	})
 }
 
 func (t *tx) touch(uid protocol.UID) error {

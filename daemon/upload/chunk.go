@@ -50,10 +50,8 @@ func (s *Service) PutLinkedChunk(ctx context.Context, l Linked, b protocol.Begin
 	}
 	se := s.sessions.partBegins(l.UID)
 	defer s.sessions.partEnds(se)
-	if s.now().Sub(up.TouchedAt) > touchEvery {
-		if err := s.db.TouchUpload(ctx, l.Owner, l.UID); err != nil {
-			return protocol.Part{}, err
-		}
+	if err := se.touch(ctx, up); err != nil {
+		return protocol.Part{}, err
 	}
 	if found && held.MD5 != nil && *held.MD5 == *body.MD5 && held.Length == body.Length && !s.ofOtherBoot(held) {
 		return s.compareChunk(ctx, held, body)

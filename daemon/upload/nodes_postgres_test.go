@@ -4,9 +4,12 @@ package upload_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
@@ -83,4 +86,66 @@ func TestOnceOnSeveralNodes(t *testing.T) {
 		}
 	}
 	all[0].mustBeSound()
+}
+
+// TestResumeSeesOtherNodes: an upload to which a part is sent at one node, or was
+// less than 5 s ago, is not given at another one to whoever resumes.
+func TestResumeSeesOtherNodes(t *testing.T) {
+	all := nodes(t, 2, func(c *upload.Config) { c.Shared = true })
+	a, b := all[0], all[1]
+	content := random(1, 10)
+	req := protocol.BeginUpload{Name: "a", Size: ptr(int64(len(content))), Fingerprint: &protocol.Fingerprint{}, Resume: true}
+	uid := a.begin(req)
+	found := func() bool {
+		t.Helper()
+		r, err := b.Begin(t.Context(), owner, req, nil)
+		must(t, err)
+		if r.Created {
+			must(t, b.Abort(t.Context(), owner, r.UID))
+		}
+		return !r.Created
+	}
+	if !found() {
+		t.Error("an upload to which nothing was sent was not found")
+	}
+	a.clock.add(time.Second)
+	r, w := io.Pipe()
+	sent := make(chan error, 1)
+	go func() {
+		_, err := a.PutPart(context.Background(), owner, uid, 1, upload.Body{Reader: r, Length: int64(len(content))})
+		sent <- err
+	}()
+	_, err := w.Write(content[:1])
+	must(t, err)
+	if found() {
+		t.Error("found while its first part came to another node")
+	}
+	a.clock.add(time.Hour)
+	awaitTouched(t, a, uid)
+	if found() {
+		t.Error("found while a part came to another node for an hour")
+	}
+	_, err = w.Write(content[1:])
+	must(t, errors.Join(err, <-sent))
+	a.clock.add(busyTime - time.Second)
+	if found() {
+		t.Error("found 4 s after a part came to another node")
+	}
+	a.clock.add(time.Second)
+	if !found() {
+		t.Error("not found 5 s after the last part")
+	}
+}
+
+// awaitTouched waits until the node has told that the upload is sent to now.
+func awaitTouched(t *testing.T, b *bench, uid protocol.UID) {
+	t.Helper()
+	for {
+		up, err := b.db.Upload(t.Context(), owner, uid)
+		must(t, err)
+		if up.TouchedAt.Equal(b.clock.Now()) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }

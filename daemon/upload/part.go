@@ -3,16 +3,12 @@ package upload
 import (
 	"context"
 	"io"
-	"time"
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 )
-
-// touchEvery is how precisely the begin of a part is remembered.
-const touchEvery = time.Minute
 
 // PutPart receives part n of an open upload and records it. The same number
 // may be sent again, also with other bytes and by several senders at once: the
@@ -53,10 +49,8 @@ func (s *Service) putPart(ctx context.Context, owner protocol.Owner, uid protoco
 	}
 	se := s.sessions.partBegins(uid)
 	defer s.sessions.partEnds(se)
-	if s.now().Sub(up.TouchedAt) > touchEvery {
-		if err := s.db.TouchUpload(ctx, owner, uid); err != nil {
-			return held, err
-		}
+	if err := se.touch(ctx, up); err != nil {
+		return held, err
 	}
 	end := offset + body.Length
 	if up.Size == nil {

@@ -51,6 +51,9 @@ type Config struct {
 	// Unsynced is how many bytes of one upload may wait for a sync before its
 	// writers wait, 64 MiB by default.
 	Unsynced int64
+	// Shared says that other processes take parts too, and are to see when one
+	// runs here.
+	Shared bool
 	// AbandonAfter is how long an upload lives after its last part began, 7
 	// days by default.
 	AbandonAfter time.Duration
@@ -91,6 +94,9 @@ const (
 	// busyFor is how long after a part request ended its upload is not given
 	// to another beginner (DESIGN.md section 4).
 	busyFor = 5 * time.Second
+	// clocksApart is how far the clocks of those may lie apart who note when an
+	// upload was sent to.
+	clocksApart = time.Minute
 )
 
 // Service is the write side. Its methods are safe for concurrent use.

@@ -28,6 +28,7 @@ type session struct {
 
 	parts    int       // guarded by sessions.mu: part requests running
 	partDone time.Time // guarded by sessions.mu: when the last one ended
+	told     time.Time // guarded by sessions.mu: when others were told of them last
 
 	// verifying holds one token while nobody reads back parts of another boot.
 	verifying chan struct{}
@@ -96,6 +97,9 @@ func newSessions(svc *Service) *sessions {
 	ss := &sessions{svc: svc, open: map[protocol.UID]*session{}}
 	ss.ctx, ss.stop = context.WithCancel(context.Background())
 	ss.wg.Go(ss.letIdleGo)
+	if svc.cfg.Shared {
+		ss.wg.Go(ss.tellOthers)
+	}
 	return ss
 }
 
@@ -147,7 +151,7 @@ func (ss *sessions) partEnds(se *session) {
 }
 
 // busy reports whether a part request of the upload runs or ended less than
-// busyFor ago.
+// busyFor ago, here or elsewhere; up is of OpenUploads.
 func (ss *sessions) busy(up meta.Upload) bool {
 	now := ss.svc.now()
 	recent := func(t time.Time) bool { return !t.After(now) && now.Sub(t) < busyFor }
@@ -156,8 +160,10 @@ func (ss *sessions) busy(up meta.Upload) bool {
 	if se := ss.open[up.UID]; se != nil && (se.parts > 0 || recent(se.partDone)) {
 		return true
 	}
-	// A part that was recorded before this process began.
-	return up.Gen > 0 && recent(up.TouchedAt)
+	// A part that was recorded before this process began, or that others take: who
+	// began it was told at once, and is not busy yet.
+	sent := up.Gen > 0 || !up.TouchedAt.Equal(up.CreatedAt)
+	return sent && up.Quiet < busyFor && up.Quiet > -clocksApart
 }
 
 // forget closes the session of an upload that is committed or aborted, as soon
