@@ -149,6 +149,15 @@ func (in *Installation) worker() int {
 	return in.place.lease.Worker
 }
 
+// clockOff says by how much the clock is off that of the database, "" where it
+// is right.
+func (in *Installation) clockOff() string {
+	if in.place == nil {
+		return ""
+	}
+	return in.place.clockOff()
+}
+
 // within ends ctx when the database is lost. ended gives that as the error, in
 // place of what followed from it.
 func (in *Installation) within(ctx context.Context) (_ context.Context, ended func(err error) error) {

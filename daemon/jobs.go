@@ -86,6 +86,14 @@ func (c *Config) periodic() []job.Periodic {
 // everything is the subject of jobs about all there is.
 const everything = "all"
 
+// jobHolder is this process as who does jobs.
+func (c *Config) jobHolder(in *Installation) meta.JobHolder {
+	if c.DB.shared() {
+		return meta.HolderOn(in.Node, rand.Text())
+	}
+	return meta.JobHolder{Name: rand.Text()}
+}
+
 // queue makes the queue that runs them.
 func (c *Config) queue(in *Installation, w workers, met *metrics.Metrics, log *slog.Logger) (*job.Queue, error) {
 	handlers := c.handlers(w)
@@ -95,8 +103,8 @@ func (c *Config) queue(in *Installation, w workers, met *metrics.Metrics, log *s
 		}
 	}
 	return job.New(job.Config{
-		Meta: in.DB, Handlers: handlers, Periodic: c.periodic(), Holder: meta.JobHolder{Name: rand.Text()},
-		Alone:  true, // the lock on the data folder is ours
+		Meta: in.DB, Handlers: handlers, Periodic: c.periodic(), Holder: c.jobHolder(in),
+		Alone:  !c.joins, // the lock on the data folder is ours, or the database
 		Ended:  func(kind protocol.JobKind, r meta.JobResult, took time.Duration) { met.Job(kind, r.String(), took) },
 		Logger: log,
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -21,6 +22,9 @@ const (
 	// a transaction whose process does not move, which the server ends after 15 s
 	// (idle_in_transaction_session_timeout).
 	placePatience = 25 * time.Second
+	// clockSlack is how far two clocks may be apart: less than any grace or time
+	// by which something expires is worth.
+	clockSlack = time.Minute
 )
 
 // ErrRunning is in the error of whoever may not use an installation since an
@@ -42,6 +46,9 @@ type place struct {
 	held context.Context
 	lose context.CancelCauseFunc
 	stop func()
+	// off is by how much this machine's clock is ahead of the database's, as far
+	// as it matters.
+	off atomic.Int64
 }
 
 // takePlace takes the place and keeps it until it is left or lost.
@@ -52,6 +59,9 @@ func takePlace(ctx context.Context, db *meta.DB, n meta.NewNode, log *slog.Logge
 	}
 	p := &place{db: db, lease: lease, log: log}
 	p.held, p.lose = context.WithCancelCause(context.Background())
+	if err := p.renew(ctx); err != nil {
+		return nil, errors.Join(err, db.LeaveNode(context.WithoutCancel(ctx), lease))
+	}
 	p.stop = started(p.keep)
 	return p, nil
 }
@@ -119,7 +129,7 @@ func (p *place) keep(ctx context.Context) {
 		case <-time.After(wait):
 		case <-p.db.NodeDoubted():
 		}
-		_, err := p.db.KeepNode(ctx, p.lease, placeLease, meta.NodeReport{})
+		err := p.renew(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -138,6 +148,51 @@ func (p *place) keep(ctx context.Context) {
 			failing, wait = false, placeLease/3
 		}
 	}
+}
+
+// renew has the lease last from now on, and compares the clocks.
+func (p *place) renew(ctx context.Context) error {
+	before := time.Now()
+	now, err := p.db.KeepNode(ctx, p.lease, placeLease, meta.NodeReport{})
+	if err != nil {
+		return err
+	}
+	off := clockAhead(before, time.Now(), now)
+	if was := p.off.Swap(int64(off)); (was == 0) != (off == 0) {
+		if off != 0 {
+			p.log.Warn(p.clockOff())
+		} else {
+			p.log.Info("the clock of this machine is that of the database again")
+		}
+	}
+	return nil
+}
+
+// clockAhead is by how much a clock is ahead of another one that showed now
+// between two times of the first; 0 where that is clockSlack or less.
+func clockAhead(before, after, now time.Time) time.Duration {
+	// By the clocks on the wall, which may have been set in between.
+	ahead, behind := before.Round(0).Sub(now), after.Round(0).Sub(now)
+	switch {
+	case ahead > clockSlack:
+		return ahead
+	case behind < -clockSlack:
+		return behind
+	}
+	return 0
+}
+
+// clockOff says by how much the clock is off, "" where it is right.
+func (p *place) clockOff() string {
+	off := time.Duration(p.off.Load()).Round(time.Second)
+	how := "ahead of"
+	switch {
+	case off == 0:
+		return ""
+	case off < 0:
+		off, how = -off, "behind"
+	}
+	return fmt.Sprintf("the clock of this machine is %s %s that of the database; this daemon removes nothing until they agree to the minute", off, how)
 }
 
 // leave gives the place back, as far as the database can be asked.

@@ -3,12 +3,15 @@ package daemon
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -27,6 +30,50 @@ func (a *answers) TakeNode(context.Context, meta.NewNode, time.Duration) (meta.N
 func wait(t *testing.T, a *answers) (err error) {
 	synctest.Test(t, func(t *testing.T) { _, err = waitForPlace(t.Context(), a, meta.NewNode{ID: "own"}, quiet()) })
 	return err
+}
+
+// TestClockAhead: a clock is off that shows another time than the database's at
+// every moment at which that may have been read.
+func TestClockAhead(t *testing.T) {
+	at := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct{ before, after, now, want time.Duration }{
+		"right":                {0, time.Second, 0, 0},
+		"a minute ahead":       {time.Minute, time.Minute, 0, 0},
+		"more than a minute":   {time.Minute + 1, 2 * time.Minute, 0, time.Minute + 1},
+		"a minute behind":      {0, 0, time.Minute, 0},
+		"ten minutes behind":   {0, time.Second, 10 * time.Minute, time.Second - 10*time.Minute},
+		"an answer after long": {0, time.Hour, 30 * time.Minute, 0},
+	} {
+		if got := clockAhead(at.Add(c.before), at.Add(c.after), at.Add(c.now)); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+// TestPlaceComparesClocks: a place says that the clock is off, until it is not.
+func TestPlaceComparesClocks(t *testing.T) {
+	var behind atomic.Int64
+	behind.Store(int64(10 * time.Minute))
+	db := metatest.OpenDB(t, meta.Config{Path: filepath.Join(t.TempDir(), "meta.db"), Clock: func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) }})
+	p, err := takePlace(t.Context(), db, meta.NewNode{ID: "own"}, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		p.leave()
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if got := p.clockOff(); !strings.Contains(got, "is 10m0s ahead of that of the database") {
+		t.Errorf("it says %q", got)
+	}
+	for off, says := range map[time.Duration]string{-time.Hour: "1h0m0s behind", 0: ""} {
+		behind.Store(int64(off))
+		if err := p.renew(t.Context()); err != nil || (says == "") != (p.clockOff() == "") || !strings.Contains(p.clockOff(), says) {
+			t.Errorf("off by %s it says %q, %v", off, p.clockOff(), err)
+		}
+	}
 }
 
 // TestWaitForPlace: the lease of the node's own last run is waited for, that of

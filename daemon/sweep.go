@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,7 +21,7 @@ import (
 // sweeping is how an installation is swept.
 func (c *Config) sweeping(in *Installation, log *slog.Logger) sweep.Config {
 	return sweep.Config{Meta: in.DB, Stores: in.Stores, Grace: c.Grace, AbandonAfter: c.AbandonAfter, KeepEvents: c.Events.Retention,
-		GiveUpAfter: c.Webhooks.GiveUpAfter, Logger: log}
+		GiveUpAfter: c.Webhooks.GiveUpAfter, Hold: in.clockOff, Logger: log}
 }
 
 // Collected is what Collect did.
@@ -91,11 +90,11 @@ func Collect(ctx context.Context, cfg Config, o Collecting, log *slog.Logger) (r
 	r.Report, err = sweeper.Round(ctx)
 	r.Expired, r.Abandoned = r.Expired+late.Expired, r.Abandoned+late.Abandoned
 	files := file.New(file.Config{Meta: in.DB, Stores: in.Stores, Verify: cfg.VerifyReads, Logger: log})
-	return r, errors.Join(at(StageStore, settled), at(StageStore, parts), at(StageDatabase, err), at(StageDatabase, r.scrub(ctx, in, files, log)))
+	return r, errors.Join(at(StageStore, settled), at(StageStore, parts), at(StageDatabase, err), at(StageDatabase, r.scrub(ctx, in, files, cfg.jobHolder(in), log)))
 }
 
 // scrub reads the suspected contents.
-func (r *Collected) scrub(ctx context.Context, in *Installation, files *file.Service, log *slog.Logger) error {
+func (r *Collected) scrub(ctx context.Context, in *Installation, files *file.Service, holder meta.JobHolder, log *slog.Logger) error {
 	w := scrub.New(scrub.Config{Meta: in.DB, Read: files, Pace: pace.New(pace.Config{}), Logger: log, Scrubbed: func(damaged bool) {
 		r.Scrubbed++
 		if damaged {
@@ -103,7 +102,7 @@ func (r *Collected) scrub(ctx context.Context, in *Installation, files *file.Ser
 		}
 	}})
 	h := job.Handler{Kind: protocol.JobScrub, Do: job.With(suspected(w))}
-	q, err := job.New(job.Config{Meta: in.DB, Handlers: []job.Handler{h}, Holder: meta.JobHolder{Name: rand.Text()}, Alone: true, Logger: log})
+	q, err := job.New(job.Config{Meta: in.DB, Handlers: []job.Handler{h}, Holder: holder, Alone: true, Logger: log})
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func TestLeaseLost(t *testing.T) {
 func (w *world) takeOver(id protocol.JobID) meta.LeasedJob {
 	w.Helper()
 	for {
-		_, err := w.db.AbandonLeases(w.Context())
+		_, err := w.db.AbandonLeases(w.Context(), "")
 		if err != nil {
 			w.Fatal(err)
 		}

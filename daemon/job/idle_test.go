@@ -72,7 +72,7 @@ func (c *counted) CancelledJobs(context.Context, string) ([]protocol.JobID, erro
 }
 func (c *counted) SetPeriodic(context.Context, meta.NewJob, time.Duration) error { return nil }
 func (c *counted) RestartJobs(context.Context, int) (int, error)                 { return 0, nil }
-func (c *counted) AbandonLeases(context.Context) (int, error)                    { return 0, nil }
+func (c *counted) AbandonLeases(context.Context, string) (int, error)            { return 0, nil }
 
 // enqueue has a job wait, and gives word of it.
 func (c *counted) enqueue(due time.Duration) {

@@ -23,7 +23,7 @@ type Records interface {
 	CancelledJobs(ctx context.Context, holder string) ([]protocol.JobID, error)
 	SetPeriodic(ctx context.Context, n meta.NewJob, every time.Duration) error
 	RestartJobs(ctx context.Context, limit int) (int, error)
-	AbandonLeases(ctx context.Context) (int, error)
+	AbandonLeases(ctx context.Context, node string) (int, error)
 }
 
 // Config is what a Queue needs.
@@ -34,7 +34,8 @@ type Config struct {
 	// Holder is this process.
 	Holder meta.JobHolder
 	// Alone: no other process runs jobs of the database, so that those that run
-	// at the start are nobody's.
+	// at the start are nobody's. Where it is not said, those are that earlier
+	// processes of the holder's node left.
 	Alone bool
 	// Poll is after how long the queue looks for jobs that nobody gave word of:
 	// other processes enqueue too. 5 s where 0.

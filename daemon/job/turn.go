@@ -64,10 +64,14 @@ func (q *Queue) prepare(ctx context.Context) error {
 
 // abandon has the leases of the dead run out, once.
 func (q *Queue) abandon(ctx context.Context) error {
-	if q.abandoned || !q.cfg.Alone {
+	node := q.cfg.Holder.Node
+	if q.cfg.Alone {
+		node = ""
+	}
+	if q.abandoned || node == "" && !q.cfg.Alone {
 		return nil
 	}
-	_, err := q.cfg.Meta.AbandonLeases(ctx)
+	_, err := q.cfg.Meta.AbandonLeases(ctx, node)
 	q.abandoned = err == nil
 	return err
 }

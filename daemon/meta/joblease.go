@@ -233,15 +233,25 @@ func (db *DB) CancelledJobs(ctx context.Context, holder string) (list []protocol
 	return list, err
 }
 
-// AbandonLeases has every lease run out now, since the caller knows that no
-// holder lives. n is how many there were.
-func (db *DB) AbandonLeases(ctx context.Context) (n int, err error) {
+// HolderOn is a process of a node.
+func HolderOn(node NodeID, process string) JobHolder {
+	return JobHolder{Name: string(node) + "/" + process, Node: string(node)}
+}
+
+// AbandonLeases has the leases of a node's processes run out now, since the
+// caller knows that none of them lives (HolderOn); with "" those of all that
+// there are. n is how many there were.
+func (db *DB) AbandonLeases(ctx context.Context, node string) (n int, err error) {
+	whose, args := ``, []any{}
+	if node != "" {
+		whose, args = ` AND leased_by > ? AND leased_by < ?`, []any{node + "/", node + "0"} // which follows the slash
+	}
 	err = db.update(ctx, relaxed, "abandon leases", func(t *tx) error {
 		now, err := t.databaseNow()
 		if err != nil {
 			return err
 		}
-		changed, err := t.exec(`UPDATE jobs SET lease_until = ? WHERE state = 'running'`, now)
+		changed, err := t.exec(`UPDATE jobs SET lease_until = ? WHERE state = 'running'`+whose, append([]any{now}, args...)...)
 		n = int(changed)
 		return err
 	})

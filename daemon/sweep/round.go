@@ -55,7 +55,7 @@ func (r *round) run(ctx context.Context, steps []step) error {
 	var errs []error
 	for _, step := range steps {
 		// Each step looks at the clock, which may be set at any time.
-		now, held := r.clock.look()
+		now, held := r.look()
 		if held != "" {
 			r.report.Held = held
 			break

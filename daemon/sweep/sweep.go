@@ -69,6 +69,9 @@ type Config struct {
 	// ClockIsRight: somebody vouches for the clock at the start. Without it one
 	// that is more than an hour from the last round's holds for an hour.
 	ClockIsRight bool
+	// Hold says why nothing is to be removed now for another reason, "" without,
+	// unless somebody vouches for the clock. nil is none.
+	Hold func() string
 	// Logger is slog.Default() when nil.
 	Logger *slog.Logger
 }
@@ -172,8 +175,17 @@ func (s *Sweeper) Tell(r Report) {
 
 // Held says why nothing is removed now, "" when it is not so.
 func (s *Sweeper) Held() string {
-	_, held := s.clock.look()
+	_, held := s.look()
 	return held
+}
+
+// look is the time, and why nothing is removed by it, "" where it is.
+func (s *Sweeper) look() (now time.Time, held string) {
+	now, held = s.clock.look()
+	if held == "" && s.cfg.Hold != nil && !s.cfg.ClockIsRight {
+		held = s.cfg.Hold()
+	}
+	return now, held
 }
 
 // JudgeClock compares the clock with that of the last round before the start,

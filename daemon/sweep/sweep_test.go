@@ -187,6 +187,24 @@ func TestClockAtTheStart(t *testing.T) {
 	}
 }
 
+// TestHeld: nothing is removed while somebody says why not, unless the clock is
+// vouched for.
+func TestHeld(t *testing.T) {
+	why := "the clock is off"
+	for _, right := range []bool{false, true} {
+		records := &idle{}
+		l := New(Config{Meta: records, Logger: quiet(), ClockIsRight: right, Hold: func() string { return why }})
+		for _, want := range []string{"the clock is off", ""} {
+			if why = want; right {
+				want = ""
+			}
+			if r, err := l.Round(t.Context()); err != nil || r.Held != want || l.Held() != want {
+				t.Errorf("vouched for: %v: %+v, %v, want %q", right, r, err, want)
+			}
+		}
+	}
+}
+
 // TestClockThatCannotBeJudged: nothing is removed by it.
 func TestClockThatCannotBeJudged(t *testing.T) {
 	records := &idle{lost: errors.New("broken"), fail: errors.New("called")}

@@ -227,10 +227,28 @@ var jobTests = map[string]func(*env){
 	"who finds all holders dead takes their jobs at once": func(e *env) {
 		id := e.enqueue(meta.NewJob{})
 		e.leaseOne(one)
-		n, err := e.db.AbandonLeases(e.ctx)
+		n, err := e.db.AbandonLeases(e.ctx, "")
 		e.ok(err)
 		e.same("abandoned", n, 1)
 		e.same("taken over", e.leaseOne(other).ID, id)
+	},
+	"a node takes what its earlier processes had at once, and nothing of others'": func(e *env) {
+		var ids []protocol.JobID
+		for _, h := range []meta.JobHolder{meta.HolderOn("aa", "1"), meta.HolderOn("aa", "2"), meta.HolderOn("ab", "1"), meta.HolderOn("a", "1"), {Name: "aa"}} {
+			ids = append(ids, e.enqueue(meta.NewJob{}))
+			e.leaseOne(h)
+		}
+		n, err := e.db.AbandonLeases(e.ctx, "aa")
+		e.ok(err)
+		e.same("abandoned", n, 2)
+		var taken []protocol.JobID
+		for _, j := range e.leaseAll(meta.HolderOn("aa", "3"), 10) {
+			taken = append(taken, j.ID)
+		}
+		e.same("taken over", taken, ids[:2])
+		for _, id := range ids[2:] {
+			e.jobIs(id, protocol.JobRunning, 1)
+		}
 	},
 	"queues have word of what is due, once it is": func(e *env) {
 		word, stop := e.db.JobHints()

@@ -30,7 +30,7 @@ func (s *stage) setJobs() {
 
 // clearJobs ends all jobs there are, so that they can be pruned.
 func (s *stage) clearJobs() {
-	_, err := s.db.AbandonLeases(s.ctx)
+	_, err := s.db.AbandonLeases(s.ctx, "")
 	s.ok(err)
 	jobs, err := s.db.Jobs(s.ctx, meta.AnyOwner, meta.JobQuery{Limit: 1000})
 	s.ok(err)

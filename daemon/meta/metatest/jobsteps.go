@@ -191,7 +191,7 @@ func (m *jobModel) retryStep(r *rapid.T) {
 }
 
 func (m *jobModel) abandonStep(*rapid.T) {
-	n, err := m.db.AbandonLeases(m.ctx)
+	n, err := m.db.AbandonLeases(m.ctx, "")
 	m.ok(err)
 	running := m.of(protocol.JobRunning)
 	m.same("abandoned", n, len(running))
