@@ -17,7 +17,7 @@ osp_cli  := github.com/osproxy/osproxy/cmd/osp/cli
 ospd_cli := github.com/osproxy/osproxy/cmd/ospd/cli
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-race test-model test-postgres test-servers test-plain test-image test-all check lint fuzz cover bench soak packaged release-snapshot clean
+.PHONY: help build demo demo-cluster test test-race test-model test-postgres test-servers test-plain test-image test-all check lint fuzz cover bench soak packaged release-snapshot clean
 
 help: ## print this list
 	@echo "usage: make TARGET"
@@ -31,6 +31,9 @@ build: ## build bin/osp and bin/ospd (static, no cgo)
 
 demo: build ## start a daemon, put and get 64 MiB, kill a put and resume it
 	@OSP_BIN=$(CURDIR)/$(BIN) sh scripts/demo.sh
+
+demo-cluster: build ## three nodes on Postgres and MinIO: put through one, kill it, get through another (needs Postgres, MinIO, curl)
+	@OSP_BIN=$(CURDIR)/$(BIN) sh scripts/demo-cluster.sh
 
 test: ## vet and test; needs Go and git, nothing else
 	$(GO) vet ./...
