@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -205,13 +206,19 @@ func checkCompose(t *testing.T, image *Image) {
 	healthy(t, c, daemon)
 
 	listen := "127.0.0.1:" + freePort(t)
-	nginx(t, nginxConf(t, listen, "127.0.0.1:"+port))
+	// Of the three nodes one is gone.
+	nginx(t, nginxConf(t, listen, "127.0.0.1:"+freePort(t), "127.0.0.1:"+port, "127.0.0.1:"+port))
 	data := bytes.Repeat([]byte("through a proxy"), 1_000_000) // parts of 8 MiB, more than nginx allows by default
 	if err := os.WriteFile(filepath.Join(image.Root, "tmp/large"), data, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	c.env = append(c.env, "OSP_TOKEN="+strings.TrimSpace(token.out.String()), "OSP_SERVER=http://"+listen)
 	uid := c.run("/usr/bin/osp", "put", "-q", "/tmp/large")
+	for range 20 {
+		if status := fetched(t, "http://"+listen+"/healthz"); status != http.StatusOK {
+			t.Errorf("a read while one node is gone: %d", status)
+		}
+	}
 	c.run("/usr/bin/osp", "get", uid, "-o", "/tmp/large-back")
 	if back, err := os.ReadFile(filepath.Join(image.Root, "tmp/large-back")); err != nil || !bytes.Equal(back, data) {
 		t.Errorf("%d bytes came back of %d, %v", len(back), len(data), err)
@@ -233,4 +240,19 @@ func checkCompose(t *testing.T, image *Image) {
 	if exit := certificate.wait(t); exit != 0 || !strings.Contains(certificate.out.String(), "/tmp/data/peer") {
 		t.Errorf("certificate1: exit %d: %s%s", exit, certificate.out.String(), certificate.errors.String())
 	}
+}
+
+// fetched is the status of a GET.
+func fetched(t *testing.T, url string) int {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close() // the status is all
+	return answer.StatusCode
 }
