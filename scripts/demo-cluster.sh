@@ -98,9 +98,8 @@ HOME=$work/minio MINIO_ROOT_USER=demo MINIO_ROOT_PASSWORD=$minio_secret MINIO_BR
 	$as "$work/minio/minio" server --quiet --address "${endpoint#http://}" "$work/minio/data" >"$work/minio.log" 2>&1 &
 storage=$!
 pids="$storage $pids"
-until_so MinIO "$storage" curl -fsS --noproxy '*' "$endpoint/minio/health/ready"
 printf 'user = "demo:%s"\n' "$minio_secret" >"$work/curl"
-curl -fsS --noproxy '*' --config "$work/curl" --aws-sigv4 aws:amz:us-east-1:s3 -X PUT "$endpoint/ospd"
+until_so MinIO "$storage" curl -fsS --noproxy '*' --config "$work/curl" --aws-sigv4 aws:amz:us-east-1:s3 -X PUT "$endpoint/ospd"
 
 say "Three ospd, each with a data folder, on one configuration."
 umask 077
@@ -113,6 +112,11 @@ stores:
 cluster: {key: $(secret 32)}
 YAML
 sed -E 's/(secret_access_key|key): [0-9a-f]*([,}])/\1: …\2/g' "$work/ospd.yaml"
+nodes() {
+	echo '$ psql --command "SELECT … FROM nodes"'
+	"$postgres/psql" --host "$work/postgres" --username ospd --dbname ospd --quiet --command \
+		"SELECT name, worker, address, greatest(lease_until / 1000 - extract(epoch FROM now())::int, 0) AS lease_seconds FROM nodes ORDER BY worker"
+}
 start() { # NUMBER: starts that node; $node is then its pid
 	rm -f "$work/ready$1"
 	eval "peer=\$peer$1"
@@ -128,7 +132,7 @@ for n in 1 2 3; do
 	start $n
 done
 cd "$work"
-run osp --server "$url1" admin nodes
+nodes
 
 say "Put a file of 64 MiB through node 1."
 run dd if=/dev/urandom of=big.bin bs=1048576 count=64 status=none
@@ -146,12 +150,12 @@ echo "identical"
 
 say "Put another through node 3, while node 1 is gone."
 run osp --server "$url3" put big.bin --name again.bin
-run osp --server "$url2" admin nodes
+nodes
 
 say "Start node 1 again: it is the node that it was."
 start 1
 run osp --server "$url1" verify "$uid" big.bin
-run osp --server "$url1" admin nodes
+nodes
 
 say "Stop the nodes; each finishes what it is doing and leaves with 0."
 for n in 1 2 3; do

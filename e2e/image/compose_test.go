@@ -144,42 +144,49 @@ func nginx(t *testing.T, conf string) {
 	})
 }
 
+// secrets runs what makes them, in folders below dir, and says where a password
+// and the configuration are.
+func secrets(t *testing.T, dir string) (password, config string) {
+	t.Helper()
+	cmd := exec.Command("/bin/sh", filepath.Join(repository, "deploy", "secrets.sh"))
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	for _, name := range []string{"SECRETS", "CONFIG", "AUTHORITY"} {
+		folder := filepath.Join(dir, strings.ToLower(name))
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Env = append(cmd.Env, name+"="+folder)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatalf("secrets.sh: %v: %s", err, out)
+	}
+	return filepath.Join(dir, "secrets", "postgres-password"), filepath.Join(dir, "config", "ospd.yaml")
+}
+
 // TestSecretsAreKept: what the compose file makes secret is made once, and the
 // nodes' configuration has it.
 func TestSecretsAreKept(t *testing.T) {
 	dir := t.TempDir()
-	made := func() (password, config string) {
-		t.Helper()
-		cmd := exec.Command("/bin/sh", filepath.Join(repository, "deploy", "secrets.sh"))
-		for _, name := range []string{"SECRETS", "CONFIG", "AUTHORITY"} {
-			folder := filepath.Join(dir, strings.ToLower(name))
-			if err := os.MkdirAll(folder, 0o755); err != nil {
+	var before [2]string
+	for range 2 {
+		var now [2]string
+		a, b := secrets(t, dir)
+		for i, path := range []string{a, b} {
+			text, err := os.ReadFile(path)
+			if err != nil {
 				t.Fatal(err)
 			}
-			cmd.Env = append(cmd.Env, name+"="+folder, "PATH="+os.Getenv("PATH"))
+			now[i] = string(text)
 		}
-		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-			t.Fatalf("secrets.sh: %v: %s", err, out)
+		if len(now[0]) != 40 || !strings.Contains(now[1], "postgres://ospd:"+now[0]+"@postgres:") {
+			t.Errorf("a password of %d characters, and a configuration of %d, which has it or not", len(now[0]), len(now[1]))
 		}
-		p, err := os.ReadFile(filepath.Join(dir, "secrets", "postgres-password"))
-		if err != nil {
-			t.Fatal(err)
+		if before[0] != "" && now != before {
+			t.Error("a second start makes other secrets")
 		}
-		c, err := os.ReadFile(filepath.Join(dir, "config", "ospd.yaml"))
-		if err != nil {
-			t.Fatal(err)
+		before = now
+		if info, err := os.Stat(b); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("the configuration: %v, %v", info, err)
 		}
-		return string(p), string(c)
-	}
-	password, config := made()
-	if len(password) != 40 || !strings.Contains(config, "postgres://ospd:"+password+"@postgres:") {
-		t.Errorf("a password of %d characters, and %s", len(password), strings.ReplaceAll(config, password, "…"))
-	}
-	again, same := made()
-	if again != password || same != config {
-		t.Error("a second start makes other secrets")
-	}
-	if info, err := os.Stat(filepath.Join(dir, "config", "ospd.yaml")); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the configuration: %v, %v", info, err)
 	}
 }

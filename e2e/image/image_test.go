@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"debug/elf"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -58,6 +59,7 @@ func TestImage(t *testing.T) {
 	})
 	t.Run("life", func(t *testing.T) { checkLife(t, image) })
 	t.Run("compose", func(t *testing.T) { checkCompose(t, image) })
+	t.Run("cluster", func(t *testing.T) { checkCluster(t, image) })
 }
 
 // checkFiles: the image has these files, programs that need no library, and
@@ -190,7 +192,7 @@ func healthy(t *testing.T, c *container, daemon *process) {
 }
 
 // checkCompose runs what the compose files have run in the image: the first token,
-// the certificates, and nginx before a daemon.
+// and nginx before a daemon.
 func checkCompose(t *testing.T, image *Image) {
 	port := freePort(t)
 	single := compose(t, "compose.single.yaml")
@@ -230,15 +232,30 @@ func checkCompose(t *testing.T, image *Image) {
 	if exit := daemon.wait(t); exit != 0 {
 		t.Errorf("told to stop: exit %d: %s", exit, daemon.errors.String())
 	}
-	if err := os.MkdirAll(filepath.Join(image.Root, "authority"), 0o700); err != nil {
+}
+
+// checkCluster: the certificate and the configuration that the compose file has
+// made for a node are what ospd takes.
+func checkCluster(t *testing.T, image *Image) {
+	cluster := compose(t, "compose.cluster.yaml")
+	authority := filepath.Join(image.Root, "authority")
+	if err := errors.Join(os.MkdirAll(authority, 0o700), give(authority, &[2]int{65532, 65532})); err != nil {
 		t.Fatal(err)
 	}
-	if err := give(filepath.Join(image.Root, "authority"), &[2]int{65532, 65532}); err != nil {
+	node := cluster.Services["ospd1"]
+	c := newContainer(t, image, "OSPD_CLUSTER__ADVERTISE="+*node.Environment["OSPD_CLUSTER__ADVERTISE"])
+	if certificate := c.ospd(cluster.Services["certificate1"].Command...); certificate.wait(t) != 0 {
+		t.Fatalf("certificate1: %s", certificate.errors.String())
+	}
+	_, config := secrets(t, t.TempDir())
+	path := node.Command[slices.Index(node.Command, "--config")+1]
+	if err := copyFile(config, filepath.Join(image.Root, path), &[2]int{65532, 65532}); err != nil {
 		t.Fatal(err)
 	}
-	certificate := c.ospd(compose(t, "compose.cluster.yaml").Services["certificate1"].Command...)
-	if exit := certificate.wait(t); exit != 0 || !strings.Contains(certificate.out.String(), "/tmp/data/peer") {
-		t.Errorf("certificate1: exit %d: %s%s", exit, certificate.out.String(), certificate.errors.String())
+	// What reads a configuration whole, and then finds no store of that name.
+	try := c.ospd("store", "test", "none", "--config", path)
+	if exit := try.wait(t); exit != 2 || !strings.Contains(try.errors.String(), "there are minio") {
+		t.Errorf("the configuration of a node: exit %d: %s", exit, try.errors.String())
 	}
 }
 
