@@ -78,7 +78,7 @@ var rules = []rule{
 	{"daemon/api/openapi/openapitest", []string{"docs/schema/schematest"}, []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
 	{"daemon/api/openapi", []string{"protocol", "docs/schema"}, nil},
 	{"daemon/api/docs", nil, nil},
-	{"daemon/api", []string{"protocol", "daemon/api/docs", "daemon/api/openapi", "daemon/upload", "daemon/file", "daemon/holder", "daemon/job", "daemon/once", "daemon/intake", "daemon/stores", "daemon/token", "daemon/link", "daemon/names", "daemon/holder", "daemon/cluster/peer", "daemon/webhook", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
+	{"daemon/api", []string{"protocol", "daemon/api/docs", "daemon/api/openapi", "daemon/upload", "daemon/file", "daemon/holder", "daemon/job", "daemon/once", "daemon/intake", "daemon/stores", "daemon/token", "daemon/link", "daemon/names", "daemon/cluster/peer", "daemon/webhook", "daemon/metrics"}, []string{"github.com/valyala/fasthttp/..."}},
 	{"daemon", []string{"protocol", "store", "store/open", "daemon/..."}, []string{
 		"github.com/prometheus/...", "github.com/knadh/koanf/...", "github.com/gofrs/flock", "github.com/adrg/xdg",
 		"github.com/go-viper/mapstructure/v2", "go.yaml.in/yaml/v3",

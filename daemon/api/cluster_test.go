@@ -39,8 +39,8 @@ type way struct {
 	*peer.Verifier
 	mu    sync.Mutex
 	other peer.Peer
-	// chosen is where something new is put, nil for here.
-	chosen *holder.Elsewhere
+	// chosen is where something new is put, "" for here.
+	chosen meta.NodeID
 }
 
 // Do sends to the one other node there is.
@@ -51,8 +51,11 @@ func (w *way) Do(ctx context.Context, _ *holder.Elsewhere, r peer.Request) (*pee
 	return w.Client.Do(ctx, other, r)
 }
 
-// Choose gives what the test chose.
-func (w *way) Choose(context.Context) *holder.Elsewhere {
+// Report is empty.
+func (w *way) Report() any { return struct{}{} }
+
+// choose gives what the test chose.
+func (w *way) choose(int64) meta.NodeID {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.chosen
@@ -93,7 +96,7 @@ func startPairOn(t testing.TB, db *meta.DB, root string, over func(store.Backend
 	p := &pair{owns: newWay(t, ownerNode), sends: newWay(t, senderNode)}
 	node := func(w *way, name, disk string, self meta.NodeID) *ospd {
 		return startOspdOn(t, db, filepath.Join(root, name), disk, over, func(c *upload.Config) {
-			c.Node, c.BootID = self, "boot of "+name
+			c.Node, c.BootID, c.Choose = self, "boot of "+name, w.choose
 			writes(c)
 		}, func(c *Config) {
 			c.Peers = w

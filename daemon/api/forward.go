@@ -41,18 +41,6 @@ func (c *call) elsewhere(err error) error {
 	return c.forward(to)
 }
 
-// placed sends what makes something new to another node where this one does not
-// take it.
-func (c *call) placed() error {
-	if c.srv.cfg.Peers == nil || c.door.peers || !c.match.endpoint.makes {
-		return nil
-	}
-	if to := c.srv.cfg.Peers.Choose(c.ctx); to != nil {
-		return to
-	}
-	return nil
-}
-
 // errHanded is a mistake of ours, not of the bytes' place.
 var errHanded = errors.New("what it needs is on another node")
 

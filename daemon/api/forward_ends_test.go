@@ -246,16 +246,3 @@ func TestDrainWaitsForWhatAPeerDoes(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// TestWhatIsNewIsPutWhereThereIsRoom: a request that makes something goes to the
-// node that was chosen, with its body.
-func TestWhatIsNewIsPutWhereThereIsRoom(t *testing.T) {
-	var k counting
-	f, _ := startHanding(t, Config{}, map[protocol.RouteName]endpoint{protocol.RouteBeginUpload: {serve: k.serve}, protocol.RoutePutFile: {serve: k.serve}})
-	f.cfg.Peers.(*way).chosen = &holder.Elsewhere{Node: ownerNode}
-	f.do(http.MethodPost, "/v1/uploads", `{"name": "a"}`)
-	f.do(http.MethodPost, "/v1/files?name=a", "hello")
-	if calls := k.seen(); len(calls) != 2 || calls[0] != `/v1/uploads {"name": "a"}` || calls[1] != "/v1/files hello" {
-		t.Errorf("the other node was asked %q", calls)
-	}
-}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/protocol"
 )
 
 // whole is an answer but for what is of the connection or of the moment.
@@ -64,4 +65,35 @@ func TestReadsThroughAPeer(t *testing.T) {
 	if !strings.Contains(p.sender.log.String(), "handed_to") {
 		t.Error("nothing was handed on")
 	}
+}
+
+// TestWhatIsNewIsPutWhereThereIsRoom: what makes something goes to the node that was
+// chosen, and everything that comes after it goes there too.
+func TestWhatIsNewIsPutWhereThereIsRoom(t *testing.T) {
+	p := startPair(t, meta.Quota{}, func(*Config) {})
+	p.sends.chosen = ownerNode
+	small, data, alice := noise(100), noise(9<<20), p.sender.as("alice")
+	owner := p.owner.with(alice.token)
+	one := into[protocol.File](t, alice.oneShot("name=one", small, "Idempotency-Key", "a"), http.StatusCreated)
+	if again := into[protocol.File](t, owner.oneShot("name=one", small, "Idempotency-Key", "a"), http.StatusCreated); again.UID != one.UID {
+		t.Errorf("the same request at the other node makes %s beside %s", again.UID, one.UID)
+	}
+	large := alice.upload("large", data)
+	l := alice.link(`{"action": "put", "name": "by a link"}`)
+	linked := into[protocol.File](t, p.sender.do(http.MethodPut, "/l/"+l.Token, string(data)), http.StatusCreated)
+	whole, chunks := alice.v0Links("a.txt")[0], alice.v0Links("b.txt")[0]
+	p.sender.v0Put(whole.URL.Single, data).v0(t, http.StatusOK)
+	p.sender.v0Chunk(chunks, 1, small, md5Of(small)).v0(t, http.StatusOK)
+	p.sender.v0Merge(chunks, 1, len(small), md5Of(small)).v0(t, http.StatusOK)
+	uids := []string{one.UID.String(), large.UID.String(), linked.UID.String(), whole.UID, chunks.UID}
+	for i, want := range []int{len(small), len(data), len(data), len(data), len(small)} {
+		before := strings.Count(p.owner.log.String(), "handed_to")
+		if a := owner.do(http.MethodGet, "/v1/files/"+uids[i]+"/content", ""); a.StatusCode != http.StatusOK || len(a.body) != want {
+			t.Errorf("%d comes back as %s, %d bytes", i, a.Status, len(a.body))
+		}
+		if strings.Count(p.owner.log.String(), "handed_to") != before {
+			t.Errorf("%d does not lie where it was to be put", i)
+		}
+	}
+	into[protocol.File](t, alice.oneShot("name=empty", nil), http.StatusCreated)
 }

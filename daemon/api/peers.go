@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -19,8 +20,8 @@ type Peers interface {
 	// Do hands a request to the node that has what it needs, and gives the answer
 	// once its header is there. Nobody reads the request's body after that.
 	Do(ctx context.Context, to *holder.Elsewhere, r peer.Request) (*peer.Answer, error)
-	// Choose is where something new is put: nil for here.
-	Choose(ctx context.Context) *holder.Elsewhere
+	// Report is how this node is doing, which others ask for.
+	Report() any
 	// Verify says what of a request that came in from a peer may be believed, once;
 	// Proof is what shows the sender that it was.
 	Verify(m peer.Message, certified []string) (peer.Verified, error)
@@ -46,7 +47,7 @@ func (r router) handed() (to router) {
 }
 
 func (c *call) ping() error {
-	c.writeNothing()
+	c.writeJSON(http.StatusOK, c.srv.cfg.Peers.Report())
 	return nil
 }
 

@@ -80,7 +80,7 @@ func TestOnlyPeersComeInByTheSide(t *testing.T) {
 		{"an owner more", line + "Osp-Peer-Owner: x\r\n" + s.signed(ownerNode, get), 400},
 		{"a body more", line + "Content-Length: 1\r\n" + s.signed(ownerNode, get) + "\r\nx", 401},
 		{"a peer", line + good, 200}, {"the same again", line + good, 401},
-		{"a peer's ping", "GET /peer/ping HTTP/1.1\r\nHost: HOST\r\n" + s.signed(ownerNode, peer.Message{Method: "GET", Path: "/peer/ping"}), 204},
+		{"a peer's ping", "GET /peer/ping HTTP/1.1\r\nHost: HOST\r\n" + s.signed(ownerNode, peer.Message{Method: "GET", Path: "/peer/ping"}), 200},
 		{"what is not handed on", "GET /v1/files HTTP/1.1\r\nHost: HOST\r\n" + s.signed(ownerNode, peer.Message{Method: "GET", Path: "/v1/files"}), 405},
 		{"tokens", "GET /v1/tokens HTTP/1.1\r\nHost: HOST\r\n" + s.signed(ownerNode, peer.Message{Method: "GET", Path: "/v1/tokens"}), 404},
 		{"docs", "GET /docs HTTP/1.1\r\nHost: HOST\r\n" + s.signed(ownerNode, peer.Message{Method: "GET", Path: "/docs"}), 404},

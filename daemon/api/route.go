@@ -38,8 +38,6 @@ type endpoint struct {
 	health bool
 	// handed says that a request may be handed to the node that has what it needs.
 	handed bool
-	// makes says that it makes something new, which may be put on any node.
-	makes bool
 }
 
 // match is where a request goes.

@@ -89,11 +89,7 @@ func (s *Server) serve(d *door, http *fasthttp.RequestCtx) {
 		c.fail(err)
 		return
 	}
-	err := c.placed()
-	if err == nil {
-		err = c.match.endpoint.serve(c)
-	}
-	if err := c.elsewhere(err); err != nil {
+	if err := c.elsewhere(c.match.endpoint.serve(c)); err != nil {
 		c.fail(err)
 	}
 }

@@ -122,6 +122,9 @@ type beginning struct {
 }
 
 func (s *Service) begin(ctx context.Context, owner protocol.Owner, b beginning, req *once.Request) (_ once.Reply, err error) {
+	if err := s.placed(b.Size, b.from); err != nil && !b.anew {
+		return once.Reply{}, err
+	}
 	uid := b.uid
 	if uid == 0 {
 		if uid, err = s.cfg.Minter.Next(ctx); err != nil {

@@ -3,8 +3,26 @@ package upload
 import (
 	"context"
 
+	"github.com/osproxy/osproxy/daemon/holder"
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 )
+
+// placed makes sure that something new is put on this node; the error is a
+// *holder.Elsewhere. What an import finds is this node's to record.
+func (s *Service) placed(size *int64, from meta.Imported) error {
+	if s.cfg.Choose == nil || from != (meta.Imported{}) {
+		return nil
+	}
+	n := int64(-1)
+	if size != nil {
+		n = *size
+	}
+	if node := s.cfg.Choose(n); node != "" {
+		return &holder.Elsewhere{Node: node}
+	}
+	return nil
+}
 
 // Here makes sure that the upload of a uid, if there is an open one, is for this
 // node to go on with; the error is a *holder.Elsewhere.

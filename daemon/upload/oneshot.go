@@ -66,6 +66,11 @@ func (s *Service) hash(f NewFile) received {
 }
 
 func (s *Service) putFile(ctx context.Context, owner protocol.Owner, f NewFile, sums received, req *once.Request) (once.Reply, error) {
+	if size := int64(len(f.Body)); size > 0 {
+		if err := s.placed(&size, f.Imported); err != nil {
+			return once.Reply{}, err
+		}
+	}
 	uid, err := s.cfg.Minter.Next(ctx)
 	if err != nil {
 		return once.Reply{}, err

@@ -42,6 +42,9 @@ type Config struct {
 	// Down reports whether the node that has what is elsewhere is known not to
 	// answer now. Where it is nil none is.
 	Down func(*holder.Elsewhere) bool
+	// Choose is the node where something new of that size (-1: not known) is put; ""
+	// is this one, and so is every one where Choose is nil.
+	Choose func(size int64) meta.NodeID
 	// BootID names this boot of this machine: bytes written in another one
 	// are verified before they count. Without one, every process is taken for
 	// a boot of its own.
