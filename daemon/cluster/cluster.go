@@ -20,17 +20,9 @@ import (
 	"github.com/osproxy/osproxy/daemon/meta"
 )
 
-// Nodes tells which nodes there are, as the database has them.
+// Nodes tells which nodes there are: *meta.DB.
 type Nodes interface {
-	Nodes(ctx context.Context) ([]Node, error)
-}
-
-// Node is a node in the database.
-type Node struct {
-	ID               meta.NodeID
-	Address, Version string
-	// Living is true while its lease lasts, Draining while it takes nothing new.
-	Living, Draining bool
+	Nodes(ctx context.Context) ([]meta.Node, error)
 }
 
 // Sender sends requests to peers: *peer.Client.
@@ -187,7 +179,7 @@ func (c *Cluster) read(ctx context.Context) {
 
 // follow begins to ask those that are new, and forgets those whose lease is
 // over. c.mu is held.
-func (c *Cluster) follow(list []Node) {
+func (c *Cluster) follow(list []meta.Node) {
 	if c.run == nil {
 		return
 	}

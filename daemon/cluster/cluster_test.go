@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon/cluster/peer"
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -91,7 +92,7 @@ func TestAListenerThatNeverAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	w.rows.set(Node{ID: one, Address: l.Addr().String(), Living: true})
+	w.rows.set(meta.Node{ID: one, Address: l.Addr().String(), Living: true})
 	_, err = w.ask(one)
 	ownerDown(t, err)
 	w.until("it is down", func() bool { return w.isDown(one) })

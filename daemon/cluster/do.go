@@ -104,6 +104,15 @@ func (c *Cluster) Choose(size int64) meta.NodeID {
 	return best.Node
 }
 
+// Down reports whether a node is known not to answer now.
+func (c *Cluster) Down(node meta.NodeID) bool {
+	if node == c.cfg.Self {
+		return false
+	}
+	m, sure := c.member(node)
+	return m == nil && sure || m != nil && m.state().Down
+}
+
 // PublicAddress is where clients find a node, "" where that is not known.
 func (c *Cluster) PublicAddress(node meta.NodeID) string {
 	if node == c.cfg.Self {

@@ -28,14 +28,16 @@ func TestANodeThatIsNotThere(t *testing.T) {
 	times := quick()
 	times.Look = time.Hour
 	w := startWith(t, times)
-	w.rows.set(Node{ID: two, Address: "127.0.0.1:1"})
+	w.rows.set(meta.Node{ID: two, Address: "127.0.0.1:1"})
 	w.until("the list was read", func() bool { return w.rows.reads() == 1 })
 	_, err := w.ask(one)
 	ownerDown(t, err)
 	for range 50 {
 		for _, id := range []meta.NodeID{two, ""} {
 			_, err := w.ask(id)
-			ownerDown(t, err)
+			if ownerDown(t, err); !w.Down(id) {
+				t.Errorf("%q is not known to be down", id)
+			}
 		}
 	}
 	if n := w.rows.reads(); n != 2 {
@@ -57,7 +59,7 @@ func TestALeaseThatIsOver(t *testing.T) {
 		waits <- err
 	}()
 	<-came
-	w.rows.set(Node{ID: one, Address: n.Listener.Addr().String()})
+	w.rows.set(meta.Node{ID: one, Address: n.Listener.Addr().String()})
 	ownerDown(t, <-waits)
 	_, err := w.ask(one)
 	ownerDown(t, err)

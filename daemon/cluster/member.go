@@ -79,7 +79,7 @@ type member struct {
 }
 
 // newMember is a node that is thought to live until it was asked.
-func newMember(c *Cluster, n Node) *member {
+func newMember(c *Cluster, n meta.Node) *member {
 	m := &member{c: c, doubt: make(chan struct{}, 1), asking: make(chan struct{}, fails), peer: peer.Peer{Node: n.ID}}
 	m.ctx, m.end = context.WithCancel(c.run)
 	m.live()
@@ -90,7 +90,7 @@ func newMember(c *Cluster, n Node) *member {
 func (m *member) live() { m.life, m.die = context.WithCancelCause(m.ctx) }
 
 // row takes what the database says of the node.
-func (m *member) row(n Node) {
+func (m *member) row(n meta.Node) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.drains = n.Draining

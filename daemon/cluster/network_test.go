@@ -3,6 +3,8 @@ package cluster
 import (
 	"net"
 	"sync"
+
+	"github.com/osproxy/osproxy/daemon/meta"
 )
 
 // network stands between the node and another, and does what networks do.
@@ -41,7 +43,7 @@ func (w *world) between(n *node) *network {
 		net.reset()
 		net.carried.Wait()
 	})
-	w.rows.set(Node{ID: n.id, Address: l.Addr().String(), Living: true})
+	w.rows.set(meta.Node{ID: n.id, Address: l.Addr().String(), Living: true})
 	return net
 }
 

@@ -40,23 +40,23 @@ func quick() Times {
 // rows is a database of nodes.
 type rows struct {
 	mu   sync.Mutex
-	all  map[meta.NodeID]Node
+	all  map[meta.NodeID]meta.Node
 	err  error
 	read int
 }
 
-func (r *rows) Nodes(context.Context) ([]Node, error) {
+func (r *rows) Nodes(context.Context) ([]meta.Node, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.read++
-	var list []Node
+	var list []meta.Node
 	for _, n := range r.all {
 		list = append(list, n)
 	}
 	return list, r.err
 }
 
-func (r *rows) set(n Node) {
+func (r *rows) set(n meta.Node) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all[n.ID] = n
@@ -100,7 +100,7 @@ func startWith(t *testing.T, times Times) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, rows: &rows{all: map[meta.NodeID]Node{self: {ID: self, Address: "127.0.0.1:1", Living: true}}}, log: &lockedBuffer{}, own: Report{Free: 100}}
+	w := &world{t: t, rows: &rows{all: map[meta.NodeID]meta.Node{self: {ID: self, Address: "127.0.0.1:1", Living: true}}}, log: &lockedBuffer{}, own: Report{Free: 100}}
 	w.Cluster = New(Config{Self: self, Nodes: w.rows, Sender: client, Log: slog.New(slog.NewTextHandler(w.log, nil)), Report: w.report, Times: times})
 	ctx, cancel := context.WithCancel(context.Background())
 	var runs sync.WaitGroup
@@ -147,7 +147,7 @@ func (w *world) joinWith(id meta.NodeID, k peer.Key, serve http.HandlerFunc) *no
 	n := &node{id: id, verifier: peer.NewVerifier(id, k, nil), serve: serve}
 	n.Server = httptest.NewServer(n)
 	w.t.Cleanup(n.Close)
-	w.rows.set(Node{ID: id, Address: n.Listener.Addr().String(), Living: true})
+	w.rows.set(meta.Node{ID: id, Address: n.Listener.Addr().String(), Living: true})
 	return n
 }
 
@@ -218,7 +218,7 @@ func (w *world) state(id meta.NodeID) (State, bool) {
 	return State{}, false
 }
 
-func (w *world) isDown(id meta.NodeID) bool { s, ok := w.state(id); return ok && s.Down }
+func (w *world) isDown(id meta.NodeID) bool { s, ok := w.state(id); return ok && s.Down && w.Down(id) }
 func (w *world) isUp(id meta.NodeID) bool   { s, ok := w.state(id); return ok && !s.Down && s.Heard }
 
 // ownerDown checks the error of whoever needs a node that is down.

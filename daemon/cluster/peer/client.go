@@ -38,6 +38,7 @@ const (
 type Client struct {
 	signer Signer
 	certs  *Certificates // nil with a key
+	pieces pieces
 
 	mu    sync.Mutex
 	links map[meta.NodeID]*link
@@ -180,7 +181,7 @@ func (c *Client) transport(node meta.NodeID) *http.Transport {
 		if err != nil {
 			return nil, fmt.Errorf("dial: %w", err)
 		}
-		return newConn(nc), nil
+		return newConn(nc, &c.pieces), nil
 	}
 	return &http.Transport{
 		Proxy:       nil,
@@ -211,7 +212,7 @@ func (c *Client) dialTLS(ctx context.Context, dialer *net.Dialer, node meta.Node
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
 	}
-	return newConn(nc), nil
+	return newConn(nc, &c.pieces), nil
 }
 
 func onlyHTTP1() *http.Protocols {
