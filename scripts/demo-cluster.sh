@@ -33,7 +33,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/osp-cluster.XXXXXX")
 pids=
 finish() {
 	status=$?
-	trap - EXIT INT TERM
+	trap - EXIT
+	trap '' INT TERM # a second one leaves nothing behind either
 	[ "$status" = 0 ] || { echo "the demo failed; its servers said:" >&2; tail -n 12 "$work"/*.log >&2 || true; }
 	for pid in $pids; do
 		kill "$pid" 2>/dev/null || true
