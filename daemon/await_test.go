@@ -137,7 +137,7 @@ func TestAwaitedStore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := config(t)
-			in, err := OpenInstallation(t.Context(), cfg, true, quiet(), unobserved)
+			in, err := OpenInstallation(t.Context(), &cfg, true, quiet(), unobserved)
 			if err != nil {
 				t.Fatal(err)
 			}

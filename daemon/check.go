@@ -12,7 +12,7 @@ import (
 // in it; with readData every byte. It changes nothing but what opening the
 // database changes.
 func Check(ctx context.Context, cfg Config, readData bool, log *slog.Logger) (_ fsck.Report, err error) {
-	in, err := OpenInstallation(ctx, cfg, false, log, unobserved)
+	in, err := OpenInstallation(ctx, &cfg, false, log, unobserved)
 	if err != nil {
 		return fsck.Report{}, err
 	}

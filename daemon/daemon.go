@@ -77,7 +77,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	}
 	reg := prometheus.NewRegistry()
 	met := metrics.New(reg)
-	in, err := OpenInstallation(ctx, cfg, true, log, met.Store)
+	in, err := OpenInstallation(ctx, &cfg, true, log, met.Store)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	composer := compose.New(compose.Config{Meta: in.DB, Stores: in.Stores, Place: place, Pace: pace.New(pace.Config{Rate: cfg.Scrub.Rate, Busy: busy}), Logger: log})
 	keys := once.NewKeys(in.DB)
 	d.uploads = upload.New(upload.Config{
-		Meta: in.DB, Minter: minter,
+		Meta: in.DB, Minter: minter, Node: cfg.nodeOf(in),
 		Store: in.Stores[cfg.DefaultStore], Stores: in.Stores, Place: place,
 		BootID: bootID(), Shared: cfg.DB.shared(), MaxSize: cfg.MaxSize, AbandonAfter: cfg.AbandonAfter,
 		Instant: cfg.Instant, Sample: files.Sample, ClaimFailures: cfg.ClaimFailures, Once: keys,

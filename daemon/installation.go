@@ -54,9 +54,15 @@ func at(stage Stage, err error) error {
 type Installation struct {
 	ServerID string
 	// Node is the id of the data folder, "" where it was not needed.
-	Node   meta.NodeID
-	DB     *meta.DB
+	Node meta.NodeID
+	DB   *meta.DB
+	// Stores are this node's, by the names of its instances.
 	Stores map[string]*store.Store
+
+	// instances are these names by the configured ones, homes the nodes that are
+	// the homes of local stores.
+	instances map[string]string
+	homes     map[string]meta.NodeID
 
 	// awaited are the stores that could not be reached when they were opened.
 	awaited []claim
@@ -75,7 +81,9 @@ func unobserved(string) store.Options { return store.Options{} }
 // OpenInstallation takes the data folder. Where create is false no database is
 // made: one that no ospd has used is an error; and every store has to answer, of
 // which else those that cannot be reached are awaited (await).
-func OpenInstallation(ctx context.Context, cfg Config, create bool, log *slog.Logger, observe observer) (_ *Installation, err error) {
+// From then on the stores of cfg go by the names of this node's instances
+// (nameStores).
+func OpenInstallation(ctx context.Context, cfg *Config, create bool, log *slog.Logger, observe observer) (_ *Installation, err error) {
 	if !create {
 		if err := cfg.isUsed(ctx); err != nil {
 			return nil, err
@@ -113,7 +121,10 @@ func OpenInstallation(ctx context.Context, cfg Config, create bool, log *slog.Lo
 	if in.ServerID, err = in.DB.ServerID(ctx); err != nil {
 		return nil, at(StageDatabase, err)
 	}
-	return in, at(StageStore, in.openStores(ctx, cfg, create, log, observe))
+	if err := in.nameStores(ctx, cfg); err != nil {
+		return nil, at(StageStore, err)
+	}
+	return in, at(StageStore, in.openStores(ctx, *cfg, create, log, observe))
 }
 
 // lockName is the file in a data folder that whoever uses it has locked.

@@ -57,7 +57,8 @@ func ImportOsproxy(ctx context.Context, cfg Config, o OsproxyImport, log *slog.L
 	if o.DryRun {
 		return o.dry(ctx, cfg, names, src, log)
 	}
-	in, err := OpenInstallation(ctx, cfg, true, log, unobserved)
+	configured := cfg
+	in, err := OpenInstallation(ctx, &cfg, true, log, unobserved)
 	if err != nil {
 		return sum, err
 	}
@@ -68,7 +69,11 @@ func ImportOsproxy(ctx context.Context, cfg Config, o OsproxyImport, log *slog.L
 	if err := in.DB.SetQuotas(ctx, cfg.Quotas.owners()); err != nil {
 		return sum, ended(at(StageDatabase, err))
 	}
-	sum, err = o.run(ctx, cfg, in.DB, in.Stores, names, src)
+	stores := map[string]*store.Store{}
+	for _, name := range names {
+		stores[name] = in.Stores[in.instances[name]]
+	}
+	sum, err = o.run(ctx, configured, in.DB, stores, names, src)
 	if err == nil && sum.Imported+sum.Updated > 0 {
 		_, _, err = in.DB.Enqueue(ctx, digest.Job())
 	}

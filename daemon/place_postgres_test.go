@@ -148,7 +148,7 @@ func TestCrashedDaemonComesBack(t *testing.T) {
 	refusesAnother(t, beside(t, cfg), "node "+string(n.ID))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	in, err := OpenInstallation(ctx, cfg, true, slog.New(stopper{slog.DiscardHandler, cancel}), unobserved)
+	in, err := OpenInstallation(ctx, &cfg, true, slog.New(stopper{slog.DiscardHandler, cancel}), unobserved)
 	if err == nil {
 		err = in.Close()
 	}
@@ -218,7 +218,7 @@ func TestChecksLoseTheirPlace(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	in, err := OpenInstallation(t.Context(), cfg, false, quiet(), unobserved)
+	in, err := OpenInstallation(t.Context(), &cfg, false, quiet(), unobserved)
 	if err != nil {
 		t.Fatal(err)
 	}

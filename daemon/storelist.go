@@ -34,7 +34,12 @@ func (in *Installation) openStores(ctx context.Context, cfg Config, patient bool
 	names := slices.AppendSeq(named, maps.Keys(known))
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		if err := in.checkKnown(ctx, name, known, &cfg); err != nil {
+		if in.isOthers(name) {
+			err = in.checkOthers(ctx, name, patient && !cfg.Cluster.on())
+		} else {
+			err = in.checkKnown(ctx, name, known, &cfg)
+		}
+		if err != nil {
 			return err
 		}
 	}

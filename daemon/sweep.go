@@ -53,15 +53,15 @@ var ErrClock = errors.New("nothing was removed: the clock may be wrong")
 // report is of what was done all the same. A clock more than an hour from that
 // of the last round is ErrClock, unless the caller vouches for it.
 func Collect(ctx context.Context, cfg Config, o Collecting, log *slog.Logger) (r Collected, err error) {
-	if _, ok := cfg.Stores[o.ForgetStore]; ok {
-		return r, at(StageConfig, fmt.Errorf("store %s is in the configuration; nothing was done; only a store that was taken out of it can be forgotten", o.ForgetStore))
-	}
 	cfg.forgets = o.ForgetStore
-	in, err := OpenInstallation(ctx, cfg, false, log, unobserved)
+	in, err := OpenInstallation(ctx, &cfg, false, log, unobserved)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
+	if _, ok := in.Stores[o.ForgetStore]; ok {
+		return r, at(StageConfig, fmt.Errorf("store %s is in the configuration; nothing was done; only a store that was taken out of it, or that of another node which is gone, can be forgotten", o.ForgetStore))
+	}
 	ctx, ended := in.within(ctx)
 	defer func() { err = ended(err) }()
 	sc := cfg.sweeping(in, log)

@@ -53,6 +53,23 @@ func (s *Store) Judge(ctx context.Context, installation string) (marked bool, er
 	return true, s.judge(mark, installation)
 }
 
+// MarkedAs gives the store's name in its mark, "" in a mark of before marks had
+// names, and whether it bears one of this installation. It writes nothing.
+func (s *Store) MarkedAs(ctx context.Context, installation string) (name string, marked bool, err error) {
+	mark, err := s.mark(ctx)
+	if errors.Is(err, ErrNotFound) {
+		return "", false, nil
+	}
+	if err != nil || mark == installation {
+		return "", err == nil, err
+	}
+	name, marked = strings.CutPrefix(mark, installation+" ")
+	if !marked {
+		name = ""
+	}
+	return name, marked, nil
+}
+
 // Reach makes sure that the store is this installation's, as Claim does, that it
 // answers, and that we may work in it. Its mark is read and judged first: nothing
 // is written to one that bears another, or has lost its own. After that Check may

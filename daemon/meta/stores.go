@@ -7,6 +7,7 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
+func settingStoreHome(store string) string   { return "store_home/" + store }
 func settingStoreType(store string) string   { return "store_type/" + store }
 func settingStoreClosed(store string) string { return "store_closed/" + store }
 
@@ -36,6 +37,43 @@ func (db *DB) NamedStores(ctx context.Context) (names []string, err error) {
 		}
 	})
 	return names, err
+}
+
+// ClaimStoreHome makes the node the home of a local store that has none, and gives
+// the home that it has then.
+func (db *DB) ClaimStoreHome(ctx context.Context, store string, node NodeID) (home NodeID, err error) {
+	err = db.update(ctx, full, "claim the home of a store", func(t *tx) error {
+		if _, err := t.exec(`INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING`, settingStoreHome(store), string(node)); err != nil {
+			return err
+		}
+		_, err := t.one(`SELECT value FROM settings WHERE name = ?`, []any{settingStoreHome(store)}, &home)
+		return err
+	})
+	return home, err
+}
+
+// MoveStoreHome has a store be at home with another node, which has its folder
+// now, and with it the open uploads of the one before. Where the home is another
+// one already nothing happens.
+func (db *DB) MoveStoreHome(ctx context.Context, store string, from, to NodeID) error {
+	return db.update(ctx, full, "move the home of a store", func(t *tx) error {
+		n, err := t.exec(`UPDATE settings SET value = ? WHERE name = ? AND value = ?`, string(to), settingStoreHome(store), string(from))
+		if err != nil || n == 0 {
+			return err
+		}
+		_, err = t.exec(`UPDATE uploads SET node = ? WHERE open = 1 AND touched_at >= ? AND node = ?`, string(to), 0, string(from))
+		return err
+	})
+}
+
+// StoreHomes gives the homes of the local stores that have one, by the stores'
+// configured names.
+func (db *DB) StoreHomes(ctx context.Context) (homes map[string]NodeID, err error) {
+	err = db.look(ctx, "list the homes of stores", func(q query) error {
+		homes = map[string]NodeID{}
+		return q.named("store_home/", func(name, value string) { homes[name] = NodeID(value) })
+	})
+	return homes, err
 }
 
 // named calls f with the settings whose name begins with prefix, without it.

@@ -20,6 +20,30 @@ var storesTests = map[string]func(*env){
 		e.ok(err)
 		e.same("known", known, map[string]string{"disk": "local", "old": ""})
 	},
+	"the home of a store is claimed once, and moves with its folder": func(e *env) {
+		for _, node := range []meta.NodeID{"a", "b"} {
+			home, err := e.db.ClaimStoreHome(e.ctx, "disk", node)
+			e.ok(err)
+			e.same("home", home, "a")
+		}
+		n := e.newUpload("x")
+		n.Node = "a"
+		u := e.begin(n)
+		e.ok(e.db.MoveStoreHome(e.ctx, "disk", "c", "b"))
+		e.ok(e.db.MoveStoreHome(e.ctx, "none", "a", "b"))
+		is := func(node meta.NodeID) {
+			e.Helper()
+			homes, err := e.db.StoreHomes(e.ctx)
+			e.ok(err)
+			e.same("homes", homes, map[string]meta.NodeID{"disk": node})
+			got, err := e.db.Upload(e.ctx, alice, u.UID)
+			e.ok(err)
+			e.same("home of the upload", got.Node, node)
+		}
+		is("a")
+		e.ok(e.db.MoveStoreHome(e.ctx, "disk", "a", "b"))
+		is("b")
+	},
 	"stores of which there are blobs": func(e *env) {
 		e.namedAre(nil)
 		e.ok(e.db.RememberStore(e.ctx, "known"))

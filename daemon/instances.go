@@ -1,0 +1,159 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/osproxy/osproxy/daemon/holder"
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/open"
+)
+
+// nameStores has the stores of the configuration go under the names that this
+// node's instances of them have in the database (package holder): its keys are
+// these from then on. A database that only this data folder can have knows of no
+// other nodes.
+func (in *Installation) nameStores(ctx context.Context, cfg *Config) error {
+	in.instances = map[string]string{}
+	for name := range cfg.Stores {
+		in.instances[name] = name
+	}
+	if !cfg.DB.shared() {
+		return nil
+	}
+	named := map[string]open.Config{}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Stores)) {
+		sc := cfg.Stores[name]
+		if sc.Type == "local" {
+			instance, err := in.instanceOf(ctx, name, sc, cfg.Cluster.on())
+			if err != nil {
+				return fmt.Errorf("store %s: %w", name, err)
+			}
+			in.instances[name] = instance
+		}
+		named[in.instances[name]] = sc
+	}
+	cfg.Stores, cfg.DefaultStore = named, in.instances[cfg.DefaultStore]
+	homes, err := in.DB.StoreHomes(ctx)
+	in.homes = homes
+	return err
+}
+
+// nodeOf is this node to who keeps bytes, "" where there is no other.
+func (c *Config) nodeOf(in *Installation) meta.NodeID {
+	if !c.DB.shared() {
+		return ""
+	}
+	return in.Node
+}
+
+// instanceOf is the name of this node's folder of a local store. The first that
+// opens the store is its home; where something lies in the store already that is
+// who has the folder with the store's mark, and nobody else. Whoever is alone on the
+// database, as no node that may have held it lives, takes it over with the folder.
+func (in *Installation) instanceOf(ctx context.Context, name string, sc open.Config, joins bool) (string, error) {
+	as, marked, err := in.markOf(ctx, name, sc)
+	if err != nil {
+		return "", err
+	}
+	own := holder.Instance(name, in.Node)
+	if marked && as == own {
+		return own, nil
+	}
+	homes, err := in.DB.StoreHomes(ctx)
+	if err != nil {
+		return "", err
+	}
+	home, fits := homes[name], marked && (as == "" || as == name)
+	if home == "" {
+		may := fits
+		if !marked {
+			if may, err = in.untouched(ctx, name); err != nil {
+				return "", err
+			}
+		}
+		switch {
+		case may:
+			if home, err = in.DB.ClaimStoreHome(ctx, name, in.Node); err != nil {
+				return "", err
+			}
+		case !joins:
+			return name, nil // and what is wrong with its mark is told when it is opened
+		}
+	}
+	switch {
+	case home == in.Node:
+		return name, nil
+	case fits && joins:
+		return "", notItsFolder(name, home, sc.Path, in.Node)
+	case fits:
+		return name, in.DB.MoveStoreHome(ctx, name, home, in.Node)
+	}
+	return own, nil
+}
+
+// untouched reports whether nothing ever lay in the store.
+func (in *Installation) untouched(ctx context.Context, name string) (bool, error) {
+	known, err := in.DB.KnownStores(ctx)
+	if err != nil {
+		return false, err
+	}
+	use, err := in.DB.StoreUse(ctx, name)
+	_, was := known[name]
+	return !was && use == meta.StoreUnused, err
+}
+
+// markOf is the store's name in the mark of a folder, "" in one of before marks
+// had names. Of a folder of another installation opening it tells.
+func (in *Installation) markOf(ctx context.Context, name string, sc open.Config) (as string, marked bool, err error) {
+	b, err := open.Backend(ctx, sc)
+	if err != nil {
+		return "", false, err
+	}
+	st := store.New(name, b, store.Options{})
+	defer func() { err = errors.Join(err, st.Close()) }()
+	return st.MarkedAs(ctx, in.ServerID)
+}
+
+// notItsFolder is the error of a node that is configured with the folder of
+// another.
+func notItsFolder(name string, home meta.NodeID, path string, node meta.NodeID) error {
+	return fmt.Errorf("%w: the folder %s is marked as that of node %s, and this is node %s; nothing was written; each node of a cluster needs a folder of its own, "+
+		"also where several reach one disk: give this one another path for store %s; where node %s is gone and this is its disk, "+
+		"stop all nodes and start this one alone once, without cluster in its configuration: the store is its own then", store.ErrForeign, path, home, node, name, home)
+}
+
+// isOthers reports whether a store that the database speaks of is the instance of
+// another node.
+func (in *Installation) isOthers(name string) bool {
+	configured, node := holder.Split(name)
+	if node != "" {
+		return node != in.Node
+	}
+	if home := in.homes[configured]; home != "" {
+		return home != in.Node
+	}
+	return in.instances[configured] != "" && in.instances[configured] != name
+}
+
+// checkOthers refuses to be alone on a database that speaks of files on another
+// node's disk: none of them could be read.
+func (in *Installation) checkOthers(ctx context.Context, name string, alone bool) error {
+	if !alone {
+		return nil
+	}
+	use, err := in.DB.StoreUse(ctx, name)
+	if err != nil || use != meta.StoreUsed && use != meta.StoreOpen {
+		return err
+	}
+	configured, node := holder.Split(name)
+	if node == "" {
+		node = in.homes[configured]
+	}
+	return fmt.Errorf("store %s: files of this installation, or uploads that are open, lie on the disk of node %s, and this is node %s; nothing was changed; "+
+		"have both run as a cluster (cluster.peer_listen), or start the daemon with that node's disk and data folder", name, node, in.Node)
+}

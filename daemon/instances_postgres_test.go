@@ -1,0 +1,215 @@
+//go:build postgres
+
+package daemon
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/osproxy/osproxy/daemon/holder"
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/open"
+)
+
+// nodeOn is another node of a cluster on the database of cfg, with a data folder
+// and a disk of its own under the same configured name.
+func nodeOn(t *testing.T, cfg Config) Config {
+	t.Helper()
+	cfg.Data = filepath.Join(t.TempDir(), "data")
+	cfg.DefaultStore, cfg.Stores = "", nil
+	return joining(t, cfg)
+}
+
+// joining has cfg be that of a node of a cluster.
+func joining(t *testing.T, cfg Config) Config {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err == nil {
+		err = l.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Cluster = ClusterConfig{PeerListen: l.Addr().String(), Key: store.NewSecret(strings.Repeat("k", minClusterKey))}
+	return cfg
+}
+
+// names opens an installation and gives the names of its stores, or why it is
+// refused.
+func opened(t *testing.T, cfg Config) (names []string, node meta.NodeID, err error) {
+	t.Helper()
+	if err := cfg.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	in, err := OpenInstallation(t.Context(), &cfg, true, quiet(), unobserved)
+	if err != nil {
+		return nil, "", err
+	}
+	for name, st := range in.Stores {
+		if names = append(names, name); st.Name() != name {
+			t.Errorf("store %s is called %s", name, st.Name())
+		}
+	}
+	if cfg.DefaultStore != names[0] {
+		t.Errorf("new blobs go to %s", cfg.DefaultStore)
+	}
+	return names, in.Node, in.Close()
+}
+
+func isCalled(t *testing.T, cfg Config, home bool) meta.NodeID {
+	t.Helper()
+	names, node, err := opened(t, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "disk"
+	if !home {
+		want = holder.Instance("disk", node)
+	}
+	if len(names) != 1 || names[0] != want {
+		t.Errorf("its stores are %q, not %s", names, want)
+	}
+	return node
+}
+
+// TestPostgresInstances: each node's folder has a name of its own, which it keeps,
+// and no node takes another's folder.
+func TestPostgresInstances(t *testing.T) {
+	first := joining(t, config(t))
+	second := nodeOn(t, first)
+	for range 2 {
+		isCalled(t, first, true)
+		isCalled(t, second, false)
+	}
+	d, stop := running(t, second)
+	f := uploadTo(t, d, []byte("at the second"))
+	name := holder.Instance("disk", d.in.Node)
+	if s := storeOf(t, d, f.UID); s != name {
+		t.Errorf("it lies in %s", s)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	marks := []string{"disk", ""}
+	for _, as := range marks {
+		third := nodeOn(t, first)
+		third.Stores = map[string]open.Config{"disk": {Type: "local", Path: filepath.Join(first.Data, "blobs")}}
+		if as == "" { // a mark of before marks had names
+			path := filepath.Join(first.Data, "blobs", "STORE")
+			text, err := os.ReadFile(path)
+			if err == nil {
+				err = os.WriteFile(path, []byte(strings.Replace(string(text), `"store": "disk",`, "", 1)), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, _, err := opened(t, third)
+		if !errors.Is(err, store.ErrForeign) || !strings.Contains(err.Error(), "a folder of its own") || stageOf(err) != StageStore {
+			t.Errorf("another's folder, marked %q: %v", as, err)
+		}
+	}
+	third := nodeOn(t, first)
+	third.Stores = map[string]open.Config{"disk": {Type: "local", Path: filepath.Join(second.Data, "blobs")}}
+	if _, _, err := opened(t, third); !errors.Is(err, store.ErrForeign) {
+		t.Errorf("the folder of one that is not the home: %v", err)
+	}
+	isCalled(t, first, true)
+}
+
+func storeOf(t *testing.T, d *Daemon, uid protocol.UID) string {
+	t.Helper()
+	_, c, err := d.in.DB.Content(t.Context(), protocol.OwnerLocal, uid)
+	if err != nil || len(c.Extents) != 1 {
+		t.Fatal(c, err)
+	}
+	return c.Extents[0].Store
+}
+
+// TestPostgresHomeIsWhoHasTheFolder: where something lay in a store before there
+// were nodes, its home is who has the folder, whoever comes first.
+func TestPostgresHomeIsWhoHasTheFolder(t *testing.T) {
+	first := config(t)
+	d, stop := running(t, first)
+	f := uploadTo(t, d, []byte("of before"))
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	metatest.Behind(t, first.databasePath(), `DELETE FROM settings WHERE name = 'store_home/disk'`)
+	second := nodeOn(t, first)
+	isCalled(t, second, false)
+	first = joining(t, first)
+	isCalled(t, first, true)
+	isCalled(t, second, false)
+	d, stop = running(t, first)
+	if s := storeOf(t, d, f.UID); s != "disk" {
+		t.Errorf("it lies in %s", s)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	// Alone, the second could read nothing of it.
+	second.Cluster = ClusterConfig{}
+	if _, _, err := opened(t, second); err == nil || !strings.Contains(err.Error(), "cluster.peer_listen") || stageOf(err) != StageStore {
+		t.Errorf("alone without the disk: %v", err)
+	}
+	// With the disk it takes the store over.
+	second.Stores = map[string]open.Config{"disk": {Type: "local", Path: filepath.Join(first.Data, "blobs")}}
+	node := isCalled(t, second, true)
+	d, _ = running(t, second)
+	if homes, err := d.in.DB.StoreHomes(t.Context()); err != nil || homes["disk"] != node {
+		t.Error(homes, err)
+	}
+}
+
+// TestPostgresAFolderThatWasEmptied: the home without its disk is refused, also in
+// a cluster.
+func TestPostgresAFolderThatWasEmptied(t *testing.T) {
+	cfg := joining(t, config(t))
+	d, stop := running(t, cfg)
+	uploadTo(t, d, []byte("a"))
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Stores = map[string]open.Config{"disk": {Type: "local", Path: filepath.Join(t.TempDir(), "empty")}}
+	if _, _, err := opened(t, cfg); !errors.Is(err, store.ErrUnmarked) {
+		t.Error(err)
+	}
+}
+
+// TestPostgresForgetANode: what lies on the disk of a node that is gone for good is
+// given up once nothing needs it.
+func TestPostgresForgetANode(t *testing.T) {
+	first := joining(t, config(t))
+	_, stop := running(t, first)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	d, stop := running(t, nodeOn(t, first))
+	gone := holder.Instance("disk", d.in.Node)
+	f := uploadTo(t, d, []byte("a"))
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	forget := Collecting{ForgetStore: gone}
+	if _, err := Collect(t.Context(), completed(t, first), forget, quiet()); stageOf(err) != StageStore || !strings.Contains(err.Error(), "files of this installation lie in it") {
+		t.Errorf("with a file in it: %v", err)
+	}
+	if _, err := Collect(t.Context(), completed(t, first), Collecting{ForgetStore: "disk"}, quiet()); stageOf(err) != StageConfig {
+		t.Errorf("its own: %v", err)
+	}
+	d, stop = running(t, first)
+	if err := errors.Join(d.in.DB.DeleteFile(t.Context(), protocol.OwnerLocal, f.UID), stop()); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Collect(t.Context(), completed(t, first), forget, quiet()); err != nil || r.GivenUp != 1 || r.Deleted != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
