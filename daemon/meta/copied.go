@@ -44,6 +44,7 @@ func copiedTables() []copiedTable {
 		copies("link_keys", "id", "secret created_at retired_at").byNumber(),
 		copies("link_revocations", "owner uid", "number revoked_at"),
 		copies("link_uses", "uid", "used_at"),
+		copies("attempts", "subject slot", "begun_at failed"),
 		copies("quotas", "owner", "max_bytes max_files bytes files max_uploads uploads own"),
 		copies("outbox", "id", "kind owner uid name media_type size digest detail created_at content_id after_owner after_uid").byNumber(),
 		copies("events", "number", "outbox_id kind owner uid name media_type size digest detail created_at"),

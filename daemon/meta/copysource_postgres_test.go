@@ -37,6 +37,7 @@ func newSource(t *testing.T) *source {
 	s.behind(
 		`INSERT INTO link_keys (secret, created_at, retired_at) VALUES (x'00ff', 1, NULL), (x'', -9223372036854775808, 9223372036854775807)`,
 		`INSERT INTO link_revocations (owner, uid, number, revoked_at) VALUES ('', 9223372036854775807, 9223372036854775807, -1)`,
+		`INSERT INTO attempts (subject, slot, begun_at, failed) VALUES ('', 9223372036854775807, -1, 1), ('s', 1, 1, 0)`,
 		`INSERT INTO link_uses (uid, used_at) VALUES (9223372036854775807, -1)`,
 		// What the verbs leave NULL, and the ends of what a column holds.
 		`UPDATE contents SET width = 9223372036854775807, height = 0, verified_at = -1 WHERE id = 1`,

@@ -174,7 +174,7 @@ func (db *DB) RemoveTombstones(ctx context.Context, blobs []BlobID) error {
 // Prune forgets up to limit rows that have been of no use since the time or
 // longer, and gives how many: files that were deleted and uploads that were
 // aborted (none of them is found since), contents that are doomed, jobs that
-// ended, the manifests of imports whose job is forgotten, answers kept under idempotency keys. Those are given for 24 h, so that
+// ended, the manifests of imports whose job is forgotten, answers kept under idempotency keys, attempts that failed. Answers are given for 24 h, so that
 // before is to be as long ago at least.
 func (db *DB) Prune(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	err = db.update(ctx, full, "prune", func(t *tx) error {
@@ -204,6 +204,12 @@ func (db *DB) Prune(ctx context.Context, before time.Time, limit int) (n int, er
 		answers, err := t.exec(`DELETE FROM idempotency WHERE (owner, key) IN
 			(SELECT owner, key FROM idempotency WHERE created_at <= ? ORDER BY created_at LIMIT ?)`, ms(before), limit-n)
 		n += int(answers)
+		if err != nil {
+			return err
+		}
+		attempts, err := t.exec(`DELETE FROM attempts WHERE (subject, slot) IN
+			(SELECT subject, slot FROM attempts WHERE begun_at <= ? ORDER BY begun_at LIMIT ?)`, ms(before), limit-n)
+		n += int(attempts)
 		return err
 	})
 	return n, err

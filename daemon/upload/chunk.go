@@ -29,7 +29,7 @@ func (s *Service) PutLinkedChunk(ctx context.Context, l Linked, b protocol.Begin
 	if err := l.still(ctx); err != nil {
 		return protocol.Part{}, err
 	}
-	if err := s.rewrites.check(l.subject()); err != nil {
+	if err := s.rewrites.check(ctx, l.subject()); err != nil {
 		return protocol.Part{}, err
 	}
 	if err := s.beginChunks(ctx, l, b); err != nil {
@@ -63,7 +63,7 @@ func (s *Service) PutLinkedChunk(ctx context.Context, l Linked, b protocol.Begin
 	se.chunkEnds(ctx, up, others+body.Length, body.Length, err != nil)
 	if err == nil && found && held.Blob != now.Blob || protocol.KindOf(err) == protocol.KindChecksumMismatch {
 		// What was there is on the disk for a while; what was not right was not free.
-		s.rewrites.add(l.subject())
+		s.rewrites.add(ctx, l.subject())
 	}
 	if err != nil {
 		return protocol.Part{}, err

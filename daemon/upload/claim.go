@@ -62,7 +62,7 @@ func (s *Service) StartClaim(ctx context.Context, owner protocol.Owner, uid prot
 	if up.State != protocol.UploadOpen || !up.Maybe || up.Size == nil || s.cfg.Instant == meta.ScopeOff {
 		return protocol.Challenge{}, refused(uid)
 	}
-	if err := s.failures.check(subject); err != nil {
+	if err := s.failures.check(ctx, subject); err != nil {
 		return protocol.Challenge{}, err
 	}
 	ranges, err := protocol.ClaimRanges(*up.Size, rand.Reader)

@@ -9,6 +9,40 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
+// limiter holds each subject to a number of failures in an hour.
+type limiter interface {
+	// check is KindRateLimited where subject may try no more now.
+	check(ctx context.Context, subject string) error
+	// begin admits an attempt, which the caller ends, or is KindRateLimited.
+	begin(ctx context.Context, subject string) (attempt, error)
+	// add notes a failure that is not of an attempt which was begun.
+	add(ctx context.Context, subject string)
+}
+
+// attempt is one proof being checked.
+type attempt interface {
+	// fail says that the attempt's proof was wrong.
+	fail()
+	// end makes room for the next attempt.
+	end()
+}
+
+// refusal is what a subject is told that is over its limit.
+type refusal struct{ message, hint string }
+
+func (r refusal) after(d time.Duration) error {
+	return &protocol.Error{Kind: protocol.KindRateLimited, RetryAfter: d, Message: r.message, Hint: r.hint}
+}
+
+// newLimiter is one of this process alone, or, where others work on the database
+// too, one that counts there.
+func (s *Service) newLimiter(limit int, r refusal) limiter {
+	if s.cfg.Shared {
+		return newSharedFailures(s.db, limit, r, s.log)
+	}
+	return newFailures(limit, s.cfg.Clock, r)
+}
+
 // failures holds each subject to a number of failures in an hour: of proofs, or
 // of links that were used for other bytes than before. An
 // attempt that runs counts as one that may fail: as many as could still fail
@@ -18,8 +52,7 @@ import (
 type failures struct {
 	limit int
 	now   func() time.Time
-	// message and hint are what a subject is told that is over it.
-	message, hint string
+	refusal
 
 	mu       sync.Mutex
 	subjects map[string]*failing // guarded by mu
@@ -43,32 +76,24 @@ const (
 	fewSubjects = 64
 )
 
-func newFailures(limit int, now func() time.Time) *failures {
-	return &failures{limit: limit, now: now, subjects: map[string]*failing{}, forgetAt: fewSubjects}
+func newFailures(limit int, now func() time.Time, r refusal) *failures {
+	return &failures{limit: limit, now: now, refusal: r, subjects: map[string]*failing{}, forgetAt: fewSubjects}
 }
 
-// telling sets what a subject is told.
-func (f *failures) telling(message, hint string) *failures {
-	f.message, f.hint = message, hint
-	return f
-}
-
-// attempt is one proof being checked.
-type attempt struct {
+// failingAttempt is an attempt of failures.
+type failingAttempt struct {
 	f       *failures
 	subject string
 	failed  bool
 }
 
-// check is KindRateLimited where subject may try no more now.
-func (f *failures) check(subject string) error {
+func (f *failures) check(_ context.Context, subject string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.overLocked(f.ofLocked(subject))
 }
 
-// begin admits an attempt, which the caller ends, or is KindRateLimited.
-func (f *failures) begin(ctx context.Context, subject string) (*attempt, error) {
+func (f *failures) begin(ctx context.Context, subject string) (attempt, error) {
 	for {
 		f.mu.Lock()
 		s := f.ofLocked(subject)
@@ -80,7 +105,7 @@ func (f *failures) begin(ctx context.Context, subject string) (*attempt, error) 
 			s.running++
 			f.keepLocked(subject, s)
 			f.mu.Unlock()
-			return &attempt{f: f, subject: subject}, nil
+			return &failingAttempt{f: f, subject: subject}, nil
 		}
 		ended := s.ended
 		f.mu.Unlock()
@@ -114,12 +139,10 @@ func (f *failures) overLocked(s *failing) error {
 	if len(s.at) < f.limit {
 		return nil
 	}
-	return &protocol.Error{Kind: protocol.KindRateLimited, RetryAfter: s.at[0].Add(failureWindow).Sub(f.now()),
-		Message: f.message, Hint: f.hint}
+	return f.after(s.at[0].Add(failureWindow).Sub(f.now()))
 }
 
-// add notes a failure that is not of an attempt which was begun.
-func (f *failures) add(subject string) {
+func (f *failures) add(_ context.Context, subject string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.ofLocked(subject)
@@ -141,11 +164,9 @@ func (f *failures) keepLocked(subject string, s *failing) {
 	f.forgetAt = max(fewSubjects, 2*len(f.subjects))
 }
 
-// fail says that the attempt's proof was wrong.
-func (a *attempt) fail() { a.failed = true }
+func (a *failingAttempt) fail() { a.failed = true }
 
-// end makes room for the next attempt.
-func (a *attempt) end() {
+func (a *failingAttempt) end() {
 	f := a.f
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 // claims in parallel are not refused.
 func TestFailuresAtOnce(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	f := newFailures(10, func() time.Time { return now })
+	f := newFailures(10, func() time.Time { return now }, refusal{})
 	count := func(subject string, n int, wrong bool) (admitted int) {
 		var mu sync.Mutex
 		var wg sync.WaitGroup
@@ -50,7 +50,7 @@ func TestFailuresAtOnce(t *testing.T) {
 		t.Errorf("%d subjects are remembered, want the guesser", len(f.subjects))
 	}
 	now = now.Add(failureWindow)
-	if err := f.check("guesser"); err != nil || len(f.subjects) != 0 {
+	if err := f.check(t.Context(), "guesser"); err != nil || len(f.subjects) != 0 {
 		t.Errorf("an hour later: %v, %d subjects", err, len(f.subjects))
 	}
 }
@@ -59,7 +59,7 @@ func TestFailuresAtOnce(t *testing.T) {
 // none before its time.
 func TestFailuresForget(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	f := newFailures(1, func() time.Time { return now })
+	f := newFailures(1, func() time.Time { return now }, refusal{})
 	running, err := f.begin(t.Context(), "runs")
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestFailuresForget(t *testing.T) {
 	for i := range 20 * inAnHour {
 		now = now.Add(failureWindow / inAnHour)
 		if subject := strconv.Itoa(i); i%2 == 0 {
-			f.add(subject)
+			f.add(t.Context(), subject)
 		} else {
 			a, err := f.begin(t.Context(), subject)
 			if err != nil {
@@ -82,37 +82,37 @@ func TestFailuresForget(t *testing.T) {
 		}
 	}
 	for i := 19*inAnHour + 1; i < 20*inAnHour; i++ {
-		if protocol.KindOf(f.check(strconv.Itoa(i))) != protocol.KindRateLimited {
+		if protocol.KindOf(f.check(t.Context(), strconv.Itoa(i))) != protocol.KindRateLimited {
 			t.Fatalf("subject %d is forgotten", i)
 		}
 	}
 	running.fail()
 	running.end()
-	if protocol.KindOf(f.check("runs")) != protocol.KindRateLimited {
+	if protocol.KindOf(f.check(t.Context(), "runs")) != protocol.KindRateLimited {
 		t.Error("an attempt that ran meanwhile is forgotten")
 	}
 }
 
 func TestFailuresWhenTheClockGoesBack(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	f := newFailures(1, func() time.Time { return now })
+	f := newFailures(1, func() time.Time { return now }, refusal{})
 	a, err := f.begin(t.Context(), "s")
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.fail()
 	a.end()
-	if protocol.KindOf(f.check("s")) != protocol.KindRateLimited {
+	if protocol.KindOf(f.check(t.Context(), "s")) != protocol.KindRateLimited {
 		t.Error("over the limit and not refused")
 	}
 	now = now.Add(-10 * 365 * 24 * time.Hour)
-	if err := f.check("s"); err != nil {
+	if err := f.check(t.Context(), "s"); err != nil {
 		t.Errorf("a clock set back makes it last: %v", err)
 	}
 }
 
 func TestFailuresWaitNoLongerThanTheCaller(t *testing.T) {
-	f := newFailures(1, time.Now)
+	f := newFailures(1, time.Now, refusal{})
 	a, err := f.begin(t.Context(), "s")
 	if err != nil {
 		t.Fatal(err)

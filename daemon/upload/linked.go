@@ -225,7 +225,7 @@ func (s *Service) putLinkedPart(ctx context.Context, l Linked, n protocol.PartNu
 		return held, err
 	}
 	subject := l.subject()
-	if err := s.rewrites.check(subject); err != nil {
+	if err := s.rewrites.check(ctx, subject); err != nil {
 		return held, err
 	}
 	held, found, err := s.db.Part(ctx, l.Owner, l.UID, n)
@@ -239,7 +239,7 @@ func (s *Service) putLinkedPart(ctx context.Context, l Linked, n protocol.PartNu
 	if err != nil || sent.same(held) {
 		return held, err
 	}
-	s.rewrites.add(subject)
+	s.rewrites.add(ctx, subject)
 	if err := s.db.DropPart(ctx, l.UID, n, held.Gen); err != nil {
 		return held, err
 	}
@@ -249,7 +249,7 @@ func (s *Service) putLinkedPart(ctx context.Context, l Linked, n protocol.PartNu
 
 // dropParts un-records what was received of a file whose hash is wrong.
 func (s *Service) dropParts(ctx context.Context, l Linked, parts []meta.Part) (err error) {
-	s.rewrites.add(l.subject())
+	s.rewrites.add(ctx, l.subject())
 	for _, p := range parts {
 		err = errors.Join(err, s.db.DropPart(ctx, l.UID, p.Number, p.Gen))
 	}

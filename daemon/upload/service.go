@@ -117,10 +117,10 @@ type Service struct {
 	doubted atomic.Bool
 	// claims keeps the second rounds of one upload's claims apart.
 	claims   *once.Locks
-	failures *failures
+	failures limiter
 	// rewrites hold each link to a number of times that it sends other bytes than
 	// it did before.
-	rewrites *failures
+	rewrites limiter
 	awaiting *awaiting
 	// scratches are *scratch, for running requests.
 	scratches sync.Pool
@@ -181,12 +181,12 @@ func New(cfg Config) *Service {
 	s := &Service{
 		cfg: cfg, db: cfg.Meta, log: cfg.Logger, now: cfg.Clock, place: cfg.Place,
 		once: cfg.Once, claims: once.NewLocks(),
-		failures: newFailures(cfg.ClaimFailures, cfg.Clock).telling("too many proofs failed within an hour; no claim is looked at until then",
-			"Go on as a plain upload: send the parts."),
-		rewrites: newFailures(linkRewrites, cfg.Clock).telling("by this link other bytes than before were sent too often within an hour; nothing is taken until then",
-			"Ask who gave it to you for a new one."),
 		awaiting: newAwaiting(),
 	}
+	s.failures = s.newLimiter(cfg.ClaimFailures, refusal{"too many proofs failed within an hour; no claim is looked at until then",
+		"Go on as a plain upload: send the parts."})
+	s.rewrites = s.newLimiter(linkRewrites, refusal{"by this link other bytes than before were sent too often within an hour; nothing is taken until then",
+		"Ask who gave it to you for a new one."})
 	s.scratches.New = newScratch
 	s.sessions = newSessions(s)
 	return s
