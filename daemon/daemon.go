@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,6 +56,7 @@ type Daemon struct {
 	stopEvents, stopDigest, stopJobs, stopAwait func()
 	api                                         *api.Server
 	admin                                       *admin
+	drains                                      atomic.Bool
 	l                                           net.Listener
 }
 
@@ -143,7 +145,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	}
 	d.stores = cfg.storeList(in, log)
 	served := api.Config{
-		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, requests(files, migrates, imports), keys), Webhooks: hooks, Stores: d.stores, Manifests: intake.NewManifests(in.DB), Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
+		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, requests(files, migrates, imports), keys), Webhooks: hooks, Stores: d.stores, Nodes: nodeList{in.DB}, Manifests: intake.NewManifests(in.DB), Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
 		Capabilities: d.capabilities(version), Tokens: tokens,
 		Links:     link.New(link.Config{Records: in.DB, Minter: minter, Once: keys, MaxExpiry: cfg.Links.MaxExpiry, MaxSize: cfg.MaxSize}),
 		PublicURL: cfg.PublicURL, Origins: cfg.CORS.Origins,
@@ -155,7 +157,13 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 		served.Hosts = append(api.LoopbackHosts(d.l.Addr()), cfg.publicHost())
 	}
 	d.api = api.New(served)
+	in.tell(d.report)
 	return d, nil
+}
+
+// report is what the nodes beside this one are told of it.
+func (d *Daemon) report() meta.NodeReport {
+	return meta.NodeReport{Draining: d.drains.Load(), Load: int64(d.api.Load())}
 }
 
 func (d *Daemon) capabilities(version string) protocol.Capabilities {
@@ -195,6 +203,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	case err = <-served:
 		err = fmt.Errorf("serve: %w", errors.Join(err, errors.New("the listener ended")))
 	case <-ctx.Done():
+		d.drains.Store(true)
+		d.in.tell(d.report)
 		d.log.Info("draining: finishing requests in flight", "timeout", d.cfg.DrainTimeout)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.DrainTimeout)
 		defer cancel()

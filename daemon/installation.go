@@ -169,6 +169,14 @@ func (in *Installation) clockOff() string {
 	return in.place.clockOff()
 }
 
+// tell has report asked, now and at each renewal of the lease, for what other
+// nodes are told of this one.
+func (in *Installation) tell(report func() meta.NodeReport) {
+	if in.place != nil {
+		in.place.tell(report)
+	}
+}
+
 // within ends ctx when the database is lost. ended gives that as the error, in
 // place of what followed from it.
 func (in *Installation) within(ctx context.Context) (_ context.Context, ended func(err error) error) {

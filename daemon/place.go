@@ -49,6 +49,9 @@ type place struct {
 	// off is by how much this machine's clock is ahead of the database's, as far
 	// as it matters.
 	off atomic.Int64
+	// report is what others are told, and news has word that it is to be asked.
+	report atomic.Pointer[func() meta.NodeReport]
+	news   chan struct{}
 }
 
 // takePlace takes the place and keeps it until it is left or lost.
@@ -57,7 +60,7 @@ func takePlace(ctx context.Context, db *meta.DB, n meta.NewNode, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	p := &place{db: db, lease: lease, log: log}
+	p := &place{db: db, lease: lease, log: log, news: make(chan struct{}, 1)}
 	p.held, p.lose = context.WithCancelCause(context.Background())
 	if err := p.renew(ctx); err != nil {
 		return nil, errors.Join(err, db.LeaveNode(context.WithoutCancel(ctx), lease))
@@ -128,6 +131,7 @@ func (p *place) keep(ctx context.Context) {
 			return
 		case <-time.After(wait):
 		case <-p.db.NodeDoubted():
+		case <-p.news:
 		}
 		err := p.renew(ctx)
 		switch {
@@ -150,10 +154,23 @@ func (p *place) keep(ctx context.Context) {
 	}
 }
 
+// tell has report asked for what others are told, from now on.
+func (p *place) tell(report func() meta.NodeReport) {
+	p.report.Store(&report)
+	select {
+	case p.news <- struct{}{}:
+	default: // it will be asked
+	}
+}
+
 // renew has the lease last from now on, and compares the clocks.
 func (p *place) renew(ctx context.Context) error {
 	before := time.Now()
-	now, err := p.db.KeepNode(ctx, p.lease, placeLease, meta.NodeReport{})
+	var said meta.NodeReport
+	if report := p.report.Load(); report != nil {
+		said = (*report)()
+	}
+	now, err := p.db.KeepNode(ctx, p.lease, placeLease, said)
 	if err != nil {
 		return err
 	}

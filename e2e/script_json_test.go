@@ -20,7 +20,7 @@ func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	schemas, err := schematest.Load()
 	ts.Check(err)
-	verb := map[string]string{"results": "put", "files": "stat", "jobs": "admin jobs show", "webhooks": "admin webhooks list", "stores": "admin stores", "links": "link", "manifest": "admin import"}[args[0]]
+	verb := map[string]string{"results": "put", "files": "stat", "jobs": "admin jobs show", "webhooks": "admin webhooks list", "stores": "admin stores", "nodes": "admin nodes", "links": "link", "manifest": "admin import"}[args[0]]
 	text := ts.ReadFile(args[1])
 	ts.Check(schemas.Output(verb, []byte(text)))
 	var lines []map[string]any

@@ -48,6 +48,7 @@ const (
 	RouteReplayWebhook RouteName = "replay_webhook"
 
 	RouteListStores RouteName = "list_stores"
+	RouteListNodes  RouteName = "list_nodes"
 
 	RouteCreateLinks RouteName = "create_links"
 	RouteRevokeLinks RouteName = "revoke_links"
@@ -101,6 +102,7 @@ var routes = [...]Route{
 	{RouteTestWebhook, "POST", "/v1/webhooks/{id}/test"},
 	{RouteReplayWebhook, "POST", "/v1/webhooks/{id}/replay"},
 	{RouteListStores, "GET", "/v1/stores"},
+	{RouteListNodes, "GET", "/v1/nodes"},
 	{RouteCreateLinks, "POST", "/v1/links"},
 	{RouteRevokeLinks, "DELETE", "/v1/links"},
 	{RouteGetLink, "GET", "/l/{token}"},

@@ -102,6 +102,7 @@ func guards() map[protocol.RouteName]guard {
 		protocol.RouteReplayWebhook: webhooks,
 
 		protocol.RouteListStores: admin,
+		protocol.RouteListNodes:  admin,
 
 		protocol.RouteCreateLinks: links,
 		protocol.RouteRevokeLinks: links,

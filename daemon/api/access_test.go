@@ -174,6 +174,7 @@ func visits() map[protocol.RouteName]visit {
 		protocol.RouteGetManifest: {scope: "file:read", or: "admin", prepare: anImport, want: http.StatusOK},
 
 		protocol.RouteListStores: {scope: "admin", want: http.StatusOK},
+		protocol.RouteListNodes:  {scope: "admin", want: http.StatusOK},
 
 		protocol.RouteCreateLinks: {scope: "link:create", with: []protocol.Scope{"file:write"}, body: `{"links": [{"action": "put", "name": "a"}]}`, want: http.StatusOK},
 		protocol.RouteRevokeLinks: {scope: "link:create", query: "?all=true", want: http.StatusNoContent},

@@ -113,6 +113,7 @@ type Config struct {
 	Jobs     *job.Service
 	Webhooks *webhook.Service
 	Stores   *stores.Service
+	Nodes    Nodes
 	// Manifests tell what imports did.
 	Manifests *intake.Manifests
 	// Logger gets one line per request and the causes of internal errors;

@@ -210,6 +210,13 @@ func (r *requests) some() bool {
 	return r.n > r.idle
 }
 
+// count is how many there are.
+func (r *requests) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n
+}
+
 // idles has one of the requests not count for some, until the end.
 func (r *requests) idles() (end func()) {
 	add := func(n int) {

@@ -30,6 +30,9 @@ func (s *Server) doors() []*door { return []*door{s.front, s.side} }
 // Busy reports whether a request is being served.
 func (s *Server) Busy() bool { return s.active.some() }
 
+// Load is how many requests are being served.
+func (s *Server) Load() int { return s.active.count() }
+
 // Drain ends the server gently: new requests are refused (503 draining, but
 // /healthz), those being served go on to their end, whole bodies included, then
 // the connections are closed. When ctx ends first, its error is returned,

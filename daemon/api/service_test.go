@@ -123,7 +123,7 @@ func startOspdOn(t testing.TB, db *meta.DB, root, disk string, over func(store.B
 		},
 	}, once.NewKeys(db))
 	described := stores.New(stores.Config{Meta: db, Stores: all, Types: map[string]string{disk: "local"}, Default: disk, Logger: quiet})
-	cfg := Config{Stores: described, Manifests: intake.NewManifests(db), Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens,
+	cfg := Config{Stores: described, Nodes: someNodes{}, Manifests: intake.NewManifests(db), Uploads: uploads, Files: files, Jobs: jobs, Webhooks: hooks, Tokens: tokens,
 		Links: link.New(link.Config{Records: db, Minter: minter})}
 	change(&cfg)
 	return &ospd{start(t, cfg, nil), filepath.Join(root, "blobs"), tokens, db}

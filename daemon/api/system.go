@@ -51,6 +51,7 @@ func (s *Server) endpoints() map[protocol.RouteName]endpoint {
 		protocol.RouteGetManifest: {serve: (*call).getManifest, query: []string{"limit", "cursor"}},
 
 		protocol.RouteListStores: {serve: (*call).listStores},
+		protocol.RouteListNodes:  {serve: (*call).listNodes},
 
 		protocol.RouteCreateLinks: {serve: (*call).createLinks, body: bodyJSON},
 		protocol.RouteRevokeLinks: {serve: (*call).revokeLinks, query: []string{"uid", "all"}},

@@ -40,6 +40,7 @@ func TestSchemasAgreeWithTheStructs(t *testing.T) {
 		{"webhook_test.json", nil, protocol.WebhookTest{}},
 		{"webhook_replay.json", nil, protocol.WebhookReplay{}},
 		{"store.json", nil, protocol.Store{}},
+		{"node.json", nil, protocol.Node{}},
 		{"link.json", nil, protocol.Link{}},
 		{"manifest_entry.json", nil, protocol.ManifestEntry{}},
 		{"event.json", nil, protocol.Event{}},

@@ -101,6 +101,10 @@ func adminOperations() map[protocol.RouteName]operation {
 			tag: tagAdmin, summary: "List stores, and how they are",
 			answers: []answer{ok("All of them, by name.", list("stores", "Store", nil))},
 		},
+		protocol.RouteListNodes: {
+			tag: tagAdmin, summary: "List the daemons on one database, and how they are",
+			answers: []answer{ok("All that have a place, or had one that nobody has taken since, by id; none on SQLite.", list("nodes", "Node", nil))},
+		},
 	}
 }
 

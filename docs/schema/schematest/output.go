@@ -31,6 +31,7 @@ func Objects() map[string]string {
 		"admin webhooks replay": "webhook_replay.json",
 
 		"admin stores":        "store.json",
+		"admin nodes":         "node.json",
 		"admin migrate":       "job.json",
 		"admin import":        "manifest_entry.json",
 		"admin jobs manifest": "manifest_entry.json",
