@@ -120,7 +120,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	d.uploads = upload.New(upload.Config{
 		Meta: in.DB, Minter: minter, Node: cfg.nodeOf(in),
 		Store: in.Stores[cfg.DefaultStore], Stores: in.Stores, Place: place,
-		BootID: bootID(), Shared: cfg.DB.shared(), MaxSize: cfg.MaxSize, AbandonAfter: cfg.AbandonAfter,
+		BootID: bootID(), Shared: cfg.joins, MaxSize: cfg.MaxSize, AbandonAfter: cfg.AbandonAfter,
 		Instant: cfg.Instant, Sample: files.Sample, ClaimFailures: cfg.ClaimFailures, Once: keys,
 		Logger: log, Observe: met.Upload, Saved: met.Saved, Committed: d.digest.Wake, Digests: d.digest,
 	})
