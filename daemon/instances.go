@@ -140,6 +140,30 @@ func (in *Installation) isOthers(name string) bool {
 	return in.instances[configured] != "" && in.instances[configured] != name
 }
 
+// onOthersDisk is isOthers of stores that other nodes may have come with since.
+func (in *Installation) onOthersDisk(ctx context.Context, name string) (bool, error) {
+	if in.isOthers(name) {
+		return true, nil
+	}
+	homes, err := in.DB.StoreHomes(ctx)
+	configured, _ := holder.Split(name)
+	home := homes[configured]
+	return err == nil && home != "" && home != in.Node, err
+}
+
+// disks are the stores that only this node of a cluster reaches; none where there
+// are no others.
+func (c *Config) disks() map[string]bool {
+	if !c.joins {
+		return nil
+	}
+	own := map[string]bool{}
+	for name, sc := range c.Stores {
+		own[name] = sc.Type == "local"
+	}
+	return own
+}
+
 // checkOthers refuses to be alone on a database that speaks of files on another
 // node's disk: none of them could be read.
 func (in *Installation) checkOthers(ctx context.Context, name string, alone bool) error {

@@ -54,7 +54,7 @@ func (c *Config) handlers(w workers) []job.Handler {
 	again := func(int) time.Duration { return c.SweepInterval }
 	return []job.Handler{
 		{Kind: protocol.JobExpire, Do: round(w.sweep, w.sweep.Expire), Backoff: again},
-		{Kind: protocol.JobSweep, Do: round(w.sweep, w.sweep.Sweep), Backoff: again},
+		{Kind: protocol.JobSweep, Do: sweeps(w.sweep), Backoff: again},
 		{Kind: protocol.JobDigest, Do: w.digest.Do},
 		// The storage does the work, each on a connection of its own.
 		{Kind: protocol.JobCompose, Do: job.With(w.compose.Do), Concurrency: 4},
@@ -73,14 +73,20 @@ func (c *Config) handlers(w workers) []job.Handler {
 	}
 }
 
-// periodic are the jobs that come again and again.
-func (c *Config) periodic() []job.Periodic {
-	return []job.Periodic{
+// periodic are the jobs that come again and again. What a node's own disk is swept
+// by is that node's alone, and waits while it is down.
+func (c *Config) periodic(node meta.NodeID) []job.Periodic {
+	list := []job.Periodic{
 		{Job: meta.NewJob{Kind: protocol.JobExpire, Subject: everything}, Every: c.SweepInterval},
 		{Job: meta.NewJob{Kind: protocol.JobSweep, Subject: everything}, Every: c.SweepInterval},
 		{Job: digest.Job(), Every: digestInterval},
 		{Job: meta.NewJob{Kind: protocol.JobScrub, Subject: everything, Priority: protocol.PriorityIdle}, Every: c.Scrub.Period},
 	}
+	if len(c.disks()) > 0 {
+		own := meta.NewJob{Kind: protocol.JobSweep, Subject: "disks of node " + string(node), Node: string(node)}
+		list = append(list, job.Periodic{Job: own, Every: c.SweepInterval})
+	}
+	return list
 }
 
 // everything is the subject of jobs about all there is.
@@ -103,11 +109,21 @@ func (c *Config) queue(in *Installation, w workers, met *metrics.Metrics, log *s
 		}
 	}
 	return job.New(job.Config{
-		Meta: in.DB, Handlers: handlers, Periodic: c.periodic(), Holder: c.jobHolder(in),
+		Meta: in.DB, Handlers: handlers, Periodic: c.periodic(in.Node), Holder: c.jobHolder(in),
 		Alone:  !c.joins, // the lock on the data folder is ours, or the database
 		Ended:  func(kind protocol.JobKind, r meta.JobResult, took time.Duration) { met.Job(kind, r.String(), took) },
 		Logger: log,
 	})
+}
+
+// sweeps does the sweep of all there is, and that of a node's own disks.
+func sweeps(s *sweep.Sweeper) func(context.Context, *job.Run) error {
+	return func(ctx context.Context, r *job.Run) error {
+		if r.Job.Node != "" {
+			return round(s, s.SweepDisks)(ctx, r)
+		}
+		return round(s, s.Sweep)(ctx, r)
+	}
 }
 
 // round is a round of the sweep as a job.

@@ -28,8 +28,9 @@ type fate int
 const (
 	stays fate = iota // in its store, and doomed, for the next round
 	gone
-	left  // it is somebody else's now
-	among // those that its store is to delete with one request
+	left   // it is somebody else's now
+	others // it is for another sweep
+	among  // those that its store is to delete with one request
 )
 
 // objects deletes the objects of blobs and gives those of which it is done.
@@ -59,8 +60,11 @@ func (r *round) objects(ctx context.Context, blobs []meta.Blob) (deleted []meta.
 		})
 	}
 	_ = g.Wait() // likewise
+	failed := len(blobs)
 	for i, b := range blobs {
 		switch fates[i] {
+		case others:
+			failed--
 		case left:
 			b.Origin = meta.OriginForeign
 			deleted = append(deleted, b)
@@ -68,7 +72,7 @@ func (r *round) objects(ctx context.Context, blobs []meta.Blob) (deleted []meta.
 			deleted = append(deleted, b)
 		}
 	}
-	r.report.Failed += len(blobs) - len(deleted)
+	r.report.Failed += failed - len(deleted)
 	return deleted
 }
 
@@ -80,6 +84,13 @@ func (r *round) objects(ctx context.Context, blobs []meta.Blob) (deleted []meta.
 func (r *round) object(ctx context.Context, b meta.Blob) fate {
 	if ctx.Err() != nil {
 		return stays
+	}
+	if leaves, err := r.leaves(ctx, b); leaves || err != nil {
+		if err != nil {
+			r.count(ctx, b.Store, outcome{b, err})
+			return stays
+		}
+		return others
 	}
 	if b.Origin == meta.OriginForeign || b.Origin == meta.OriginAdopted && b.State == meta.BlobGone {
 		return gone

@@ -14,8 +14,11 @@ import (
 type round struct {
 	*Sweeper
 	report Report
+	scope  scope
 
 	mu sync.Mutex
+	// elsewhere is what Elsewhere said of stores. Guarded by mu.
+	elsewhere map[string]bool
 	// deleted and failures count objects by store. Guarded by mu.
 	deleted, failures map[string]int
 	// useless counts, by store, the objects of requests of which it did nothing.
@@ -24,7 +27,7 @@ type round struct {
 }
 
 func newRound(s *Sweeper) *round {
-	return &round{Sweeper: s, deleted: map[string]int{}, failures: map[string]int{}, useless: map[string]int{}}
+	return &round{Sweeper: s, deleted: map[string]int{}, failures: map[string]int{}, useless: map[string]int{}, elsewhere: map[string]bool{}}
 }
 
 func (r *round) expiring() []step {

@@ -48,6 +48,12 @@ type Config struct {
 	Meta Records
 	// Stores by name hold the blobs.
 	Stores map[string]*store.Store
+	// Disks are those of Stores that are on this node's own disk and are swept by
+	// SweepDisks alone, while other nodes may be beside it; none where nil.
+	Disks map[string]bool
+	// Elsewhere reports whether a store that is not among Stores is on another
+	// node's disk. Where it is nil none is.
+	Elsewhere func(ctx context.Context, store string) (bool, error)
 	// Grace is how long the object of a doomed blob stays; 0 is none.
 	Grace time.Duration
 	// AbandonAfter is how long an upload lives after its last part began, 7
@@ -222,19 +228,21 @@ func (s *Sweeper) Expire(ctx context.Context) (Report, error) {
 	return r.report, err
 }
 
-// Sweep frees what nothing refers to any more. The error is like that of
+// Sweep frees what nothing refers to any more, but for the objects on the disks of
+// nodes. The error is like that of
 // Expire, but for objects that could not be deleted: the report counts them, and
 // the log names one.
 func (s *Sweeper) Sweep(ctx context.Context) (Report, error) {
 	s.sweeping.Lock()
 	defer s.sweeping.Unlock()
 	r := newRound(s)
+	r.scope = shared
 	err := r.run(ctx, r.sweeping())
 	r.recovered()
 	return r.report, err
 }
 
-// Round is Expire and then Sweep.
+// Round is Expire and then Sweep, the objects on this node's own disks among it.
 func (s *Sweeper) Round(ctx context.Context) (Report, error) {
 	s.sweeping.Lock()
 	defer s.sweeping.Unlock()
