@@ -58,6 +58,8 @@ type Daemon struct {
 	admin                                       *admin
 	drains                                      atomic.Bool
 	l                                           net.Listener
+	// peers are the other nodes of the cluster, nil where there is none.
+	peers *peering
 }
 
 // New opens the installation, settles what a crash left, and listens. Errors
@@ -107,6 +109,9 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	d.sweep = sweep.New(cfg.sweeping(in, log))
 	hooks := d.webhooks(version, met.Webhook)
 	d.events = event.New(event.Config{Meta: in.DB, Consumers: consumers(listeners{log: log}), Followers: followers(hooks), Node: string(in.Node), Logger: log})
+	if d.peers, err = cfg.newPeering(ctx, in, &d.drains, log); err != nil {
+		return nil, err
+	}
 	place, err := cfg.placer(ctx, in, log)
 	if err != nil {
 		return nil, at(StageDatabase, err)
@@ -117,13 +122,15 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	migrates := in.migrating(files, place, cfg.Grace, busy, log)
 	composer := compose.New(compose.Config{Meta: in.DB, Stores: in.Stores, Place: place, Pace: pace.New(pace.Config{Rate: cfg.Scrub.Rate, Busy: busy}), Logger: log})
 	keys := once.NewKeys(in.DB)
-	d.uploads = upload.New(upload.Config{
+	writing := upload.Config{
 		Meta: in.DB, Minter: minter, Node: cfg.nodeOf(in),
 		Store: in.Stores[cfg.DefaultStore], Stores: in.Stores, Place: place,
 		BootID: bootID(), Shared: cfg.joins, MaxSize: cfg.MaxSize, AbandonAfter: cfg.AbandonAfter,
 		Instant: cfg.Instant, Sample: files.Sample, ClaimFailures: cfg.ClaimFailures, Once: keys,
 		Logger: log, Observe: met.Upload, Saved: met.Saved, Committed: d.digest.Wake, Digests: d.digest,
-	})
+	}
+	d.peers.ofUploads(&writing)
+	d.uploads = upload.New(writing)
 	imports := cfg.importing(in, d.uploads, minter, d.digest.Wake, log)
 	if d.jobs, err = cfg.queue(in, workers{
 		db: in.DB, sweep: d.sweep, compose: composer, digest: d.digest, scrub: scrubs, events: d.events, webhooks: hooks, migrate: migrates, intake: imports,
@@ -156,6 +163,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	if local {
 		served.Hosts = append(api.LoopbackHosts(d.l.Addr()), cfg.publicHost())
 	}
+	d.peers.ofAPI(&served, d.l.Addr())
 	d.api = api.New(served)
 	in.tell(d.report)
 	return d, nil
@@ -192,7 +200,7 @@ func (d *Daemon) URL() string { return "http://" + d.l.Addr().String() }
 // *Error of StageDrain; what was acknowledged is safe all the same.
 func (d *Daemon) Run(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- d.api.Serve(d.l) }()
+	go func() { served <- d.peers.serveWith(d.api, d.l) }()
 	d.stopAwait = started(func(ctx context.Context) { d.in.await(ctx, d.log, awaitPause) })
 	d.stopJobs, d.stopDigest, d.stopEvents = started(d.jobs.Run), started(d.digest.Run), started(d.events.Run)
 	if d.admin != nil {
@@ -261,6 +269,7 @@ func (d *Daemon) Close() error {
 	if d.admin != nil {
 		errs = append(errs, d.admin.close())
 	}
+	errs = append(errs, d.peers.close())
 	for _, stop := range []func(){d.stopEvents, d.stopDigest, d.stopJobs, d.stopAwait} {
 		if stop != nil {
 			stop()

@@ -1,0 +1,205 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/osproxy/osproxy/daemon/api"
+	"github.com/osproxy/osproxy/daemon/cluster"
+	"github.com/osproxy/osproxy/daemon/cluster/peer"
+	"github.com/osproxy/osproxy/daemon/holder"
+	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/upload"
+	"github.com/osproxy/osproxy/store"
+)
+
+// peering is what a node of a cluster has that one alone does not: the way to the
+// others, and the listener for them.
+type peering struct {
+	*peer.Verifier
+	cluster *cluster.Cluster
+	client  *peer.Client
+	self    meta.NodeID
+	db      *meta.DB
+	l       net.Listener
+	tls     *tls.Config // nil with a key
+	// store is where new blobs go, public where clients find this node.
+	store  *store.Store
+	public string
+	// drains says that nothing new is taken, free is the room there was a moment ago.
+	drains *atomic.Bool
+	free   atomic.Int64
+	stop   func()
+}
+
+// freeEvery is how often it is asked how much room there is.
+const freeEvery = time.Second
+
+// newPeering listens for the other nodes; nil is of a node that is alone.
+func (c *Config) newPeering(ctx context.Context, in *Installation, drains *atomic.Bool, log *slog.Logger) (_ *peering, err error) {
+	if !c.Cluster.on() {
+		return nil, nil
+	}
+	p := &peering{self: in.Node, db: in.DB, store: in.Stores[c.DefaultStore], drains: drains}
+	key, certs, err := c.Cluster.identity(in.Node, log)
+	if err != nil {
+		return nil, at(StageConfig, err)
+	}
+	if certs != nil {
+		p.tls = certs.Server()
+	}
+	if p.client, err = peer.NewClient(peer.Signer{Self: in.Node, Key: key}, certs); err != nil {
+		return nil, at(StageConfig, err)
+	}
+	p.Verifier = peer.NewVerifier(in.Node, key, nil)
+	p.cluster = cluster.New(cluster.Config{Self: in.Node, Nodes: in.DB, Sender: p.client, Log: log, Report: p.report})
+	p.measure(ctx)
+	if p.l, err = new(net.ListenConfig).Listen(ctx, "tcp", c.Cluster.PeerListen); err != nil {
+		return nil, at(StageListener, err)
+	}
+	log.Info("listening for the other nodes of the cluster", "node", in.Node, "on", p.l.Addr().String(), "at", c.Cluster.address())
+	return p, nil
+}
+
+// identity is by what nodes know each other: a key, or certificates.
+func (c ClusterConfig) identity(node meta.NodeID, log *slog.Logger) (peer.Key, *peer.Certificates, error) {
+	if c.TLS == (PeerCertConfig{}) {
+		key, err := peer.NewKey(c.Key.Reveal())
+		return key, nil, err
+	}
+	certs, err := peer.LoadCertificates(node, peer.Files{Cert: c.TLS.Cert, Key: c.TLS.Key, CA: c.TLS.CA}, log)
+	return peer.Key{}, certs, err
+}
+
+// ofUploads has the write side know of the other nodes. A peering that is nil, as
+// that of a node that is alone, changes nothing.
+func (p *peering) ofUploads(c *upload.Config) {
+	if p != nil {
+		c.Choose, c.Down = p.cluster.Choose, p.down
+	}
+}
+
+// ofAPI has the API hand requests on.
+func (p *peering) ofAPI(c *api.Config, front net.Addr) {
+	if p != nil {
+		c.Peers, p.public = p, cmp.Or(c.PublicURL, "http://"+front.String())
+	}
+}
+
+// serveWith serves clients, and other nodes where there are some, until the server
+// ends. Where one listener fails the other ends too: half a node is none.
+func (p *peering) serveWith(s *api.Server, front net.Listener) error {
+	if p == nil {
+		return s.Serve(front)
+	}
+	p.stop = started(func(ctx context.Context) {
+		defer started(p.watchRoom)()
+		p.cluster.Run(ctx)
+	})
+	side := make(chan error, 1)
+	go func() {
+		err := s.ServePeers(p.l, p.tls)
+		if err != nil {
+			err = errors.Join(err, front.Close())
+		}
+		side <- err
+	}()
+	err := s.Serve(front)
+	if err != nil {
+		err = errors.Join(err, p.l.Close())
+	}
+	return errors.Join(err, <-side)
+}
+
+// close ends a peering whose server has ended.
+func (p *peering) close() error {
+	if p == nil {
+		return nil
+	}
+	if p.stop != nil {
+		p.stop()
+	}
+	p.client.Close()
+	if err := p.l.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+func (p *peering) watchRoom(ctx context.Context) {
+	tick := time.NewTicker(freeEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			p.measure(ctx)
+		}
+	}
+}
+
+// measure looks how much room there is for what is new. What cannot be found out
+// is as it was.
+func (p *peering) measure(ctx context.Context) {
+	space, ok := p.store.SpaceReporter()
+	if !ok {
+		p.free.Store(cluster.Unlimited)
+		return
+	}
+	if free, err := space.Free(ctx); err == nil {
+		p.free.Store(max(0, free-minFree))
+	}
+}
+
+func (p *peering) report() cluster.Report {
+	return cluster.Report{Draining: p.drains.Load(), Free: p.free.Load(), Public: p.public}
+}
+
+// Report is api.Peers.
+func (p *peering) Report() any { return p.report() }
+
+// Do is api.Peers.
+func (p *peering) Do(ctx context.Context, to *holder.Elsewhere, r peer.Request) (*peer.Answer, error) {
+	node, err := p.nodeOf(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	if node == "" || node == p.self {
+		return nil, to // a store that nobody has configured
+	}
+	return p.cluster.Do(ctx, node, r)
+}
+
+// nodeOf is the node that has what is elsewhere, "" where none is known to.
+func (p *peering) nodeOf(ctx context.Context, to *holder.Elsewhere) (meta.NodeID, error) {
+	if to.Node != "" {
+		return to.Node, nil
+	}
+	homes, err := p.db.StoreHomes(ctx)
+	if err != nil {
+		return "", fmt.Errorf("find out which node has a store: %w", err)
+	}
+	return homes[to.Store], nil
+}
+
+// down reports whether the node that has what is elsewhere is known not to
+// answer.
+func (p *peering) down(to *holder.Elsewhere) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	node, err := p.nodeOf(ctx, to)
+	if err != nil || node == "" {
+		return false
+	}
+	return p.cluster.Down(node)
+}
+
+var _ api.Peers = (*peering)(nil)
