@@ -113,11 +113,6 @@ stores:
 cluster: {key: $(secret 32)}
 YAML
 sed -E 's/(secret_access_key|key): [0-9a-f]*([,}])/\1: …\2/g' "$work/ospd.yaml"
-nodes() {
-	echo '$ psql --command "SELECT … FROM nodes"'
-	"$postgres/psql" --host "$work/postgres" --username ospd --dbname ospd --quiet --command \
-		"SELECT name, worker, address, greatest(lease_until / 1000 - extract(epoch FROM now())::int, 0) AS lease_seconds FROM nodes ORDER BY worker"
-}
 start() { # NUMBER: starts that node; $node is then its pid
 	rm -f "$work/ready$1"
 	eval "peer=\$peer$1"
@@ -133,7 +128,7 @@ for n in 1 2 3; do
 	start $n
 done
 cd "$work"
-nodes
+run osp --server "$url1" admin nodes
 
 say "Put a file of 64 MiB through node 1."
 run dd if=/dev/urandom of=big.bin bs=1048576 count=64 status=none
@@ -151,12 +146,12 @@ echo "identical"
 
 say "Put another through node 3, while node 1 is gone."
 run osp --server "$url3" put big.bin --name again.bin
-nodes
+run osp --server "$url2" admin nodes
 
 say "Start node 1 again: it is the node that it was."
 start 1
 run osp --server "$url1" verify "$uid" big.bin
-nodes
+run osp --server "$url1" admin nodes
 
 say "Stop the nodes; each finishes what it is doing and leaves with 0."
 for n in 1 2 3; do
