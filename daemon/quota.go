@@ -1,8 +1,13 @@
 package daemon
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
@@ -49,6 +54,42 @@ func (q Quota) check(key string) error {
 
 func (q Quota) meta() meta.Quota {
 	return meta.Quota{Bytes: q.Bytes, Files: q.Files, Uploads: q.Uploads}
+}
+
+// sum tells one configuration of quotas from another.
+func (c QuotaConfig) sum() (string, error) {
+	text, err := json.Marshal(c)
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), err
+}
+
+// compareQuotas warns of other quotas than those with which a node of the cluster
+// was started before that lives: those of owners are in the database, where the
+// last start wins, and the default is each node's own.
+func (c *Config) compareQuotas(ctx context.Context, db *meta.DB, log *slog.Logger) error {
+	sum, err := c.Quotas.sum()
+	if err != nil {
+		return err
+	}
+	before, err := db.NoteQuotas(ctx, sum)
+	if err != nil || before == "" || before == sum || !c.joins {
+		return err
+	}
+	nodes, err := db.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	living := 0
+	for _, n := range nodes {
+		if n.Living {
+			living++
+		}
+	}
+	if living > 1 {
+		log.Warn("the quotas of this node's configuration are not those with which another node was started last: its quotas of owners hold no longer, " +
+			"and its default holds for what it is asked; give all nodes the same quotas, and start those that have others again")
+	}
+	return nil
 }
 
 // owners are the quotas of the owners that have one of their own.

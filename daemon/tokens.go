@@ -85,6 +85,9 @@ func (c *Config) openAccess(ctx context.Context, db *meta.DB, log *slog.Logger) 
 	if err := db.SetQuotas(ctx, c.Quotas.owners()); err != nil {
 		return nil, at(StageDatabase, err)
 	}
+	if err := c.compareQuotas(ctx, db, log); err != nil {
+		return nil, at(StageDatabase, err)
+	}
 	return tokens, nil
 }
 

@@ -8,6 +8,19 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
+// NoteQuotas notes which configuration of quotas holds now, by a sum of it, and
+// gives that of the one before, "" where none was noted.
+func (db *DB) NoteQuotas(ctx context.Context, sum string) (before string, err error) {
+	err = db.update(ctx, full, "note the quotas", func(t *tx) error {
+		before = ""
+		if _, err := t.one(`SELECT value FROM settings WHERE name = ?`, []any{settingQuotas}, &before); err != nil {
+			return err
+		}
+		return t.set(settingQuotas, sum)
+	})
+	return before, err
+}
+
 // SetQuotas is SetQuota for each owner given, and gives every other owner
 // Config.DefaultQuota again, in one transaction: what an operator took out of
 // the configuration holds no longer.

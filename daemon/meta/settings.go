@@ -16,6 +16,7 @@ const (
 	settingServerID     = "server_id"
 	settingClock        = "clock"
 	settingDigestStores = "digest_stores"
+	settingQuotas       = "quotas"
 	settingUIDFloor     = "uid_floor"
 	settingFence        = "node_fence"
 )
