@@ -75,6 +75,20 @@ func (db *DB) DoomOrphans(ctx context.Context, limit int) (n int, err error) {
 	return n, err
 }
 
+// DoomRequests dooms up to limit blobs that requests were writing, for whoever
+// knows that no request is at work. n is how many.
+func (db *DB) DoomRequests(ctx context.Context, limit int) (n int, err error) {
+	err = db.update(ctx, full, "doom what requests left", func(t *tx) error {
+		left, err := ids[BlobID](t.query, `SELECT id FROM blobs WHERE state = 'writing' AND owner_kind = ? AND owner_id = 0 ORDER BY id LIMIT ?`, ownerRequest, limit)
+		if err != nil {
+			return err
+		}
+		n, err = t.doomIf(left, func(BlobID, BlobState) (bool, error) { return true, nil })
+		return err
+	})
+	return n, err
+}
+
 // writerGone reports whether nobody writes the blob any more.
 func (t *tx) writerGone(id BlobID, state BlobState) (bool, error) {
 	if state != BlobWriting {

@@ -104,10 +104,14 @@ func (r *round) abandon(ctx context.Context, now time.Time) error {
 // doom ends the blobs that transactions stopped using, and those whose writer
 // is gone.
 func (r *round) doom(ctx context.Context, _ time.Time) error {
-	return errors.Join(
+	err := errors.Join(
 		repeat(ctx, &r.report.Looked, func(limit int) (int, error) { return r.cfg.Meta.DoomOffered(ctx, limit) }),
 		repeat(ctx, &r.report.Orphans, func(limit int) (int, error) { return r.cfg.Meta.DoomOrphans(ctx, limit) }),
 	)
+	if !r.cfg.Alone {
+		return err
+	}
+	return errors.Join(err, repeat(ctx, &r.report.Orphans, func(limit int) (int, error) { return r.cfg.Meta.DoomRequests(ctx, limit) }))
 }
 
 // delete removes the objects of blobs that were doomed a grace period ago.

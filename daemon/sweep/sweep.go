@@ -29,6 +29,7 @@ type Records interface {
 	AbandonUploads(ctx context.Context, touchedBefore time.Time, limit int) (int, error)
 	DoomOffered(ctx context.Context, limit int) (int, error)
 	DoomOrphans(ctx context.Context, limit int) (int, error)
+	DoomRequests(ctx context.Context, limit int) (int, error)
 	Doomed(ctx context.Context, before time.Time, after *meta.Blob, limit int) ([]meta.Blob, error)
 	MarkGone(ctx context.Context, blobs []meta.BlobID) error
 	Tombstones(ctx context.Context, before time.Time, after *meta.Blob, limit int) ([]meta.Blob, error)
@@ -66,7 +67,7 @@ type Config struct {
 	GiveUpAfter time.Duration
 	// Alone: no other process writes to the stores, and none that was cut off
 	// can. Every object of a tombstone is then deleted again at once, not only
-	// when its day is over.
+	// when its day is over, and what requests were writing is nobody's.
 	Alone bool
 	// Clock is the wall clock, Uptime one that is never set; both are the
 	// system's when nil.

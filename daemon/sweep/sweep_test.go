@@ -114,6 +114,7 @@ func (i *idle) ExpireFiles(context.Context, time.Time, int) (int, error) {
 func (i *idle) AbandonUploads(context.Context, time.Time, int) (int, error) { return 0, i.fail }
 func (i *idle) DoomOffered(context.Context, int) (int, error)               { return 0, i.fail }
 func (i *idle) DoomOrphans(context.Context, int) (int, error)               { return 0, i.fail }
+func (i *idle) DoomRequests(context.Context, int) (int, error)              { return 0, i.fail }
 func (i *idle) Doomed(context.Context, time.Time, *meta.Blob, int) ([]meta.Blob, error) {
 	return nil, i.fail
 }

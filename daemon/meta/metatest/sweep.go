@@ -113,6 +113,20 @@ var sweepTests = map[string]func(*env){
 		e.blobState(mine, meta.BlobDoomed)
 		e.blobState(u.Blob, meta.BlobLive)
 	},
+	"what requests left": func(e *env) {
+		u := e.begin(e.newUpload("x"))
+		mine, err := e.db.AddBlob(e.ctx, e.newBlob(5), u.UID)
+		e.ok(err)
+		request, err := e.db.AddBlob(e.ctx, e.newBlob(5), 0)
+		e.ok(err)
+		for _, want := range []int{1, 0} {
+			n, err := e.db.DoomRequests(e.ctx, 10)
+			e.ok(err)
+			e.same("doomed", n, want)
+		}
+		e.blobState(request, meta.BlobDoomed)
+		e.blobState(mine, meta.BlobWriting)
+	},
 	"orphans are bounded": func(e *env) {
 		for range 5 {
 			_, err := e.db.AddBlob(e.ctx, e.newBlob(5), 0)
