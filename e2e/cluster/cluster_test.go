@@ -1,14 +1,17 @@
-//go:build servers
+//go:build servers && linux
 
 package cluster
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon/meta/metatest/pgtest"
@@ -23,21 +26,31 @@ type plan struct {
 	// minio is where all nodes keep their bytes; each has a disk of its own
 	// without one.
 	minio *s3server.Server
+	// disk is where the first node has its own, a folder of its own elsewhere.
+	disk string
+	// host is the address of all nodes; each has one of its own without it.
+	host string
 	// durable has Postgres keep what it acknowledged when it crashes.
 	durable bool
 	// apart has wires between the nodes, and between them and Postgres.
 	apart bool
 }
 
+// onDisks is a plan of nodes with a disk each.
+func onDisks(nodes int) plan { return plan{nodes: nodes, binaries: bin} }
+
 // cluster is some nodes on one private Postgres.
 type cluster struct {
 	t        *testing.T
+	plan     plan
 	postgres *pgtest.Server
 	// address is that of the database past all wires.
 	address string
 	// toPostgres is the wire in front of the database, nil without wires.
 	toPostgres *wire
 	nodes      []*node
+	// database and stores are what nodes have in their configuration.
+	database, stores string
 }
 
 // node is one ospd, which may be dead for a while.
@@ -45,6 +58,8 @@ type node struct {
 	*harness.Daemon
 	// config is its configuration's file.
 	config string
+	// listen is where its clients find it, without a tap, also when it comes back.
+	listen string
 	// peers is the wire through which its peers reach it, nil without wires.
 	peers *wire
 }
@@ -52,7 +67,7 @@ type node struct {
 // start starts a cluster, whose nodes the test's end kills.
 func start(t *testing.T, p plan) *cluster {
 	t.Helper()
-	c := &cluster{t: t}
+	c := &cluster{t: t, plan: p}
 	var err error
 	if c.postgres, err = pgtest.Start(t.Context(), p.durable); err != nil {
 		t.Fatal(err)
@@ -66,34 +81,49 @@ func start(t *testing.T, p plan) *cluster {
 		t.Fatal(err)
 	}
 	c.address = c.postgres.URL("ospd")
-	stores := "stores: {disk: {type: local, path: %q}}\n"
+	c.database = c.address
+	if p.apart {
+		c.toPostgres = newWire(t, to("unix", filepath.Join(c.postgres.Dir(), ".s.PGSQL.5432")))
+		c.database = "postgres://ospd@" + c.toPostgres.address() + "/ospd?sslmode=disable"
+	}
+	c.stores = "stores: {disk: {type: local, path: %q}}\n"
 	if p.minio != nil {
-		stores = fmt.Sprintf("stores: {shared: {type: s3, endpoint: %q, region: %s, bucket: %s, access_key_id: %s, secret_access_key: %s, path_style: true}}\n",
+		c.stores = fmt.Sprintf("stores: {shared: {type: s3, endpoint: %q, region: %s, bucket: %s, access_key_id: %s, secret_access_key: %s, path_style: true}}\n",
 			p.minio.Endpoint, p.minio.Region, p.minio.Bucket(t), p.minio.AccessKeyID, p.minio.SecretAccessKey)
 	}
-	for i := range p.nodes {
-		c.nodes = append(c.nodes, c.join(p, i, stores))
+	for range p.nodes {
+		c.join()
 	}
 	return c
 }
 
-// join configures and starts the i-th node.
-func (c *cluster) join(p plan, i int, stores string) *node {
+// join configures and starts one more node.
+func (c *cluster) join() *node {
 	c.t.Helper()
-	dir := c.t.TempDir()
-	n := &node{config: filepath.Join(dir, "ospd.yaml")}
-	if strings.Contains(stores, "%q") {
-		stores = fmt.Sprintf(stores, filepath.Join(dir, "blobs"))
+	i, p, dir := len(c.nodes), c.plan, c.t.TempDir()
+	host := cmp.Or(p.host, fmt.Sprintf("127.0.0.%d", 10+i)) // a machine of its own, as far as loopback has such
+	n := &node{config: filepath.Join(dir, "ospd.yaml"), listen: free(c.t, host)}
+	stores := c.stores
+	if p.minio == nil {
+		folder := filepath.Join(dir, "blobs")
+		if i == 0 && p.disk != "" {
+			folder = filepath.Join(p.disk, "blobs")
+		}
+		stores = fmt.Sprintf(stores, folder)
 	}
-	text := fmt.Sprintf("db: %q\n", c.address) + stores + usual
+	text := fmt.Sprintf("db: %q\n", c.database) + stores + usual
 	if p.nodes > 1 {
-		listen := free(c.t, fmt.Sprintf("127.0.0.%d", 10+i))
-		text += fmt.Sprintf("cluster: {peer_listen: %q, advertise: %q, key: the-key-of-all-nodes-of-this-test}\n", listen, listen)
+		listen := free(c.t, host)
+		advertise := listen
+		if p.apart {
+			n.peers = newWire(c.t, to("tcp", listen))
+			advertise = n.peers.address()
+		}
+		text += fmt.Sprintf("cluster: {peer_listen: %q, advertise: %q, key: %s}\n", listen, advertise, strings.Repeat("0123456789abcdef", 4))
 	}
-	if err := os.WriteFile(n.config, []byte(text), 0o600); err != nil {
-		c.t.Fatal(err)
-	}
-	n.Daemon = harness.StartDaemon(c.t, p.binaries, filepath.Join(dir, "data"), "--config", n.config)
+	writeFile(c.t, n.config, text)
+	n.Daemon = harness.StartDaemon(c.t, p.binaries, filepath.Join(dir, "data"), "--config", n.config, "--listen", n.listen)
+	c.nodes = append(c.nodes, n)
 	return n
 }
 
@@ -124,7 +154,7 @@ func (n *node) ospd(c *cluster, args ...string) (exit int, output string) {
 }
 
 // finish stops all nodes and holds what they leave to the fourth promise: fsck
-// finds nothing from the folder of any node, and after gc nothing is pending.
+// finds nothing from the folder of a node, and after gc nothing is pending.
 func (c *cluster) finish() {
 	c.t.Helper()
 	for _, n := range c.nodes {
@@ -137,7 +167,11 @@ func (c *cluster) finish() {
 			c.t.Errorf("a node left with %d:\n%s", exit, n.Stderr())
 		}
 	}
-	for i, n := range c.nodes {
+	folders := c.nodes
+	if c.plan.minio != nil {
+		folders = folders[:1] // the others would look at the same
+	}
+	for i, n := range folders {
 		if exit, out := n.ospd(c, "fsck", "--read-data"); exit != 0 {
 			c.t.Errorf("fsck at node %d: %d: %s", i, exit, out)
 		}
@@ -145,9 +179,51 @@ func (c *cluster) finish() {
 			c.t.Errorf("gc at node %d: %d: %s", i, exit, out)
 		}
 	}
-	for i, n := range c.nodes {
+	for i, n := range folders {
 		if exit, out := n.ospd(c, "fsck"); exit != 0 || !strings.Contains(out, ", 0 pending") {
 			c.t.Errorf("fsck at node %d after gc: %d: %s", i, exit, out)
 		}
 	}
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// writeFile writes a file, and the folder that it is in.
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustJSON(t *testing.T, text []byte, v any) {
+	t.Helper()
+	if err := json.Unmarshal(text, v); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+}
+
+// smallDisk is a folder on a disk of its own of that size.
+func smallDisk(t *testing.T, size string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
+		t.Fatalf("mount a small tmpfs (this test needs root): %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Errorf("unmount: %v", err)
+		}
+	})
+	return dir
 }

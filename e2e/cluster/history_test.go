@@ -1,4 +1,4 @@
-//go:build servers
+//go:build servers && linux
 
 package cluster
 
@@ -42,6 +42,8 @@ type history struct {
 	uids    [filesOfHistory]protocol.UID
 	began   time.Time
 	calls   atomic.Int64
+	// amid is closed at the call of that number.
+	amid chan struct{}
 
 	mu  sync.Mutex
 	ops []porcupine.Operation
@@ -51,9 +53,9 @@ type history struct {
 // that is committed, and uploads that may be claimed.
 func (c *cluster) newHistory(seed uint64) *history {
 	c.t.Helper()
-	h := &history{c: c, seed: seed}
+	h := &history{c: c, seed: seed, amid: make(chan struct{})}
 	for _, n := range c.nodes {
-		h.apis = append(h.apis, n.API())
+		h.apis = append(h.apis, harness.NewAPI(c.t, "http://"+n.listen)) // where it is found again after it was killed
 	}
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	size := int64(500 + rnd.IntN(3000))
@@ -90,18 +92,23 @@ func digestOf(data []byte) protocol.Digest {
 }
 
 // run has the clients ask, and gives what they asked and were answered. In the
-// end each file is read.
-func (h *history) run() []porcupine.Operation {
+// middle, what is to happen then does; in the end each file is read.
+func (h *history) run(happens func()) []porcupine.Operation {
 	h.began = time.Now()
 	var wg sync.WaitGroup
 	for i := range clientsOfHistory {
 		wg.Go(func() {
 			rnd := rand.New(rand.NewPCG(h.seed, uint64(i+1)))
 			for n := h.calls.Add(1); n <= callsOfHistory; n = h.calls.Add(1) {
+				if n == callsOfHistory/2 {
+					close(h.amid)
+				}
 				h.ask(i, rnd, h.choose(int(n-1), rnd))
 			}
 		})
 	}
+	<-h.amid
+	happens()
 	wg.Wait()
 	rnd := rand.New(rand.NewPCG(h.seed, clientsOfHistory+1))
 	for i := range h.uids {

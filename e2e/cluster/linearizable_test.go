@@ -1,4 +1,4 @@
-//go:build servers
+//go:build servers && linux
 
 package cluster
 
@@ -18,18 +18,27 @@ const (
 	// unlockedHistories is after how many the build without the lock must have
 	// been found out.
 	unlockedHistories = 100
-	checkPatience     = 30 * time.Second
+	// killedHistories is in every how many a node is killed.
+	killedHistories = 20
+	checkPatience   = 30 * time.Second
 )
 
 // TestLinearizable: commits, claims, deletions and reads by many clients, asked
-// of all nodes, are answered as one daemon would that takes one request after the
-// other.
+// of all nodes while now and then one is killed, are answered as one daemon would
+// that takes one request after the other.
 func TestLinearizable(t *testing.T) {
-	c := start(t, plan{nodes: 1, binaries: bin})
+	c := start(t, onMinIO(t, 3))
 	seen := map[string]int{}
 	for seed := range uint64(histories) {
-		h := c.newHistory(seed)
-		ops := h.run()
+		happens := func() {}
+		if seed%killedHistories == 0 {
+			happens = func() {
+				n := c.nodes[seed/killedHistories%uint64(len(c.nodes))]
+				n.Kill()
+				n.Start()
+			}
+		}
+		ops := c.newHistory(seed).run(happens)
 		for _, op := range ops {
 			seen[fmt.Sprintf("%s: %s", op.Input.(call).verb, op.Output.(reply).outcome)]++
 		}
@@ -49,9 +58,11 @@ func TestLinearizable(t *testing.T) {
 // TestUnlockedCommitIsFound: where a commit does not lock its upload, the
 // histories of TestLinearizable show it.
 func TestUnlockedCommitIsFound(t *testing.T) {
-	c := start(t, plan{nodes: 1, binaries: unlocked})
+	p := onMinIO(t, 3)
+	p.binaries = unlocked
+	c := start(t, p)
 	for seed := range uint64(unlockedHistories) {
-		ops := c.newHistory(seed).run()
+		ops := c.newHistory(seed).run(func() {})
 		if porcupine.CheckOperationsTimeout(model(), ops, checkPatience) == porcupine.Illegal {
 			t.Logf("history %d shows it", seed)
 			return

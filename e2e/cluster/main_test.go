@@ -1,4 +1,4 @@
-//go:build servers
+//go:build servers && linux
 
 // Package cluster tests several ospd on one Postgres as processes: what clients
 // see of them is one service, whichever they ask, while nodes are killed, stopped
@@ -21,7 +21,13 @@ import (
 // (daemon/meta/commitunlocked.go). TestMain builds both, once, for every test here.
 var bin, unlocked harness.Binaries
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == cutOff {
+		fmt.Fprintln(os.Stderr, runCutOff(os.Args[2:]))
+		os.Exit(1)
+	}
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "osp-cluster")
