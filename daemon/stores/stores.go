@@ -52,18 +52,8 @@ type Config struct {
 // Service says how stores are. Its methods are safe for concurrent use.
 type Service struct {
 	cfg     Config
-	counts  map[string]*count
+	counts  *counter
 	readies map[string]*readiness
-}
-
-// count is what was counted last in a store. Whoever wants to know holds turn,
-// so that one counts and the others have it from him.
-type count struct {
-	turn chan struct{}
-	// Guarded by turn.
-	is   meta.StoreCount
-	at   time.Time
-	took time.Duration
 }
 
 // New makes a Service.
@@ -74,9 +64,8 @@ func New(cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	s := &Service{cfg: cfg, counts: map[string]*count{}, readies: map[string]*readiness{}}
+	s := &Service{cfg: cfg, counts: newCounter(cfg), readies: map[string]*readiness{}}
 	for name := range cfg.Stores {
-		s.counts[name] = &count{turn: make(chan struct{}, 1)}
 		s.readies[name] = &readiness{turn: make(chan struct{}, 1)}
 	}
 	return s
@@ -131,30 +120,17 @@ func Reach(ctx context.Context, st *store.Store, installation string) error {
 	return st.Reach(ctx, installation, true)
 }
 
-// count says how much lies in a store. A count that fails leaves it open, or
-// what was counted before.
+// count says how much lies in a store, where that is known.
 func (s *Service) count(ctx context.Context, st *protocol.Store) {
-	ctx, cancel := context.WithTimeout(ctx, countTimeout)
-	defer cancel()
-	c := s.counts[st.Name]
-	select {
-	case c.turn <- struct{}{}:
-	case <-ctx.Done():
-		return
+	if is, at, known := s.counts.of(ctx, st.Name); known {
+		counted := protocol.TimeOf(at)
+		st.Blobs, st.Bytes, st.CountedAt = &is.Blobs, &is.Bytes, &counted
 	}
-	defer func() { <-c.turn }()
-	if began := s.cfg.Now(); c.at.IsZero() || began.Sub(c.at) > countRest*c.took || began.Before(c.at) {
-		is, err := s.cfg.Meta.CountStore(ctx, st.Name)
-		if err == nil {
-			c.is, c.at = is, s.cfg.Now()
-			c.took = c.at.Sub(began)
-		} else if ctx.Err() == nil {
-			s.cfg.Logger.WarnContext(ctx, "what lies in a store cannot be counted", "store", st.Name, "err", err)
-		}
-	}
-	if c.at.IsZero() {
-		return
-	}
-	is, at := c.is, protocol.TimeOf(c.at)
-	st.Blobs, st.Bytes, st.CountedAt = &is.Blobs, &is.Bytes, &at
+}
+
+// Bytes gives how much lies in a store that need not be one of this node's.
+// known is false where it could not be counted in time.
+func (s *Service) Bytes(ctx context.Context, name string) (bytes int64, known bool) {
+	is, _, known := s.counts.of(ctx, name)
+	return is.Bytes, known
 }

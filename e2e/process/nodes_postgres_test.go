@@ -92,7 +92,7 @@ func TestPostgresNodes(t *testing.T) {
 			t.Fatalf("a node lists %+v", list)
 		}
 		for _, n := range list {
-			if !n.Living || n.Draining || n.Address == nil || n.Version == "" {
+			if !n.Living || n.Draining || n.HeldBytes == nil || *n.HeldBytes != 1 || n.Address == nil || n.Version == "" {
 				t.Errorf("a node is %+v", n)
 			}
 		}
