@@ -23,8 +23,8 @@ import (
 // and what is below them fails.
 func fromBelow(t *testing.T, s *seen) {
 	for name, what := range map[string]func(*testing.T, *seen){
-		"the database is full": databaseFull,
-		"the store fails":      storeFails, "the store is closed": storeClosed, "content is damaged": contentDamaged,
+		"the database is full": databaseFull, "another node is down": ownerDown,
+		"the store fails": storeFails, "the store is closed": storeClosed, "content is damaged": contentDamaged,
 		"the digest is not known": digestUnknown, "the daemon fails": daemonFails, "too many connections": tooManyConnections,
 	} {
 		t.Run(name, func(t *testing.T) { what(t, s) })
@@ -35,7 +35,12 @@ func fromBelow(t *testing.T, s *seen) {
 // is answered then is taken note of, and has to be documented.
 func walk(t *testing.T, s *seen, harm func(o *ospd)) {
 	t.Helper()
-	o := startOspd(t)
+	walkOn(t, s, startOspd(t), harm)
+}
+
+// walkOn is walk of an ospd that was started.
+func walkOn(t *testing.T, s *seen, o *ospd, harm func(o *ospd)) {
+	t.Helper()
 	alice, visits, targets := o.as("alice"), visits(), map[protocol.RouteName]string{}
 	for _, r := range protocol.Routes() {
 		targets[r.Name] = visits[r.Name].prepared(alice, r)
@@ -63,6 +68,22 @@ func databaseFull(t *testing.T, s *seen) {
 	uid, _ := aClaimableUpload(o)
 	path := "/v1/uploads/" + uid.String() + "/claim"
 	ch := into[protocol.Challenge](t, o.do(http.MethodPost, path, `{"digest": "`+digestOf("abc").String()+`"}`), http.StatusOK)
+	second := secondRound(t, uid, ch)
+	// Nor do links without a key that is remembered, or a replay of nothing.
+	if err := o.db.RegisterConsumer(t.Context(), meta.FanOutConsumer); err != nil {
+		t.Fatal(err)
+	}
+	_, hook := aWebhook(o)
+	o.giveUpDelivery(hook)
+	metatest.Fill(t, metaPath(o.blobs))
+	s.note(http.MethodPost, path, o.do(http.MethodPost, path, second), http.StatusInsufficientStorage)
+	s.note(http.MethodPost, "/v1/links", o.do(http.MethodPost, "/v1/links", `{"links": [{"action": "put", "name": "a"}]}`, "Idempotency-Key", "k"), http.StatusInsufficientStorage)
+	s.note(http.MethodPost, "/v1/webhooks/"+hook+"/replay", o.do(http.MethodPost, "/v1/webhooks/"+hook+"/replay", ""), http.StatusInsufficientStorage)
+}
+
+// secondRound is the body of a claim of "abc" that proves to have it.
+func secondRound(t *testing.T, uid protocol.UID, ch protocol.Challenge) string {
+	t.Helper()
 	nonce, err := protocol.ParseNonce(ch.Nonce)
 	if err != nil {
 		t.Fatal(err)
@@ -71,16 +92,7 @@ func databaseFull(t *testing.T, s *seen) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Nor do links without a key that is remembered, or a replay of nothing.
-	if err := o.db.RegisterConsumer(t.Context(), meta.FanOutConsumer); err != nil {
-		t.Fatal(err)
-	}
-	_, hook := aWebhook(o)
-	o.giveUpDelivery(hook)
-	metatest.Fill(t, metaPath(o.blobs))
-	s.note(http.MethodPost, path, o.do(http.MethodPost, path, fmt.Sprintf(`{"nonce": %q, "proof": "%x"}`, ch.Nonce, proof)), http.StatusInsufficientStorage)
-	s.note(http.MethodPost, "/v1/links", o.do(http.MethodPost, "/v1/links", `{"links": [{"action": "put", "name": "a"}]}`, "Idempotency-Key", "k"), http.StatusInsufficientStorage)
-	s.note(http.MethodPost, "/v1/webhooks/"+hook+"/replay", o.do(http.MethodPost, "/v1/webhooks/"+hook+"/replay", ""), http.StatusInsufficientStorage)
+	return fmt.Sprintf(`{"nonce": %q, "proof": "%x"}`, ch.Nonce, proof)
 }
 
 // giveUpDelivery has a webhook miss an event.

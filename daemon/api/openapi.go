@@ -36,7 +36,7 @@ func described(endpoints map[protocol.RouteName]endpoint) []openapi.Route {
 }
 
 func describe(r protocol.Route, e endpoint, g guard) openapi.Route {
-	d := openapi.Route{Route: r, Query: e.query, Drains: !e.health}
+	d := openapi.Route{Route: r, Query: e.query, Drains: !e.health, Handed: e.handed}
 	switch g.access {
 	case byToken:
 		d.Access, d.LinkToo = openapi.ByToken, g.link != ""

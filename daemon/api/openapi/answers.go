@@ -115,6 +115,9 @@ func refusals(r Route) []protocol.Kind {
 	if r.Drains {
 		kinds = append(kinds, protocol.KindDraining)
 	}
+	if r.Handed {
+		kinds = append(kinds, protocol.KindOwnerDown)
+	}
 	if r.Body == JSON {
 		kinds = append(kinds, protocol.KindTooLarge, protocol.KindBadLength)
 	}

@@ -60,6 +60,8 @@ type Route struct {
 	Body  Body
 	// Drains: it is refused while the daemon stops.
 	Drains bool
+	// Handed: where what it needs lies with another node, that node serves it.
+	Handed bool
 }
 
 // object is one of JSON.
