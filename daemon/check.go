@@ -19,7 +19,7 @@ func Check(ctx context.Context, cfg Config, readData bool, log *slog.Logger) (_ 
 	defer func() { err = errors.Join(err, in.Close()) }()
 	ctx, ended := in.within(ctx)
 	r, err := fsck.Run(ctx, fsck.Config{
-		Meta: in.DB, Stores: in.Stores, ServerID: in.ServerID, BootID: bootID(), ReadData: readData, Grace: cfg.Grace,
+		Meta: in.DB, Stores: in.Stores, Elsewhere: in.othersDisk, ServerID: in.ServerID, BootID: bootID(), ReadData: readData, Grace: cfg.Grace,
 	})
 	return r, ended(err)
 }

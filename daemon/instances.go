@@ -140,15 +140,28 @@ func (in *Installation) isOthers(name string) bool {
 	return in.instances[configured] != "" && in.instances[configured] != name
 }
 
-// onOthersDisk is isOthers of stores that other nodes may have come with since.
-func (in *Installation) onOthersDisk(ctx context.Context, name string) (bool, error) {
-	if in.isOthers(name) {
-		return true, nil
+// othersDisk gives the node on whose disk a store is that is not this node's, ""
+// where none is known to have it. Others may have come since this one began.
+func (in *Installation) othersDisk(ctx context.Context, name string) (meta.NodeID, error) {
+	_, node := holder.Split(name)
+	if node == "" {
+		homes, err := in.DB.StoreHomes(ctx)
+		if err != nil {
+			return "", err
+		}
+		node = homes[name]
 	}
-	homes, err := in.DB.StoreHomes(ctx)
-	configured, _ := holder.Split(name)
-	home := homes[configured]
-	return err == nil && home != "" && home != in.Node, err
+	if node == in.Node {
+		return "", nil
+	}
+	return node, nil
+}
+
+// onOthersDisk reports whether a store is on the disk of another node. One of which
+// only the name tells is where its folder is.
+func (in *Installation) onOthersDisk(ctx context.Context, name string) (bool, error) {
+	node, err := in.othersDisk(ctx, name)
+	return err == nil && (node != "" || in.isOthers(name)), err
 }
 
 // disks are the stores that only this node of a cluster reaches; none where there

@@ -192,11 +192,17 @@ func TestPostgresForgetANode(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	d, stop := running(t, nodeOn(t, first))
+	second := nodeOn(t, first)
+	d, stop := running(t, second)
 	gone := holder.Instance("disk", d.in.Node)
 	f := uploadTo(t, d, []byte("a"))
 	if err := stop(); err != nil {
 		t.Fatal(err)
+	}
+	// What is on another node's disk is no finding; it is checked there.
+	checked, err := Check(t.Context(), completed(t, first), true, quiet())
+	if err != nil || !checked.Clean() || len(checked.Pending) != 1 || checked.Pending[0].Store != gone || !strings.Contains(checked.Pending[0].Detail, "node "+string(d.in.Node)) {
+		t.Errorf("%+v, %v", checked, err)
 	}
 	forget := Collecting{ForgetStore: gone}
 	if _, err := Collect(t.Context(), completed(t, first), forget, quiet()); stageOf(err) != StageStore || !strings.Contains(err.Error(), "files of this installation lie in it") {
@@ -208,6 +214,9 @@ func TestPostgresForgetANode(t *testing.T) {
 	d, stop = running(t, first)
 	if err := errors.Join(d.in.DB.DeleteFile(t.Context(), protocol.OwnerLocal, f.UID), stop()); err != nil {
 		t.Fatal(err)
+	}
+	if checked, err = Check(t.Context(), completed(t, second), true, quiet()); err != nil || !checked.Clean() || checked.Counts.Objects != 1 {
+		t.Errorf("%+v, %v", checked, err)
 	}
 	if r, err := Collect(t.Context(), completed(t, first), forget, quiet()); err != nil || r.GivenUp != 1 || r.Deleted != 0 {
 		t.Errorf("%+v, %v", r, err)

@@ -52,7 +52,7 @@ func (c *checker) blob(ctx context.Context, looks *errgroup.Group, b meta.BlobRe
 // bytesOf checks that the object of a blob that contents refer to is there, and
 // as long as it is to be.
 func (c *checker) bytesOf(ctx context.Context, b meta.BlobRefs) error {
-	st := c.store(b.Store)
+	st := c.store(ctx, b.Store)
 	if st == nil {
 		return nil
 	}

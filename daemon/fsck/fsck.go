@@ -10,6 +10,7 @@ package fsck
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -32,6 +33,9 @@ const looksAtOnce = 16
 type Config struct {
 	Meta   *meta.DB
 	Stores map[string]*store.Store
+	// Elsewhere gives the node on whose disk a store is that is not among Stores,
+	// "" where it is none's. nil: there are no other nodes.
+	Elsewhere func(ctx context.Context, store string) (meta.NodeID, error)
 	// ServerID is the installation's; a store that is not marked with it is
 	// a finding and is not looked into. "" skips that check.
 	ServerID string
@@ -56,6 +60,8 @@ type checker struct {
 	report Report
 	// unusable are the stores that cannot be checked; each has its finding.
 	unusable map[string]bool
+	// others are those on other nodes' disks that were met; each is pending.
+	others map[string]bool
 }
 
 // Run checks everything. The error is ctx's, and the report then what was
@@ -64,7 +70,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	c := &checker{cfg: cfg, now: cfg.Clock(), unusable: map[string]bool{}}
+	c := &checker{cfg: cfg, now: cfg.Clock(), unusable: map[string]bool{}, others: map[string]bool{}}
 	c.report.ReadData = cfg.ReadData
 	err := c.run(ctx)
 	c.report.sort()
@@ -152,10 +158,10 @@ func (c *checker) unusableStore(name, why string) {
 }
 
 // store is the store called name, or nil where it cannot be checked, which is
-// then a finding already.
-func (c *checker) store(name string) *store.Store {
+// then a finding already, or where it is another node's, which is pending.
+func (c *checker) store(ctx context.Context, name string) *store.Store {
 	st, ok := c.cfg.Stores[name]
-	if !ok {
+	if !ok && !c.onOther(ctx, name) {
 		c.unusableStore(name, "the configuration has no such store, and blobs are in it")
 	}
 	c.mu.Lock()
@@ -164,4 +170,31 @@ func (c *checker) store(name string) *store.Store {
 		return nil
 	}
 	return st
+}
+
+// onOther notes once that a store is on another node's disk, where it is.
+func (c *checker) onOther(ctx context.Context, name string) bool {
+	if c.cfg.Elsewhere == nil {
+		return false
+	}
+	c.mu.Lock()
+	known, unusable := c.others[name], c.unusable[name]
+	c.mu.Unlock()
+	if known || unusable {
+		return known
+	}
+	node, err := c.cfg.Elsewhere(ctx, name)
+	if err != nil {
+		c.database(err)
+	}
+	if node == "" {
+		return false
+	}
+	c.mu.Lock()
+	known, c.others[name] = c.others[name], true
+	c.mu.Unlock()
+	if !known {
+		c.pending(name, "", fmt.Sprintf("on the disk of node %s, and not looked at; run ospd fsck there", node))
+	}
+	return true
 }
