@@ -4,11 +4,14 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -220,5 +223,85 @@ func TestPostgresForgetANode(t *testing.T) {
 	}
 	if r, err := Collect(t.Context(), completed(t, first), forget, quiet()); err != nil || r.GivenUp != 1 || r.Deleted != 0 {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestPostgresEachNodeWorksOnItsDisk: what is computed of files, and deleted, is by
+// the node on whose disk they lie, also where it is another's turn.
+func TestPostgresEachNodeWorksOnItsDisk(t *testing.T) {
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	first := joining(t, config(t))
+	first.SweepInterval, first.Grace, first.Scrub.Period = 20*time.Millisecond, 0, 20*time.Millisecond
+	a, _ := running(t, first)
+	b, stop := running(t, nodeOn(t, first))
+	var files []protocol.File
+	for i, d := range []*Daemon{a, b, a, b} {
+		files = append(files, uploadTo(t, d, []byte(fmt.Sprint("file ", i))))
+	}
+	db := a.in.DB
+	eventually(t, func() bool {
+		done := 0
+		for _, f := range files {
+			now, err := db.File(t.Context(), protocol.OwnerLocal, f.UID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if now.MD5 != nil {
+				done++
+			}
+		}
+		return done == len(files)
+	})
+	objects := func(d *Daemon) (n int) {
+		for _, st := range d.in.Stores {
+			for _, err := range st.List(t.Context(), "", "") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				n++
+			}
+		}
+		return n
+	}
+	if objects(a) != 2 || objects(b) != 2 {
+		t.Errorf("%d objects at the one and %d at the other", objects(a), objects(b))
+	}
+	for _, f := range files[:2] {
+		if err := db.DeleteFile(t.Context(), protocol.OwnerLocal, f.UID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, func() bool { return objects(a) == 1 && objects(b) == 1 })
+	// What is on the disk of a node that is down waits for it.
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.DeleteFile(t.Context(), protocol.OwnerLocal, files[3].UID); err != nil {
+		t.Fatal(err)
+	}
+	name := b.in.instances["disk"]
+	doomed := func() (n int) {
+		list, err := db.Doomed(t.Context(), time.Now().Add(time.Hour), nil, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, blob := range list {
+			if blob.Store == name {
+				n++
+			}
+		}
+		return n
+	}
+	eventually(t, func() bool { return doomed() == 1 })
+	for range 3 {
+		if r, err := a.sweep.Sweep(t.Context()); err != nil || r.Failed != 0 || doomed() != 1 {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
+	for _, f := range files[2:3] {
+		_, mc, err := db.Content(t.Context(), protocol.OwnerLocal, f.UID)
+		if err != nil || mc.State != meta.ContentLive {
+			t.Errorf("%+v, %v", mc, err)
+		}
 	}
 }

@@ -76,17 +76,23 @@ func (c *Config) handlers(w workers) []job.Handler {
 // periodic are the jobs that come again and again. What a node's own disk is swept
 // by is that node's alone, and waits while it is down.
 func (c *Config) periodic(node meta.NodeID) []job.Periodic {
+	scrubs := job.Periodic{Job: meta.NewJob{Kind: protocol.JobScrub, Subject: everything, Priority: protocol.PriorityIdle}, Every: c.Scrub.Period}
 	list := []job.Periodic{
 		{Job: meta.NewJob{Kind: protocol.JobExpire, Subject: everything}, Every: c.SweepInterval},
 		{Job: meta.NewJob{Kind: protocol.JobSweep, Subject: everything}, Every: c.SweepInterval},
 		{Job: digest.Job(), Every: digestInterval},
-		{Job: meta.NewJob{Kind: protocol.JobScrub, Subject: everything, Priority: protocol.PriorityIdle}, Every: c.Scrub.Period},
 	}
-	if len(c.disks()) > 0 {
-		own := meta.NewJob{Kind: protocol.JobSweep, Subject: "disks of node " + string(node), Node: string(node)}
-		list = append(list, job.Periodic{Job: own, Every: c.SweepInterval})
+	if !c.joins {
+		return append(list, scrubs)
 	}
-	return list
+	disks := "disks of node " + string(node)
+	// A pass reads what its node reaches, and what nobody read since it began.
+	mine := job.Periodic{Job: scrubs.Job, Every: scrubs.Every}
+	mine.Job.Subject, mine.Job.Node = everything+" that node "+string(node)+" reaches", string(node)
+	scrubs.Every = 0
+	return append(list, scrubs, mine,
+		job.Periodic{Job: meta.NewJob{Kind: protocol.JobSweep, Subject: disks, Node: string(node)}, Every: c.SweepInterval},
+		job.Periodic{Job: digest.JobOn(node), Every: digestInterval})
 }
 
 // everything is the subject of jobs about all there is.

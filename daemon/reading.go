@@ -71,9 +71,18 @@ func (c *Config) digestStores() (names []string) {
 // reading makes who reads contents that nobody asked for. They stand aside
 // while busy says that somebody waits for the daemon.
 func (c *Config) reading(in *Installation, files *file.Service, busy func() bool, log *slog.Logger) (*digest.Worker, *scrub.Worker) {
-	return digest.New(digest.Config{
-			Meta: in.DB, Read: files, Stores: c.digestStores(), Pace: pace.New(pace.Config{Rate: c.Digests.Rate, Busy: busy}), Logger: log,
-		}), scrub.New(scrub.Config{
-			Meta: in.DB, Read: files, Pace: pace.New(pace.Config{Rate: c.Scrub.Rate, Busy: busy}), Logger: log,
-		})
+	d := digest.Config{Meta: in.DB, Read: files, Stores: c.digestStores(), Pace: pace.New(pace.Config{Rate: c.Digests.Rate, Busy: busy}), Logger: log}
+	if c.joins {
+		d.Node = in.Node
+		for name, own := range c.disks() {
+			if own {
+				d.Disks = append(d.Disks, name)
+			} else {
+				d.Shared = append(d.Shared, name)
+			}
+		}
+	}
+	return digest.New(d), scrub.New(scrub.Config{
+		Meta: in.DB, Read: files, Pace: pace.New(pace.Config{Rate: c.Scrub.Rate, Busy: busy}), Logger: log,
+	})
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/pace"
@@ -29,7 +30,7 @@ import (
 
 // Records is what a Worker needs of the metadata; meta.DB is the one.
 type Records interface {
-	DueDigests(ctx context.Context, limit int) ([]meta.DigestDue, error)
+	DueDigestsIn(ctx context.Context, stores []string, limit int) ([]meta.DigestDue, error)
 	RecordFindings(ctx context.Context, found []meta.FoundOut, done []meta.DigestDue) error
 	FillDigest(ctx context.Context, f meta.Filled) error
 	PutOffDigests(ctx context.Context, uids []protocol.UID, after time.Duration) error
@@ -52,6 +53,11 @@ type Config struct {
 	// Stores are those whose contents are read for their own sake. Contents
 	// whose digest is not known are read wherever they lie.
 	Stores []string
+	// Node is this node of a cluster, Disks the stores on its own disk, whose
+	// contents a job that is bound to it looks at, and Shared those that all nodes
+	// reach. Node is "" where there are no others, and then one job looks at all.
+	Node          meta.NodeID
+	Disks, Shared []string
 	// Pace holds the reading back.
 	Pace *pace.Pace
 	// Logger is slog.Default() when nil.
@@ -80,6 +86,13 @@ const Subject = "due"
 // Job is the job that looks at what is due.
 func Job() meta.NewJob {
 	return meta.NewJob{Kind: protocol.JobDigest, Subject: Subject, Priority: protocol.PriorityIdle}
+}
+
+// JobOn is the job that looks at what is due and lies on the disks of a node.
+func JobOn(node meta.NodeID) meta.NewJob {
+	n := Job()
+	n.Subject, n.Node = Subject+" on node "+string(node), string(node)
+	return n
 }
 
 // Worker does digest jobs. Its methods are safe for concurrent use.
@@ -135,8 +148,10 @@ func (w *Worker) tellLooked() {
 // could not be enqueued is missed by nobody: the next one looks at all that is
 // due.
 func (w *Worker) Run(ctx context.Context) {
-	n := Job()
-	n.After = gather
+	jobs := []meta.NewJob{Job()}
+	if w.cfg.Node != "" {
+		jobs = append(jobs, JobOn(w.cfg.Node))
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -145,8 +160,11 @@ func (w *Worker) Run(ctx context.Context) {
 			return
 		case <-w.woken:
 		}
-		if _, _, err := w.cfg.Meta.Enqueue(ctx, n); err != nil && ctx.Err() == nil {
-			w.log.Warn("a digest job could not be enqueued; what is due waits for the periodic one", "err", err)
+		for _, n := range jobs {
+			n.After = gather
+			if _, _, err := w.cfg.Meta.Enqueue(ctx, n); err != nil && ctx.Err() == nil {
+				w.log.Warn("a digest job could not be enqueued; what is due waits for the periodic one", "err", err)
+			}
 		}
 		timer.Reset(gather)
 		select {
@@ -165,7 +183,7 @@ func (w *Worker) Do(ctx context.Context, r *job.Run) error {
 	var done tally
 	k := newKeeper(r)
 	for {
-		due, err := w.cfg.Meta.DueDigests(ctx, batch)
+		due, err := w.cfg.Meta.DueDigestsIn(ctx, w.storesOf(r.Job), batch)
 		if err != nil || len(due) == 0 {
 			return err
 		}
@@ -177,6 +195,17 @@ func (w *Worker) Do(ctx context.Context, r *job.Run) error {
 			due = due[n:]
 		}
 	}
+}
+
+// storesOf are those at whose contents a job looks, nil for all.
+func (w *Worker) storesOf(j meta.Job) []string {
+	switch {
+	case w.cfg.Node == "":
+		return nil
+	case j.Node != "":
+		return w.cfg.Disks
+	}
+	return append([]string{}, w.cfg.Shared...) // which is not nil
 }
 
 // tally is what a job did.
@@ -202,7 +231,12 @@ func (w *Worker) compareStores(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := strings.Join(w.cfg.Stores, ",")
+	var names []string
+	for _, s := range w.cfg.Stores {
+		name, _ := holder.Split(s) // all nodes' are configured alike
+		names = append(names, name)
+	}
+	now := strings.Join(names, ",")
 	for n := wantBatch; n == wantBatch && now != before; {
 		if n, err = w.cfg.Meta.WantDigests(ctx, wantBatch); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -94,11 +95,26 @@ func (r received) sums() (sha, md []byte) {
 // order in which they became so. Each stays due until RecordFindings, PutOffDigests or
 // FillDigest says otherwise, or it is deleted.
 func (db *DB) DueDigests(ctx context.Context, limit int) (list []DigestDue, err error) {
+	return db.DueDigestsIn(ctx, nil, limit)
+}
+
+// DueDigestsIn is DueDigests of files whose bytes begin in one of the stores; nil is
+// for all.
+func (db *DB) DueDigestsIn(ctx context.Context, stores []string, limit int) (list []DigestDue, err error) {
+	where := ""
+	var in []any
+	if stores != nil {
+		for _, s := range stores {
+			in = append(in, s)
+		}
+		where = ` AND (SELECT b.store FROM extents e JOIN blobs b ON b.id = e.blob_id WHERE e.content_id = c.id AND e.seq = 0)
+			IN (NULL` + strings.Repeat(`, ?`, len(in)) + `)`
+	}
 	err = db.look(ctx, "list files that are due for a digest job", func(q query) error {
 		list = nil
 		return q.each(`SELECT f.uid, c.id, c.size, c.state, c.gen, c.digest IS NOT NULL, c.md5 IS NOT NULL, COALESCE(c.media_type, ''), f.md5_said IS NOT NULL AND f.md5_agrees IS NULL
 			FROM files f JOIN contents c ON c.id = f.content_id
-			WHERE f.state = 'committed' AND f.digest_due <= ? ORDER BY f.digest_due LIMIT ?`, []any{q.now, limit}, func(scan scanFunc) error {
+			WHERE f.state = 'committed' AND f.digest_due <= ?`+where+` ORDER BY f.digest_due LIMIT ?`, append(append([]any{q.now}, in...), limit), func(scan scanFunc) error {
 			var d DigestDue
 			err := scan(&d.UID, &d.Content, &d.Size, &d.State, &d.Gen, &d.DigestKnown, &d.SumsKnown, &d.MediaType, &d.Said)
 			list = append(list, d)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/crashpoint"
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
@@ -123,6 +124,8 @@ func (p *pass) content(ctx context.Context, c meta.Scrubbable) error {
 		return context.Cause(ctx)
 	case unsaved != nil:
 		return unsaved
+	case holder.Of(err) != nil:
+		p.row = 0 // a pass of the node that has it reads it
 	case err == nil, protocol.KindOf(err) == protocol.KindNotFound:
 		p.row, p.at.Waits = 0, 0
 		if found == healed {

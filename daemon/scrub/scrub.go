@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/pace"
@@ -79,6 +80,10 @@ func (w *Worker) Do(ctx context.Context, r *job.Run, args meta.ScrubArgs) error 
 	return w.one(ctx, r, args.Content)
 }
 
+// elsewherePause is how long a job is left alone that a node took which does not
+// have the content on its disk.
+const elsewherePause = 5 * time.Second
+
 // one reads a suspected content. One that is gone needs no scrub.
 func (w *Worker) one(ctx context.Context, r *job.Run, id meta.ContentID) error {
 	p := protocol.JobProgress{Unit: "bytes"}
@@ -88,6 +93,8 @@ func (w *Worker) one(ctx context.Context, r *job.Run, id meta.ContentID) error {
 		return nil
 	})
 	switch kind := protocol.KindOf(err); {
+	case holder.Of(err) != nil:
+		return job.Snooze(elsewherePause) // until the node takes the job that has it
 	case kind == protocol.KindNotFound:
 		p.Note = "it is gone"
 	case kind == protocol.KindContentCorrupt:

@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -27,6 +28,29 @@ var findingsTests = map[string]func(*env){
 		e.ok(e.db.RecordFindings(e.ctx, []meta.FoundOut{{Content: due[1].Content, Findings: findings(8)}}, e.as(due[1:], "")))
 		e.sees(b, "08", "08", "")
 		e.same("due", len(e.undigested(10)), 0)
+	},
+	"what is due of some stores": func(e *env) {
+		a := e.putShot("a", 1, 5)
+		n := e.oneShot("b", 3, 5)
+		n.Blob.Store = "disk@b"
+		_, err := e.db.PutFile(e.ctx, n, nil)
+		e.ok(err)
+		in := func(stores []string, want ...protocol.UID) {
+			e.Helper()
+			due, err := e.db.DueDigestsIn(e.ctx, stores, 10)
+			e.ok(err)
+			var got []protocol.UID
+			for _, d := range due {
+				got = append(got, d.UID)
+			}
+			slices.Sort(got)
+			e.same(fmt.Sprint("in ", stores), got, want)
+		}
+		in([]string{"disk"}, a.UID)
+		in([]string{"disk@b"}, n.UID)
+		in([]string{"minio", "disk@b", "disk"}, a.UID, n.UID)
+		in(nil, a.UID, n.UID)
+		in([]string{})
 	},
 	"of a content shared with others each file's own job tells": func(e *env) {
 		_, a := e.put("a", 1, 2*protocol.BlockSize)
