@@ -14,7 +14,9 @@ import (
 //
 // A power cut may undo a record, together with every later one. An upload that
 // is committed is KindCommitted, any other that is not open KindNotFound; a
-// blob that was lost meanwhile is KindStoreUnavailable: send the part again.
+// blob that was lost meanwhile is KindStoreUnavailable: send the part again. One
+// of an upload without a size for which the quota was not charged is charged by
+// it, or KindQuotaExceeded.
 func (db *DB) RecordPart(ctx context.Context, owner protocol.Owner, uid protocol.UID, p NewPart) (gen int64, err error) {
 	err = db.update(ctx, kept, "record a part", func(t *tx) error {
 		u, err := t.lockOpen(owner, uid)
@@ -40,12 +42,28 @@ func (db *DB) RecordPart(ctx context.Context, owner protocol.Owner, uid protocol
 		if err := t.putPart(uid, p, gen); err != nil {
 			return err
 		}
-		if old == 0 || old == p.Blob || old == u.blob {
-			return nil
+		if old != 0 && old != p.Blob && old != u.blob {
+			if err := t.offer([]BlobID{old}); err != nil {
+				return err
+			}
 		}
-		return t.offer([]BlobID{old})
+		return t.chargeThrough(owner, u, p.Offset+p.Length, db.cfg.DefaultQuota)
 	})
 	return gen, err
+}
+
+// chargeThrough has the quota be charged for an upload without a size that has
+// end bytes at least, where it is not: what ReserveUpload charged for a part that
+// was coming may have been given back meanwhile by another node, on which one
+// failed.
+func (t *tx) chargeThrough(owner protocol.Owner, u openUpload, end int64, def Quota) error {
+	if u.size.Valid || u.reserved >= end {
+		return nil
+	}
+	if _, err := t.exec(`UPDATE uploads SET reserved = ? WHERE uid = ?`, end, int64(u.uid)); err != nil {
+		return err
+	}
+	return t.reserve(owner, Usage{Bytes: end - u.reserved}, def)
 }
 
 func (t *tx) putPart(uid protocol.UID, p NewPart, gen int64) error {

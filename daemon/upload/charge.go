@@ -14,6 +14,10 @@ import (
 // quota is charged for it before a byte is taken, and gets back what did not
 // come. Else the header of a request alone would keep it until the upload is
 // abandoned.
+//
+// It is of this process alone. What is recorded is charged by its record, so that
+// beyond a quota is at most what comes of one upload to other nodes at the same
+// time, which is refused when it is there.
 type coming struct {
 	// mu is held while the quota is charged or given something back, so that
 	// nothing is given back that another request was just charged for.

@@ -3,6 +3,7 @@
 package upload_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -148,4 +149,42 @@ func awaitTouched(t *testing.T, b *bench, uid protocol.UID) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// TestQuotaOfPartsOnSeveralNodes: a part that fails at one node gives nothing back
+// of what another node has the quota charged for, once its part is recorded.
+func TestQuotaOfPartsOnSeveralNodes(t *testing.T) {
+	all := nodes(t, 2, nil)
+	a, b := all[0], all[1]
+	must(t, a.db.SetQuota(t.Context(), owner, meta.Quota{Bytes: ptr(int64(3 * block))}))
+	uid := a.beginBlocks(nil)
+	content := random(1, 2*block)
+	r, w := io.Pipe()
+	sent := make(chan error, 1)
+	go func() {
+		_, err := b.PutPart(context.Background(), owner, uid, 2, upload.Body{Reader: r, Length: block})
+		sent <- err
+	}()
+	_, err := w.Write(content[:1])
+	must(t, err)
+	charged := func(what string, want int64) {
+		t.Helper()
+		u, err := a.db.Usage(t.Context(), owner)
+		must(t, err)
+		if u.Bytes != want {
+			t.Errorf("%s: charged for %d bytes, want %d", what, u.Bytes, want)
+		}
+	}
+	charged("while it comes", 2*block)
+	_, err = a.PutPart(t.Context(), owner, uid, 1, upload.Body{Reader: bytes.NewReader(nil), Length: block})
+	wants(t, err, protocol.KindBadLength)
+	_, err = w.Write(content[1:block])
+	must(t, errors.Join(err, <-sent))
+	charged("once it is there", 2*block)
+	other := a.beginBlocks(ptr(int64(block)))
+	_, err = b.PutPart(t.Context(), owner, uid, 3, body(content[:block]))
+	wants(t, err, protocol.KindQuotaExceeded)
+	must(t, a.Abort(t.Context(), owner, other))
+	must(t, a.Abort(t.Context(), owner, uid))
+	charged("at the end", 0)
 }
