@@ -175,7 +175,7 @@ func TestWhatIsSentTwice(t *testing.T) {
 		}
 		if c.want == 2 {
 			done(t, a, err)
-			if <-nonces == <-nonces {
+			if first, second := <-nonces, <-nonces; first == second {
 				t.Errorf("%s: both have one nonce", name)
 			}
 			continue
