@@ -102,6 +102,11 @@ func TestOnlyPeersComeInByTheSide(t *testing.T) {
 	if log := s.log.String(); !strings.Contains(log, "not a peer") || !strings.Contains(log, "another clock") && !strings.Contains(log, "received before") {
 		t.Errorf("the log does not tell why: %s", log)
 	}
+	for line := range strings.Lines(s.log.String()) {
+		if strings.Contains(line, "level=INFO") && strings.Contains(line, "route=peer_ping") {
+			t.Errorf("each ping is in the log: %s", line)
+		}
+	}
 }
 
 // TestSmugglingPastAPeer sends as a peer what two servers could read as different

@@ -307,7 +307,11 @@ func (c *call) finish() {
 	if c.cut {
 		attrs = append(attrs, slog.Bool("cut", true))
 	}
-	c.srv.log.LogAttrs(c.ctx, slog.LevelInfo, "request", attrs...)
+	level := slog.LevelInfo
+	if c.match.name == routePing && c.kind == "" {
+		level = slog.LevelDebug // each node sends some every second
+	}
+	c.srv.log.LogAttrs(c.ctx, level, "request", attrs...)
 	c.srv.met.Request(method, route, c.status, took)
 	c.srv.met.Received(c.body.got)
 	c.srv.met.Sent(c.sent)

@@ -3,7 +3,7 @@
 // one of them.
 //
 // The database says which nodes there are and whose lease lasts. Beside that
-// each node asks each other whether it is there, twice a second: a lease tells of
+// each node asks each other whether it is there, all the time: a lease tells of
 // a death late, and nothing of a cable that is out. A node that is down is not
 // asked for anything: what needs it fails at once, with owner_down, and what
 // waits for its answer fails as it goes down.
@@ -61,7 +61,7 @@ type Times struct {
 
 // DefaultTimes have a node be down within 2 s.
 func DefaultTimes() Times {
-	return Times{Look: time.Second, Again: 200 * time.Millisecond, Ping: 500 * time.Millisecond, Answer: 900 * time.Millisecond, Stall: 3 * time.Second, Retry: 2 * time.Second}
+	return Times{Look: time.Second, Again: 200 * time.Millisecond, Ping: 400 * time.Millisecond, Answer: 850 * time.Millisecond, Stall: 3 * time.Second, Retry: 2 * time.Second}
 }
 
 // Cluster knows the other nodes. Its methods are safe for concurrent use; they
