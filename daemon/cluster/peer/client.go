@@ -23,8 +23,9 @@ const (
 	dialTime = time.Second
 	// idlePerPeer is how many unused connections are kept to a peer.
 	idlePerPeer = 64
-	// buffers is of each connection, for reading and for writing.
-	buffers = 64 << 10
+	// readBuffer and writeBuffer are of each connection. Bodies go past both.
+	readBuffer  = 16 << 10
+	writeBuffer = 8 << 10
 	// maxAnswerHeader bounds the header of an answer.
 	maxAnswerHeader = 64 << 10
 	// maxDetail bounds what is read of an answer that is not believed.
@@ -196,8 +197,8 @@ func (c *Client) transport(node meta.NodeID) *http.Transport {
 		IdleConnTimeout:        IdleTime,
 		ExpectContinueTimeout:  askedFor,
 		MaxResponseHeaderBytes: maxAnswerHeader,
-		WriteBufferSize:        buffers,
-		ReadBufferSize:         buffers,
+		WriteBufferSize:        writeBuffer,
+		ReadBufferSize:         readBuffer,
 	}
 }
 
