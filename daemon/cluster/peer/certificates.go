@@ -85,7 +85,7 @@ func (f Files) load(node meta.NodeID) (loaded, error) {
 		return loaded{}, fmt.Errorf("%s has no certificate", f.CA)
 	}
 	if !slices.Contains(cert.Leaf.DNSNames, string(node)) {
-		return loaded{}, fmt.Errorf("the certificate %s is not this node's: it needs the DNS name %s and has %q", f.Cert, node, cert.Leaf.DNSNames)
+		return loaded{}, fmt.Errorf("the certificate %s is not this node's: it needs the DNS name %s and has %q; ospd peer-cert makes one", f.Cert, node, cert.Leaf.DNSNames)
 	}
 	opts := x509.VerifyOptions{Roots: pool, Intermediates: x509.NewCertPool()}
 	for _, der := range cert.Certificate[1:] {
@@ -96,7 +96,7 @@ func (f Files) load(node meta.NodeID) (loaded, error) {
 	for _, use := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
 		opts.KeyUsages = []x509.ExtKeyUsage{use}
 		if _, err := cert.Leaf.Verify(opts); err != nil {
-			return loaded{}, fmt.Errorf("the certificate %s is not one that peers take (it serves on both sides, so it needs serverAuth and clientAuth): %w", f.Cert, err)
+			return loaded{}, fmt.Errorf("the certificate %s is not one that peers take (it serves on both sides, so it needs serverAuth and clientAuth; ospd peer-cert makes one): %w", f.Cert, err)
 		}
 	}
 	return loaded{&cert, pool}, nil
