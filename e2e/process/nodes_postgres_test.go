@@ -52,8 +52,8 @@ func nodesOf(t *testing.T, d *harness.Daemon) []protocol.Node {
 	return list.Nodes
 }
 
-// nodeOf is the id of the node with the daemon's data folder.
-func nodeOf(t *testing.T, d *harness.Daemon) string {
+// idOf is the id of the node with the daemon's data folder.
+func idOf(t *testing.T, d *harness.Daemon) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(d.Data, "node"))
 	if err != nil {
@@ -131,7 +131,7 @@ func TestPostgresCopiedNode(t *testing.T) {
 	if err := os.Mkdir(data, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(data, "node"), []byte(nodeOf(t, d)+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(data, "node"), []byte(idOf(t, d)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if exit, said := harness.Refused(t, bin, data, "--config", nodeConfig(t, address)); exit != 3 || !strings.Contains(said, "of which this data folder is a copy") {
@@ -146,7 +146,7 @@ func TestPostgresCopiedNode(t *testing.T) {
 func TestPostgresStoppedNode(t *testing.T) {
 	_, address := postgres(t, false)
 	d, beside := startNode(t, address), startNode(t, address)
-	over := `UPDATE nodes SET lease_until = 1 WHERE name = '` + nodeOf(t, d) + `'` // as time would
+	over := `UPDATE nodes SET lease_until = 1 WHERE name = '` + idOf(t, d) + `'` // as time would
 	t.Cleanup(func() { d.Signal(syscall.SIGCONT) })
 	d.Signal(syscall.SIGSTOP)
 	runSQL(t, address, over)
