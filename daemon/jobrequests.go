@@ -15,19 +15,32 @@ import (
 
 // requests are the kinds of jobs that callers can ask for (POST /v1/jobs).
 // docs/jobs.md tells of their args.
-func requests(files *file.Service, migrates *migrate.Worker, imports *intake.Worker) map[protocol.JobKind]job.Request {
+func (c *Config) requests(in *Installation, files *file.Service, migrates *migrate.Worker, imports *intake.Worker) map[protocol.JobKind]job.Request {
 	return map[protocol.JobKind]job.Request{
 		protocol.JobDigest: now(digest.Job()),
 		protocol.JobExpire: now(meta.NewJob{Kind: protocol.JobExpire, Subject: everything}),
 		protocol.JobSweep:  now(meta.NewJob{Kind: protocol.JobSweep, Subject: everything}),
-		protocol.JobImport: imports.Request,
+		protocol.JobImport: c.here(in, imports.Request),
 		protocol.JobScrub:  scrubRequest(files),
-		protocol.JobMigrate: func(ctx context.Context, caller job.Caller, args json.RawMessage) (meta.NewJob, error) {
+		protocol.JobMigrate: c.here(in, func(ctx context.Context, caller job.Caller, args json.RawMessage) (meta.NewJob, error) {
 			if !caller.All {
 				return meta.NewJob{}, notYours()
 			}
 			return migrates.Request(ctx, args)
-		},
+		}),
+	}
+}
+
+// here binds jobs to the node of a cluster that was asked for them: it made sure
+// that it reaches what they are about, which may be on its own disk.
+func (c *Config) here(in *Installation, request job.Request) job.Request {
+	if !c.joins {
+		return request
+	}
+	return func(ctx context.Context, caller job.Caller, args json.RawMessage) (meta.NewJob, error) {
+		n, err := request(ctx, caller, args)
+		n.Node = string(in.Node)
+		return n, err
 	}
 }
 

@@ -143,7 +143,7 @@ func TestRequests(t *testing.T) {
 		{kind: protocol.JobMigrate, caller: ann, args: `{"from": "a", "to": "b"}`, fails: protocol.KindForbidden},
 		{kind: protocol.JobExpire, caller: admin, args: `{}`, want: meta.NewJob{Subject: "all"}},
 	} {
-		got, err := requests(files, nil, nil)[tt.kind](t.Context(), tt.caller, json.RawMessage(tt.args))
+		got, err := (&Config{}).requests(nil, files, nil, nil)[tt.kind](t.Context(), tt.caller, json.RawMessage(tt.args))
 		if protocol.KindOf(err) != tt.fails {
 			t.Errorf("%s by %s of %s: %v", tt.kind, tt.caller.Owner, tt.args, err)
 		}
@@ -151,7 +151,7 @@ func TestRequests(t *testing.T) {
 			t.Errorf("%s by %s of %s is %+v, want %+v", tt.kind, tt.caller.Owner, tt.args, got, tt.want)
 		}
 	}
-	for kind := range requests(files, nil, nil) {
+	for kind := range (&Config{}).requests(nil, files, nil, nil) {
 		if !slices.Contains(protocol.JobKinds(), kind) {
 			t.Errorf("%s is asked for, and no kind", kind)
 		}
@@ -197,6 +197,21 @@ func TestScrubOfAFile(t *testing.T) {
 		}
 		if j, err := db.Job(t.Context(), tt.owner, id); err != nil || j.State != protocol.JobDone {
 			t.Errorf("the job is %+v, %v", j, err)
+		}
+	}
+}
+
+// TestJobsOfTheNodeThatWasAsked: in a cluster what somebody asked a node for is done
+// by it, since it is that one which reaches what the job is about.
+func TestJobsOfTheNodeThatWasAsked(t *testing.T) {
+	in := &Installation{Node: "a"}
+	asked := func(context.Context, job.Caller, json.RawMessage) (meta.NewJob, error) {
+		return meta.NewJob{Kind: protocol.JobMigrate}, nil
+	}
+	for joins, node := range map[bool]string{false: "", true: "a"} {
+		n, err := (&Config{joins: joins}).here(in, asked)(t.Context(), job.Caller{}, nil)
+		if err != nil || n.Node != node {
+			t.Errorf("in a cluster %t: %+v, %v", joins, n, err)
 		}
 	}
 }
