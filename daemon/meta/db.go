@@ -104,7 +104,7 @@ func (db *DB) Ping(ctx context.Context) error {
 // of them, and of jobs that became due. A context that is Fenced holds it to
 // that job's lease.
 func (db *DB) update(ctx context.Context, d durability, name string, fn func(*tx) error) error {
-	return db.write(ctx, write{durability: d}, name, fn)
+	return db.write(ctx, write{d, namesNothing}, name, fn)
 }
 
 // named is update of what names a blob, beside which no store is closed.

@@ -15,29 +15,29 @@ var attemptTests = map[string]func(*env){
 		e.clock.Add(time.Second)
 		second, third := e.attempt("s", l), e.attempt("s", l)
 		e.attempted("s", l, meta.Attempted{Running: 3, Free: time.Hour})
-		e.noAttempt("s", l, meta.Attempted{Running: 3, Free: time.Hour})
+		e.noAttempt(l, meta.Attempted{Running: 3, Free: time.Hour})
 		e.attempt("another", l)
 		e.ok(e.db.EndAttempt(e.ctx, second, false))
 		e.ok(e.db.AddFailure(e.ctx, "s", l))
 		e.ok(e.db.EndAttempt(e.ctx, first, true))
 		e.ok(e.db.EndAttempt(e.ctx, third, true))
 		e.ok(e.db.AddFailure(e.ctx, "s", l))
-		e.noAttempt("s", l, meta.Attempted{Failed: 3, Free: time.Hour - time.Second})
+		e.noAttempt(l, meta.Attempted{Failed: 3, Free: time.Hour - time.Second})
 		e.clock.Add(time.Hour - time.Second)
 		e.attempted("s", l, meta.Attempted{Failed: 2, Free: time.Second})
 		e.ok(e.db.EndAttempt(e.ctx, e.attempt("s", l), true))
-		e.noAttempt("s", l, meta.Attempted{Failed: 3, Free: time.Second})
+		e.noAttempt(l, meta.Attempted{Failed: 3, Free: time.Second})
 	},
 	"an attempt of which nobody hears again has failed": func(e *env) {
 		l := meta.Limit{Failures: 1, Within: time.Hour, Patience: time.Minute}
 		late := e.attempt("s", l)
 		e.clock.Add(time.Minute)
-		e.noAttempt("s", l, meta.Attempted{Failed: 1, Free: 59 * time.Minute})
+		e.noAttempt(l, meta.Attempted{Failed: 1, Free: 59 * time.Minute})
 		e.ok(e.db.EndAttempt(e.ctx, late, false))
 		e.clock.Add(time.Minute)
 		again := e.attempt("s", l)
 		e.ok(e.db.EndAttempt(e.ctx, late, false)) // whose slot is another's
-		e.noAttempt("s", l, meta.Attempted{Running: 1, Free: time.Hour})
+		e.noAttempt(l, meta.Attempted{Running: 1, Free: time.Hour})
 		e.ok(e.db.EndAttempt(e.ctx, again, true))
 		e.clock.Add(-48 * time.Hour)
 		e.attempt("s", l)
@@ -83,9 +83,9 @@ func (e *env) attempt(subject string, l meta.Limit) meta.Attempt {
 	return a
 }
 
-func (e *env) noAttempt(subject string, l meta.Limit, want meta.Attempted) {
+func (e *env) noAttempt(l meta.Limit, want meta.Attempted) {
 	e.Helper()
-	a, all, err := e.db.BeginAttempt(e.ctx, subject, l)
+	a, all, err := e.db.BeginAttempt(e.ctx, "s", l)
 	e.ok(err)
 	e.same("slot", a.Slot, 0)
 	e.same("attempts", all, want)
