@@ -79,7 +79,7 @@ func TestNodeWithoutNetwork(t *testing.T) {
 // TestNodesOfOneAddress: nodes that share an address, each with ports of its
 // own, are as many nodes, with numbers of their own: no uid is there twice.
 func TestNodesOfOneAddress(t *testing.T) {
-	p := onMinIO(t, 3)
+	p := onDisks(3)
 	p.host = "127.0.0.1"
 	c := start(t, p)
 	ids, workers := map[string]bool{}, map[string]bool{}

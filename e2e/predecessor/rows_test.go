@@ -35,11 +35,25 @@ func elsewhere() map[string][]string {
 		"D08": {"daemon/api.TestRangesAsServeContent"},
 		"D10": {"daemon.TestComposeUnderAReader"},
 		"D19": {"daemon/api.TestReady", "e2e/process.TestPostgresAway", "e2e/process.TestObjectStoreThatIsAway"}, // each dependency away
-		// These hold only while no daemon speaks to another, which they see to: there is
-		// one daemon to a database. Where peers come, they fail, and the rows apply.
-		"D07": {"e2e/process.TestPostgresOneDaemon"}, // no daemon forwards a body for another; tag postgres
-		"D13": {"e2e/process.TestPostgresOneDaemon"}, // nor asks another for a range
-		"D14": {"e2e/process.TestPostgresOneDaemon"}, // no file lies on one node alone and is asked for at another
+		// Of several nodes; e2e/cluster has the tag servers.
+		"D07": {"e2e/cluster.TestSlowDownloadsThroughAPeer", "daemon/api.TestMemoryThroughAPeer"},
+		"D13": {"e2e/cluster.TestFilesOnDisks", "e2e/cluster.TestV0OnDisks", "daemon/api.TestReadsThroughAPeer"},
+		"D14": {"e2e/cluster.TestFilesOnDisks", "e2e/cluster.TestPartsSpreadOverNodes"},
+		"C01": {"e2e/cluster.TestNodeWithoutNetwork"},
+		"C02": {"e2e/cluster.TestNodesOfOneAddress", "e2e/cluster.TestTwoNodesOfOneFolder", "e2e/cluster.TestTwoNodesOfOneNumber"},
+		"C03": {"daemon/meta.TestWorkersAreLeased"}, // tag postgres
+		"C04": {"daemon/meta.TestUIDsRiseWhateverTheClockDoes", "daemon/meta.TestWithoutReservationNoUID"},
+		"C05": {"daemon/meta.TestKeepSchema", "daemon/meta.TestKeepSchemaOfPostgres"},
+		"C06": {"e2e/cluster.TestStaleDirectory", "daemon/api.TestOneHop"},
+		"C07": {"e2e/cluster.TestOwnerKilled", "daemon/cluster.TestADeadNodeDelaysNobody"},
+		"C08": {"daemon/api.TestMemoryThroughAPeer", "daemon/api.TestBodiesThroughAPeer"},
+		"C09": {"daemon/cluster.TestAStreamThatComesGoesOn"},
+		"C10": {"e2e/cluster.TestEarlyAnswersOfTheOwner", "e2e/cluster.TestNodesOfOneAddress", "daemon/api.TestEarlyAnswersThroughAPeer"},
+		"C11": {"daemon/cluster/peer.TestWhatDoesNotProveToBeThePeer", "daemon/cluster/peer.TestALargeHeaderIsRefused"},
+		"C12": {"daemon/cluster/peer.TestNoProxy"},
+		"C13": {"e2e/cluster.TestStoppedPastItsLease"},
+		"C14": {"daemon/api.TestReady", "e2e/process.TestPostgresAway", "e2e/process.TestObjectStoreThatIsAway"},
+		"C15": {"daemon/api.TestOnlyPeersComeInByTheSide", "daemon/api.TestPeersOverTLS", "daemon/cluster/peer.TestEachSignedThingIsBound"},
 		"D20": {"daemon/file.TestStoreThatFailsIsNoDamage", "e2e/process.TestStoreAway", "store/cos.TestGetIsExact"},
 		"S02": {"store/local.TestPutFailsWhole"},
 		"S03": {"store/local.TestNothingEscapes"},
@@ -53,6 +67,7 @@ func elsewhere() map[string][]string {
 // never are rows that cannot apply, and why.
 func never() map[string]string {
 	return map[string]string{
+		"C16": "it is about code that nothing called",
 		"S07": "the configuration is read once, at the start; there is nothing to reload",
 		"S09": "there is no image yet: goreleaser packs archives, and what the image must be is another issue's",
 	}
@@ -63,7 +78,7 @@ func ids() (all []string) {
 	for _, section := range []struct {
 		letter string
 		rows   int
-	}{{"A", 25}, {"U", 21}, {"D", 20}, {"S", 13}} {
+	}{{"A", 25}, {"U", 21}, {"D", 20}, {"S", 13}, {"C", 16}} {
 		for n := 1; n <= section.rows; n++ {
 			all = append(all, fmt.Sprintf("%s%02d", section.letter, n))
 		}
@@ -75,7 +90,7 @@ func ids() (all []string) {
 // what was wrong, or tests elsewhere that are in the tree, or a reason.
 func TestEveryRowIsNamed(t *testing.T) {
 	here := tests(t, ".")
-	row := regexp.MustCompile(`^Test([AUDSJ]\d\d)[A-Z]`)
+	row := regexp.MustCompile(`^Test([AUDSJC]\d\d)[A-Z]`)
 	named := map[string]bool{}
 	for name, doc := range here {
 		m := row.FindStringSubmatch(name)
