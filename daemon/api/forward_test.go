@@ -97,3 +97,22 @@ func TestWhatIsNewIsPutWhereThereIsRoom(t *testing.T) {
 	}
 	into[protocol.File](t, alice.oneShot("name=empty", nil), http.StatusCreated)
 }
+
+// TestV0ProxyInACluster: whichever node is asked, the address is that of the one
+// which has the bytes, also before there is a file.
+func TestV0ProxyInACluster(t *testing.T) {
+	p := startPair(t, meta.Quota{}, func(*Config) {})
+	owner := p.owner.as("alice")
+	sender := p.sender.with(owner.token)
+	whole, begun := owner.v0Links("a.txt")[0], owner.v0Links("b.txt")[0]
+	p.owner.v0Put(whole.URL.Single, noise(10)).v0(t, http.StatusOK)
+	p.owner.v0Chunk(begun, 1, noise(10), md5Of(noise(10))).v0(t, http.StatusOK)
+	for _, uid := range []string{whole.UID, begun.UID} {
+		for at, o := range map[string]*ospd{"the owner": owner, "the other": sender} {
+			if got := v0Into[string](t, o.do(http.MethodGet, v0Prefix+"/proxy?uid="+uid, "")); got != p.owner.addr {
+				t.Errorf("asked at %s it is %q, want %q", at, got, p.owner.addr)
+			}
+		}
+	}
+	sender.do(http.MethodGet, v0Prefix+"/proxy?uid=1", "").v0(t, http.StatusNotFound)
+}
