@@ -64,7 +64,11 @@ async function visit(tab) {
     }
     return window.ran === true || fetched || styled.style.color === "red";
   });
-  await tab.waitForTimeout(0);
+  // The browser tells of each when it comes to that.
+  const told = seen.before.length + 3;
+  for (const end = Date.now() + patience; seen.violations.length < told && Date.now() < end; ) {
+    await tab.waitForTimeout(20);
+  }
 }
 
 // tryOut does what a reader does: open the operation, "Try it out", "Execute".
