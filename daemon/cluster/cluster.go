@@ -49,11 +49,11 @@ type Times struct {
 	// Again is how soon it may be read anew for a node that is not in it.
 	Look, Again time.Duration
 	// Ping is how often each is asked whether it is there, and Answer how long it
-	// has to say so. Two pings in a row that fail make it down, so that it takes at
-	// most 2·Ping + Answer.
+	// has to say so. Two pings in a row that fail make it down, of which the second
+	// began after the first had failed, so that it takes at most Ping + 2·Answer.
 	Ping, Answer time.Duration
-	// Stall is how long a body may stand still that comes from a node which is
-	// down: as long as it comes the node lives.
+	// Stall is how long a body may stand still that goes to a node which is down or
+	// comes from it: as long as it moves the node lives.
 	Stall time.Duration
 	// Retry is what is advised to whoever asked for a node that is down.
 	Retry time.Duration
@@ -61,7 +61,7 @@ type Times struct {
 
 // DefaultTimes have a node be down within 2 s.
 func DefaultTimes() Times {
-	return Times{Look: time.Second, Again: 200 * time.Millisecond, Ping: 400 * time.Millisecond, Answer: 850 * time.Millisecond, Stall: 3 * time.Second, Retry: 2 * time.Second}
+	return Times{Look: time.Second, Again: 200 * time.Millisecond, Ping: 300 * time.Millisecond, Answer: 800 * time.Millisecond, Stall: 3 * time.Second, Retry: 2 * time.Second}
 }
 
 // Cluster knows the other nodes. Its methods are safe for concurrent use; they
@@ -76,18 +76,22 @@ type Cluster struct {
 
 	mu sync.Mutex
 	// looked is when the list began to be read last, failed whether it could not,
-	// over are those in it whose lease is over.
+	// over are those whose lease is over, since it is known here.
 	looked time.Time
 	failed bool
-	over   map[meta.NodeID]bool
+	over   map[meta.NodeID]time.Time
 	// run is the context of Run, nil before and after.
 	run     context.Context
 	members map[meta.NodeID]*member
+	vigils  map[*Vigil]struct{}
+	// fell tells the patrol that a node went down.
+	fell chan struct{}
 }
 
 // New makes the cluster of a node.
 func New(cfg Config) *Cluster {
-	c := &Cluster{cfg: cfg, times: cfg.Times, members: map[meta.NodeID]*member{}}
+	c := &Cluster{cfg: cfg, times: cfg.Times, members: map[meta.NodeID]*member{}, over: map[meta.NodeID]time.Time{},
+		vigils: map[*Vigil]struct{}{}, fell: make(chan struct{}, 1)}
 	if c.times == (Times{}) {
 		c.times = DefaultTimes()
 	}
@@ -102,6 +106,7 @@ func (c *Cluster) Run(ctx context.Context) {
 	defer cancel()
 	c.begin(ctx)
 	defer c.end()
+	c.work.Go(func() { c.patrol(ctx.Done()) })
 	tick := time.NewTicker(c.times.Look)
 	defer tick.Stop()
 	for {
@@ -127,6 +132,10 @@ func (c *Cluster) end() {
 	c.run = nil
 	for node, m := range c.members {
 		c.leave(node, m)
+	}
+	for v := range c.vigils {
+		delete(c.vigils, v)
+		v.cut(errEnded)
 	}
 }
 
@@ -184,12 +193,12 @@ func (c *Cluster) follow(list []meta.Node) {
 		return
 	}
 	living := map[meta.NodeID]bool{}
-	c.over = map[meta.NodeID]bool{}
 	for _, n := range list {
 		if living[n.ID] = n.ID != c.cfg.Self && n.Living && n.Address != ""; !living[n.ID] {
-			c.over[n.ID] = true
+			c.overNow(n.ID)
 			continue
 		}
+		delete(c.over, n.ID)
 		m := c.members[n.ID]
 		if m == nil {
 			m = newMember(c, n)
@@ -211,5 +220,14 @@ func (c *Cluster) follow(list []meta.Node) {
 func (c *Cluster) leave(node meta.NodeID, m *member) {
 	delete(c.members, node)
 	m.leave()
+	c.overNow(node)
 	c.cfg.Sender.Forget(node)
+	c.fall()
+}
+
+// overNow notes since when a lease is over. c.mu is held.
+func (c *Cluster) overNow(node meta.NodeID) {
+	if _, known := c.over[node]; !known {
+		c.over[node] = time.Now()
+	}
 }

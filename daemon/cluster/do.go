@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/cluster/peer"
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -12,8 +13,9 @@ import (
 
 // Do asks a node, and returns its answer once the header is there. Where the node
 // is down the error is KindOwnerDown, at once; where it goes down before the
-// header, then. An answer's body that stands still while its node is down breaks
-// off. An error of the request's own body is a *peer.BodyFailed.
+// header, then, or as soon as the request's body stands still. An answer's body that
+// stands still while its node is down breaks off. An error of the request's own body
+// is a *peer.BodyFailed.
 func (c *Cluster) Do(ctx context.Context, node meta.NodeID, r peer.Request) (*peer.Answer, error) {
 	m := c.find(ctx, node)
 	switch {
@@ -27,15 +29,20 @@ func (c *Cluster) Do(ctx context.Context, node meta.NodeID, r peer.Request) (*pe
 		return nil, c.down(node, context.Cause(life))
 	}
 	asked, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(life, func() { cancel(context.Cause(life)) })
+	v := c.keep(node, rule{stall: c.times.Stall, most: 10 * c.times.Stall}, cancel)
+	defer v.End()
+	// Nothing has moved before the body does.
+	v.set(true, time.Time{})
+	if r.Body != nil {
+		r.Body = sending{r.Body, v}
+	}
 	answer, err := c.cfg.Sender.Do(asked, to, r)
-	stop()
 	if err != nil {
 		cancel(nil)
 		m.ask()
 		return nil, c.failure(ctx, node, err)
 	}
-	answer.Body = follow(answer.Body, m, c.times.Stall, cancel)
+	answer.Body = &stream{answer.Body, c.keep(node, rule{stall: c.times.Stall, fromDown: true}, cancel), cancel}
 	return answer, nil
 }
 
@@ -55,7 +62,8 @@ func (c *Cluster) member(node meta.NodeID) (m *member, sure bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m = c.members[node]
-	return m, m != nil || node == "" || c.over[node]
+	_, over := c.over[node]
+	return m, m != nil || node == "" || over
 }
 
 // failure says what it means for the caller that a node did not answer.

@@ -53,6 +53,8 @@ type State struct {
 var (
 	errDown = errors.New("the node answers no more")
 	errOver = errors.New("the lease of the node is over")
+	// errEnded is of a node that looks after the others no more.
+	errEnded = errors.New("this node is ending")
 )
 
 // member is another node whose lease lasts.
@@ -72,6 +74,11 @@ type member struct {
 	report Report
 	heard  bool
 	failed int
+	// counts is when a ping has to have begun for its failing to count: one that
+	// began before another failed, or was answered, tells nothing new.
+	counts time.Time
+	// down is when the node went down.
+	down time.Time
 	// life ends when the node goes down, with the cause; another begins when it
 	// answers again.
 	life context.Context
@@ -130,6 +137,16 @@ func (m *member) lives() (peer.Peer, context.Context) {
 	return m.peer, m.life
 }
 
+// downSince says since when the node is down, and why; one that is not has no why.
+func (m *member) downSince() (since time.Time, why error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.life.Err() == nil {
+		return time.Time{}, nil
+	}
+	return m.down, context.Cause(m.life)
+}
+
 // watch asks the node whether it is there, again and again.
 func (m *member) watch(ctx context.Context) {
 	var pings sync.WaitGroup
@@ -157,6 +174,7 @@ func (m *member) watch(ctx context.Context) {
 // ping asks once.
 func (m *member) ping(ctx context.Context) {
 	to, _ := m.lives()
+	began := time.Now()
 	limited, cancel := context.WithTimeout(ctx, m.c.times.Answer)
 	defer cancel()
 	report, err := m.c.ping(limited, to)
@@ -166,20 +184,30 @@ func (m *member) ping(ctx context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err != nil {
-		m.fail(err)
+		m.fail(began, err)
 		return
 	}
-	m.report, m.heard, m.failed = report, true, 0
+	m.report, m.heard, m.failed, m.counts = report, true, 0, time.Now()
 	if m.life.Err() != nil {
 		m.live()
 		m.c.cfg.Log.Info("a node is back", "node", to.Node, "address", to.Address)
 	}
 }
 
-// fail counts a ping without an answer. m.mu is held.
-func (m *member) fail(err error) {
+// fail counts a ping without an answer, and has the next one sent where it is due.
+// m.mu is held.
+func (m *member) fail(began time.Time, err error) {
+	if began.Before(m.counts) {
+		return
+	}
+	m.counts = time.Now()
+	if m.counts.Sub(began) >= m.c.times.Ping {
+		m.ask()
+	}
 	if m.failed++; m.failed == fails && m.life.Err() == nil {
+		m.down = m.counts
 		m.die(errDown)
+		m.c.fall()
 		m.c.cfg.Log.Warn("a node is down: what it has cannot be had until it is back", "node", m.peer.Node, "address", m.peer.Address, "error", err)
 	}
 }
