@@ -75,15 +75,13 @@ func TestTwoNodesOfOneNumber(t *testing.T) {
 	n.Signal(syscall.SIGSTOP)
 	t.Cleanup(func() { n.Signal(syscall.SIGCONT) })
 	c.sql(`UPDATE nodes SET lease_until = 1 WHERE name = $1`, n.id(t))
-	// All other numbers are taken, which they never are.
-	c.sql(`INSERT INTO nodes (name, worker, address, boot_id, fence, lease_until, started_at, alone)
-		SELECT lpad(w::text, 32, 'f'), w, '', '', 1, 9000000000000, 1, 0 FROM generate_series(0, 1023) w WHERE w NOT IN (SELECT worker FROM nodes)`)
+	c.takeAllNumbers()
 	worker := c.worker(n)
 	after := c.join()
 	if got := c.worker(after); got != worker {
 		t.Errorf("the new node has the number %s, and %s alone was free", got, worker)
 	}
-	c.sql(`DELETE FROM nodes WHERE name LIKE 'ffff%'`)
+	c.freeNumbers()
 	l.progress(50)
 	n.Signal(syscall.SIGCONT)
 	if exit := n.Wait(); exit != 3 || !strings.Contains(n.Stderr(), "another ospd has taken") {
@@ -94,6 +92,19 @@ func TestTwoNodesOfOneNumber(t *testing.T) {
 	l.progress(50)
 	l.check()
 	c.finish()
+}
+
+// takeAllNumbers leaves no worker number free that no node has had, as never
+// happens, until freeNumbers.
+func (c *cluster) takeAllNumbers() {
+	c.t.Helper()
+	c.sql(`INSERT INTO nodes (name, worker, address, boot_id, fence, lease_until, started_at, alone)
+		SELECT lpad(w::text, 32, 'f'), w, '', '', 1, 9000000000000, 1, 0 FROM generate_series(0, 1023) w WHERE w NOT IN (SELECT worker FROM nodes)`)
+}
+
+func (c *cluster) freeNumbers() {
+	c.t.Helper()
+	c.sql(`DELETE FROM nodes WHERE name LIKE 'ffff%'`)
 }
 
 // TestTwoNodesOfOneFolder: a copy of a data folder is no second node.

@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, runCutOff(os.Args[2:]))
 		os.Exit(1)
 	}
+	if len(os.Args) > 1 && os.Args[1] == wrongClock {
+		fmt.Fprintln(os.Stderr, runOnWrongClock(os.Args[2:]))
+		os.Exit(1)
+	}
 	os.Exit(run(m))
 }
 

@@ -28,7 +28,7 @@ func elsewhere() map[string][]string {
 		"U15": {"daemon.TestAbandonedUploadsEnd", "daemon.TestAbandonedChunksEnd"}, // what began, and then was silent
 		"U13": {"daemon/upload.TestLastRecordedWins", "daemon/upload.TestStraggler", // nothing has a time to live; who is late writes where nobody reads
 			"e2e/process.TestPostgresStoppedDaemonIsFenced"}, // SIGSTOP; tag postgres
-		"U20": {"daemon/meta.TestUIDsRiseWhateverTheClockDoes", "daemon/meta.TestWithoutReservationNoUID"},
+		"U20": {"daemon/meta.TestUIDsRiseWhateverTheClockDoes", "daemon/meta.TestWithoutReservationNoUID", "e2e/cluster.TestClocksThatAreWrong"},
 		"D04": {"store/object.TestDownloadGivesExactlyTheSize", "e2e/process.TestStoreFaults"},            // slices of a body; tag servers
 		"D05": {"e2e/process.TestMemoryIsFlatOverSlowDownloads", "daemon/file.TestReadingAheadIsBounded"}, // 200 slow readers; tag servers
 		"D06": {"e2e/process.TestMemoryIsFlatOverSlowDownloads"},
@@ -42,7 +42,7 @@ func elsewhere() map[string][]string {
 		"C01": {"e2e/cluster.TestNodeWithoutNetwork"},
 		"C02": {"e2e/cluster.TestNodesOfOneAddress", "e2e/cluster.TestTwoNodesOfOneFolder", "e2e/cluster.TestTwoNodesOfOneNumber"},
 		"C03": {"daemon/meta.TestWorkersAreLeased"}, // tag postgres
-		"C04": {"daemon/meta.TestUIDsRiseWhateverTheClockDoes", "daemon/meta.TestWithoutReservationNoUID"},
+		"C04": {"daemon/meta.TestUIDsRiseWhateverTheClockDoes", "daemon/meta.TestWithoutReservationNoUID", "e2e/cluster.TestClocksThatAreWrong"},
 		"C05": {"daemon/meta.TestKeepSchema", "daemon/meta.TestKeepSchemaOfPostgres"},
 		"C06": {"e2e/cluster.TestStaleDirectory", "daemon/api.TestOneHop"},
 		"C07": {"e2e/cluster.TestOwnerKilled", "daemon/cluster.TestADeadNodeDelaysNobody"},
@@ -51,7 +51,7 @@ func elsewhere() map[string][]string {
 		"C10": {"e2e/cluster.TestEarlyAnswersOfTheOwner", "e2e/cluster.TestNodesOfOneAddress", "daemon/api.TestEarlyAnswersThroughAPeer"},
 		"C11": {"daemon/cluster/peer.TestWhatDoesNotProveToBeThePeer", "daemon/cluster/peer.TestALargeHeaderIsRefused"},
 		"C12": {"daemon/cluster/peer.TestNoProxy"},
-		"C13": {"e2e/cluster.TestStoppedPastItsLease"},
+		"C13": {"e2e/cluster.TestClocksThatAreWrong", "e2e/cluster.TestStoppedPastItsLease"},
 		"C14": {"daemon/api.TestReady", "e2e/process.TestPostgresAway", "e2e/process.TestObjectStoreThatIsAway"},
 		"C15": {"daemon/api.TestOnlyPeersComeInByTheSide", "daemon/api.TestPeersOverTLS", "daemon/cluster/peer.TestEachSignedThingIsBound"},
 		"D20": {"daemon/file.TestStoreThatFailsIsNoDamage", "e2e/process.TestStoreAway", "store/cos.TestGetIsExact"},
