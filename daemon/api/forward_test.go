@@ -68,10 +68,11 @@ func TestReadsThroughAPeer(t *testing.T) {
 }
 
 // TestWhatIsNewIsPutWhereThereIsRoom: what makes something goes to the node that was
-// chosen, and everything that comes after it goes there too.
+// chosen, and everything that comes after it goes there too. That node would have
+// chosen another meanwhile, and takes it all the same.
 func TestWhatIsNewIsPutWhereThereIsRoom(t *testing.T) {
 	p := startPair(t, meta.Quota{}, func(*Config) {})
-	p.sends.chosen = ownerNode
+	p.sends.chosen, p.owns.chosen = ownerNode, senderNode
 	small, data, alice := noise(100), noise(9<<20), p.sender.as("alice")
 	owner := p.owner.with(alice.token)
 	one := into[protocol.File](t, alice.oneShot("name=one", small, "Idempotency-Key", "a"), http.StatusCreated)

@@ -77,6 +77,7 @@ func (c *call) verify() error {
 		c.http.SetUserValue(verifiedKey{}, v)
 		c.believe()
 	}
+	c.ctx = holder.Handed(c.ctx)
 	if id := c.said(peer.HeaderRequestID); protocol.ValidRequestID(id) {
 		c.id = id
 	}

@@ -122,7 +122,7 @@ type beginning struct {
 }
 
 func (s *Service) begin(ctx context.Context, owner protocol.Owner, b beginning, req *once.Request) (_ once.Reply, err error) {
-	if err := s.placed(b.Size, b.from); err != nil && !b.anew {
+	if err := s.placed(ctx, b.Size, b.from); err != nil && !b.anew {
 		return once.Reply{}, err
 	}
 	uid := b.uid

@@ -9,9 +9,10 @@ import (
 )
 
 // placed makes sure that something new is put on this node; the error is a
-// *holder.Elsewhere. What an import finds is this node's to record.
-func (s *Service) placed(size *int64, from meta.Imported) error {
-	if s.cfg.Choose == nil || from != (meta.Imported{}) {
+// *holder.Elsewhere. What an import finds is this node's to record, and so is what
+// another node chose this one for: it goes no further.
+func (s *Service) placed(ctx context.Context, size *int64, from meta.Imported) error {
+	if s.cfg.Choose == nil || from != (meta.Imported{}) || holder.WasHanded(ctx) {
 		return nil
 	}
 	n := int64(-1)

@@ -67,7 +67,7 @@ func (s *Service) hash(f NewFile) received {
 
 func (s *Service) putFile(ctx context.Context, owner protocol.Owner, f NewFile, sums received, req *once.Request) (once.Reply, error) {
 	if size := int64(len(f.Body)); size > 0 {
-		if err := s.placed(&size, f.Imported); err != nil {
+		if err := s.placed(ctx, &size, f.Imported); err != nil {
 			return once.Reply{}, err
 		}
 	}
