@@ -56,7 +56,7 @@ type Daemon struct {
 	stopEvents, stopDigest, stopJobs, stopAwait func()
 	api                                         *api.Server
 	admin                                       *admin
-	drains                                      atomic.Bool
+	ends                                        atomic.Bool
 	l                                           net.Listener
 	// peers are the other nodes of the cluster, nil where there is none.
 	peers *peering
@@ -109,12 +109,12 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	d.sweep = sweep.New(cfg.sweeping(in, log))
 	hooks := d.webhooks(version, met.Webhook)
 	d.events = event.New(event.Config{Meta: in.DB, Consumers: consumers(listeners{log: log}), Followers: followers(hooks), Node: string(in.Node), Logger: log})
-	if d.peers, err = cfg.newPeering(ctx, in, &d.drains, log); err != nil {
-		return nil, err
-	}
 	place, err := cfg.placer(ctx, in, log)
 	if err != nil {
 		return nil, at(StageDatabase, err)
+	}
+	if d.peers, err = cfg.newPeering(ctx, in, place, &d.ends, log); err != nil {
+		return nil, err
 	}
 	busy := func() bool { return d.api.Busy() }
 	var scrubs *scrub.Worker
@@ -171,7 +171,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 
 // report is what the nodes beside this one are told of it.
 func (d *Daemon) report() meta.NodeReport {
-	return meta.NodeReport{Draining: d.drains.Load(), Load: int64(d.api.Load())}
+	return meta.NodeReport{Draining: d.ends.Load(), Load: int64(d.api.Load())}
 }
 
 func (d *Daemon) capabilities(version string) protocol.Capabilities {
@@ -211,7 +211,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	case err = <-served:
 		err = fmt.Errorf("serve: %w", errors.Join(err, errors.New("the listener ended")))
 	case <-ctx.Done():
-		d.drains.Store(true)
+		d.ends.Store(true)
 		d.in.tell(d.report)
 		d.log.Info("draining: finishing requests in flight", "timeout", d.cfg.DrainTimeout)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.DrainTimeout)

@@ -16,8 +16,8 @@ import (
 	"github.com/osproxy/osproxy/daemon/cluster/peer"
 	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/meta"
+	"github.com/osproxy/osproxy/daemon/placing"
 	"github.com/osproxy/osproxy/daemon/upload"
-	"github.com/osproxy/osproxy/store"
 )
 
 // peering is what a node of a cluster has that one alone does not: the way to the
@@ -30,24 +30,24 @@ type peering struct {
 	db      *meta.DB
 	l       net.Listener
 	tls     *tls.Config // nil with a key
-	// store is where new blobs go, public where clients find this node.
-	store  *store.Store
+	// place says where new blobs go, public where clients find this node.
+	place  *placing.Placer
 	public string
-	// drains says that nothing new is taken, free is the room there was a moment ago.
-	drains *atomic.Bool
-	free   atomic.Int64
-	stop   func()
+	// ends says that the node stops, free is the room there was a moment ago.
+	ends *atomic.Bool
+	free atomic.Int64
+	stop func()
 }
 
 // freeEvery is how often it is asked how much room there is.
 const freeEvery = time.Second
 
 // newPeering listens for the other nodes; nil is of a node that is alone.
-func (c *Config) newPeering(ctx context.Context, in *Installation, drains *atomic.Bool, log *slog.Logger) (_ *peering, err error) {
+func (c *Config) newPeering(ctx context.Context, in *Installation, place *placing.Placer, ends *atomic.Bool, log *slog.Logger) (_ *peering, err error) {
 	if !c.Cluster.on() {
 		return nil, nil
 	}
-	p := &peering{self: in.Node, db: in.DB, store: in.Stores[c.DefaultStore], drains: drains}
+	p := &peering{self: in.Node, db: in.DB, place: place, ends: ends}
 	key, certs, err := c.Cluster.identity(in.Node, log)
 	if err != nil {
 		return nil, at(StageConfig, err)
@@ -146,10 +146,19 @@ func (p *peering) watchRoom(ctx context.Context) {
 	}
 }
 
-// measure looks how much room there is for what is new. What cannot be found out
-// is as it was.
+// measure looks how much room there is for what is new, where that goes now: a
+// migration may have closed the store of before, at this node or another. What
+// cannot be found out is as it was.
 func (p *peering) measure(ctx context.Context) {
-	space, ok := p.store.SpaceReporter()
+	if p.place.Load(ctx) != nil {
+		return
+	}
+	st := p.place.Store()
+	if st == nil {
+		p.free.Store(0) // it goes to a store that this node does not have
+		return
+	}
+	space, ok := st.SpaceReporter()
 	if !ok {
 		p.free.Store(cluster.Unlimited)
 		return
@@ -160,7 +169,7 @@ func (p *peering) measure(ctx context.Context) {
 }
 
 func (p *peering) report() cluster.Report {
-	return cluster.Report{Draining: p.drains.Load(), Free: p.free.Load(), Public: p.public}
+	return cluster.Report{Ending: p.ends.Load(), Free: p.free.Load(), Public: p.public}
 }
 
 // Report is api.Peers.

@@ -97,7 +97,8 @@ func (c *Cluster) down(node meta.NodeID, why error) error {
 
 // Choose is the node for something new of that size (-1: not known): "" is this
 // one, unless it drains or has no room and another has. Of those the one with the
-// most room is chosen.
+// most room is chosen. That this one stops is no reason: what it has accepted it
+// ends, and the others may be stopping too.
 func (c *Cluster) Choose(size int64) meta.NodeID {
 	own := c.cfg.Report()
 	if !own.Draining && own.Free >= max(size, 1) {
@@ -105,7 +106,7 @@ func (c *Cluster) Choose(size int64) meta.NodeID {
 	}
 	var best State
 	for _, s := range c.States() {
-		if s.Heard && !s.Down && !s.Report.Draining && s.Report.Free >= max(size, 1) && s.Report.Free > best.Report.Free {
+		if s.Heard && !s.Down && !s.Report.Draining && !s.Report.Ending && s.Report.Free >= max(size, 1) && s.Report.Free > best.Report.Free {
 			best = s
 		}
 	}

@@ -29,8 +29,10 @@ const Unlimited = math.MaxInt64
 
 // Report is how a node is doing, as it says itself.
 type Report struct {
-	// Draining is true of a node that takes nothing new.
+	// Draining is true of a node that is to take nothing new, Ending of one that
+	// stops: what it has accepted it ends itself, and nobody gives it more.
 	Draining bool `json:"draining"`
+	Ending   bool `json:"ending"`
 	// Free is how many bytes it has room for.
 	Free int64 `json:"free"`
 	// Public is where its clients find it, "" where it does not know.
@@ -70,7 +72,7 @@ type member struct {
 
 	mu     sync.Mutex
 	peer   peer.Peer
-	drains bool
+	ends   bool
 	report Report
 	heard  bool
 	failed int
@@ -100,7 +102,7 @@ func (m *member) live() { m.life, m.die = context.WithCancelCause(m.ctx) }
 func (m *member) row(n meta.Node) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.drains = n.Draining
+	m.ends = n.Draining
 	if m.peer.Address != n.Address {
 		m.peer.Address = n.Address
 		m.ask()
@@ -126,7 +128,7 @@ func (m *member) state() State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := State{Node: m.peer.Node, Address: m.peer.Address, Down: m.life.Err() != nil, Report: m.report, Heard: m.heard}
-	s.Report.Draining = s.Report.Draining || m.drains
+	s.Report.Ending = s.Report.Ending || m.ends
 	return s
 }
 

@@ -1,0 +1,58 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/osproxy/osproxy/daemon/cluster"
+	"github.com/osproxy/osproxy/daemon/placing"
+	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/local"
+	"github.com/osproxy/osproxy/store/mem"
+)
+
+// closing says which stores are closed, and for which.
+type closing struct {
+	placing.Records
+	stores map[string]string
+	err    error
+}
+
+func (c *closing) ClosedStores(context.Context) (map[string]string, error) { return c.stores, c.err }
+
+// TestRoomIsMeasuredWhereNewBlobsGo: during a migration and after it that is not in
+// default_store, and it may be in a store that this node does not have.
+func TestRoomIsMeasuredWhereNewBlobsGo(t *testing.T) {
+	disk, err := local.New(local.Config{Path: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stores := map[string]*store.Store{"disk": store.New("disk", disk, store.Options{}), "bucket": store.New("bucket", mem.New(), store.Options{})}
+	defer func() {
+		if err := stores["disk"].Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	records := &closing{}
+	p := &peering{place: placing.New(records, stores, "disk")}
+	measure := func() int64 {
+		p.measure(t.Context())
+		return p.free.Load()
+	}
+	if free := measure(); free == cluster.Unlimited || free < 1 {
+		t.Errorf("the disk has room for %d", free)
+	}
+	records.stores = map[string]string{"disk": "bucket"}
+	if free := measure(); free != cluster.Unlimited {
+		t.Errorf("the store that takes new blobs in its place has room for %d", free)
+	}
+	records.err = errors.New("the database does not answer")
+	if free := measure(); free != cluster.Unlimited {
+		t.Errorf("what is not known is as it was: %d", free)
+	}
+	records.stores, records.err = map[string]string{"disk": "bucket", "bucket": "the disk of another node"}, nil
+	if free := measure(); free != 0 {
+		t.Errorf("no store of this node takes new blobs, and there is room for %d", free)
+	}
+}
