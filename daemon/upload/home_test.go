@@ -277,6 +277,27 @@ func TestEqualContentOfADeadNode(t *testing.T) {
 	}
 }
 
+// TestTwinsOfADeadNode: what an owner has on a node alone that does not answer is
+// not held: a file on it could not be read, and the caller would not send its bytes.
+func TestTwinsOfADeadNode(t *testing.T) {
+	dead := false
+	a, b := twoNodes(t, func(e *holder.Elsewhere) bool { return dead && (e.Node == nodeA || e.Store == "disk") })
+	a.putSmall(owner, "at a", "hello")
+	b.putSmall(owner, "at b", "goodbye")
+	a.findOut("hello", "goodbye")
+	list := []upload.Twin{twin("a.txt", "hello"), twin("b.txt", "goodbye"), twin("c.txt", "unknown")}
+	for _, down := range []bool{false, true} {
+		dead = down
+		if got := known(b.twins(owner, list...)); !slices.Equal(got, []bool{!down, true, false}) {
+			t.Errorf("with the node down (%v): %v", down, got)
+		}
+	}
+	b.putSmall(owner, "again", "hello")
+	if got := known(b.twins(owner, list...)); !slices.Equal(got, []bool{true, true, false}) {
+		t.Errorf("once the bytes were sent: %v", got)
+	}
+}
+
 func blocksOf(content []byte) []protocol.Block {
 	h := protocol.NewPartHasher()
 	_, _ = h.Write(content)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/names"
 	"github.com/osproxy/osproxy/protocol"
@@ -28,8 +29,9 @@ const (
 // content, and gives the uids in the list's order, 0 where it has none. The MD5
 // proves nothing, and so no other owner's content is looked for; with claims
 // off, none is. Where one is not found it waits for the digest jobs of what the
-// owner put a moment ago, as AwaitDigests does, for Config.TwinsWait at most. All
-// files are made in one transaction: KindQuotaExceeded means that none was.
+// owner put a moment ago, as AwaitDigests does, for Config.TwinsWait at most. What
+// lies on a node alone that does not answer is none, as for claims: the caller has
+// the bytes, and sends them. All files are made in one transaction: KindQuotaExceeded means that none was.
 func (s *Service) PutTwins(ctx context.Context, owner protocol.Owner, list []Twin) ([]protocol.UID, error) {
 	if len(list) > MaxTwins {
 		return nil, &protocol.Error{Kind: protocol.KindTooLarge,
@@ -45,6 +47,9 @@ func (s *Service) PutTwins(ctx context.Context, owner protocol.Owner, list []Twi
 		return uids, nil
 	}
 	held, err := s.awaitHeld(ctx, owner, list)
+	if err == nil {
+		err = s.leaveOutDown(ctx, held)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +107,25 @@ func (s *Service) awaitHeld(ctx context.Context, owner protocol.Owner, list []Tw
 		return nil, err
 	}
 	return held, nil
+}
+
+// leaveOutDown makes nil of what lies on nodes that are known not to answer.
+func (s *Service) leaveOutDown(ctx context.Context, held []*meta.Held) error {
+	if s.cfg.Down == nil {
+		return nil
+	}
+	for i, h := range held {
+		if h == nil {
+			continue
+		}
+		extents, _, err := s.db.Extents(ctx, h.Content)
+		if protocol.KindOf(err) == protocol.KindNotFound || s.isDown(holder.All(s.cfg.Stores, extents)) {
+			held[i] = nil
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func allHeld(held []*meta.Held) bool {
