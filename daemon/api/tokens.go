@@ -24,7 +24,10 @@ func (c *call) createToken() error {
 	if err := protocol.DecodeRequest(b, &create); err != nil {
 		return err
 	}
-	made, err := c.srv.cfg.Tokens.Create(c.ctx, create)
+	made, err := c.srv.cfg.Tokens.CreateBy(c.ctx, c.caller, create)
+	if protocol.KindOf(err) == protocol.KindUnauthenticated {
+		return withHeader("WWW-Authenticate", "Bearer", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -31,16 +31,44 @@ const usedCoarse = time.Minute
 // CreateToken records a token. An id that exists is KindConflict. The first one
 // revokes the links that were signed while there was none.
 func (db *DB) CreateToken(ctx context.Context, k Token) error {
-	return db.update(ctx, full, "create a token", func(t *tx) error {
-		has, err := t.hasTokens()
-		if err != nil {
-			return err
-		}
-		if !has {
-			// Whoever reached the daemon could sign them.
-			if err := t.revokeLinks(protocol.OwnerLocal, 0); err != nil {
+	return db.createToken(ctx, k, func(*tx, bool) error { return nil })
+}
+
+// CreateTokenBy is CreateToken for who has the token of that id, "" for who has
+// none. It is KindUnauthenticated where that token is good no more, and without
+// one where there is any: what another process made or revoked a moment ago
+// counts.
+func (db *DB) CreateTokenBy(ctx context.Context, by string, k Token) error {
+	return db.createToken(ctx, k, func(t *tx, has bool) error {
+		good := by == "" && !has
+		if by != "" {
+			var err error
+			if good, err = t.one(`SELECT id FROM tokens WHERE id = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?) FOR UPDATE`,
+				[]any{by, t.now}, new(string)); err != nil {
 				return err
 			}
+		}
+		if !good {
+			return &protocol.Error{Kind: protocol.KindUnauthenticated, Message: "the token is not valid any more, or one is needed now; no token was made",
+				Hint: "Send Authorization: Bearer osp_… with a token that is valid; `ospd token create` makes one."}
+		}
+		return nil
+	})
+}
+
+// createToken records a token where may, which is told whether there were any,
+// allows it.
+func (db *DB) createToken(ctx context.Context, k Token, may func(t *tx, has bool) error) error {
+	return db.update(ctx, full, "create a token", func(t *tx) error {
+		has, err := t.hasTokens()
+		if err == nil && !has {
+			has, err = t.endOpenness()
+		}
+		if err == nil {
+			err = may(t, has)
+		}
+		if err != nil {
+			return err
 		}
 		created := t.now
 		if !k.CreatedAt.IsZero() {
@@ -54,6 +82,15 @@ func (db *DB) CreateToken(ctx context.Context, k Token) error {
 		}
 		return err
 	})
+}
+
+// endOpenness revokes the links of a daemon that was open: whoever reached it could
+// sign them. It reports whether another made a token first, who held the same lock.
+func (t *tx) endOpenness() (has bool, err error) {
+	if err := t.revokeLinks(protocol.OwnerLocal, 0); err != nil {
+		return false, err
+	}
+	return t.hasTokens()
 }
 
 func (q query) tokens(where string, args ...any) (list []Token, err error) {

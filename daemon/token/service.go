@@ -23,6 +23,7 @@ type Records interface {
 	TokenByID(ctx context.Context, id string) (meta.Token, bool, error)
 	TouchToken(ctx context.Context, id string) error
 	CreateToken(ctx context.Context, t meta.Token) error
+	CreateTokenBy(ctx context.Context, by string, t meta.Token) error
 	Tokens(ctx context.Context, owner protocol.Owner) ([]meta.Token, error)
 	RevokeToken(ctx context.Context, id string) error
 }
@@ -264,57 +265,6 @@ func (s *Service) readPepper(ctx context.Context) ([32]byte, error) {
 	return pepper, nil
 }
 
-// Create makes a token. A bad owner, scope or note, and an expiry that has
-// passed, are KindBadRequest. From then on every request needs a token.
-func (s *Service) Create(ctx context.Context, c protocol.CreateToken) (protocol.CreatedToken, error) {
-	now := s.now()
-	if err := s.checkNew(c, now); err != nil {
-		return protocol.CreatedToken{}, err
-	}
-	pepper, err := s.readPepper(ctx)
-	if err != nil {
-		return protocol.CreatedToken{}, err
-	}
-	t := New()
-	row := meta.Token{ID: t.ID, Owner: c.Owner, CreatedAt: now, Hash: t.Hash(pepper)}
-	for _, sc := range protocol.AllScopes() {
-		if c.Scopes.Has(sc) {
-			row.Scopes = append(row.Scopes, string(sc))
-		}
-	}
-	if c.Note != nil {
-		row.Note = *c.Note
-	}
-	if c.ExpiresAt != nil {
-		row.ExpiresAt = &c.ExpiresAt.Time
-	}
-	if err := s.records.CreateToken(ctx, row); err != nil {
-		return protocol.CreatedToken{}, err
-	}
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	return protocol.CreatedToken{Secret: t.Text(), Token: wire(row)}, nil
-}
-
-func (s *Service) checkNew(c protocol.CreateToken, now time.Time) error {
-	if err := protocol.CheckOwner(c.Owner); err != nil {
-		return err
-	}
-	if err := protocol.CheckScopes(c.Scopes); err != nil {
-		return err
-	}
-	if c.Note != nil {
-		if err := protocol.CheckTokenNote(*c.Note); err != nil {
-			return err
-		}
-	}
-	if c.ExpiresAt != nil && isOver(&c.ExpiresAt.Time, now) {
-		return protocol.Errorf(protocol.KindBadRequest, "the token would expire at %s, which has passed; no token was made", c.ExpiresAt)
-	}
-	return nil
-}
-
 // List gives what is known of the tokens of an owner, of all for "": revoked
 // and expired ones too, by owner and id.
 func (s *Service) List(ctx context.Context, owner protocol.Owner) (protocol.TokenList, error) {
@@ -345,6 +295,14 @@ func (s *Service) Revoke(ctx context.Context, id string) error {
 	defer s.mu.Unlock()
 	delete(s.cache, id)
 	return nil
+}
+
+// forget has what is believed of a token, and of there being none, read anew.
+func (s *Service) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.cache, id)
+	s.asked = time.Time{}
 }
 
 func wire(t meta.Token) protocol.Token {

@@ -211,6 +211,43 @@ func TestRevokedElsewhere(t *testing.T) {
 	}
 }
 
+// TestNoTokensByWhoMayNot: that there was no token, or that one was good, is
+// believed for 5 s. Who is let in by that makes no token, which would be good for
+// ever; the refusal is known here from then on.
+func TestNoTokensByWhoMayNot(t *testing.T) {
+	s, other, _ := installation(t)
+	root := protocol.CreateToken{Owner: "root", Scopes: protocol.AllScopes()}
+	makes := func(want protocol.Kind, by Caller) {
+		t.Helper()
+		if _, err := s.CreateBy(t.Context(), by, root); protocol.KindOf(err) != want {
+			t.Errorf("%+v: %v, want %q", by, err, want)
+		}
+	}
+	anybody := mustBe(t, s, "", protocol.OwnerLocal)
+	first := create(t, other, root)
+	mustBe(t, s, "", protocol.OwnerLocal)
+	makes(protocol.KindUnauthenticated, anybody)
+	mustBe(t, s, "", "")
+	by := mustBe(t, s, "Bearer "+first.Secret, "root")
+	makes("", by)
+	if err := other.Revoke(t.Context(), first.ID); err != nil {
+		t.Fatal(err)
+	}
+	mustBe(t, s, "Bearer "+first.Secret, "root")
+	makes(protocol.KindUnauthenticated, by)
+	mustBe(t, s, "Bearer "+first.Secret, "")
+	if made, is, err := s.CreateFirst(t.Context(), root); is || err != nil {
+		t.Errorf("%+v is the first (%v)", made, err)
+	}
+	if list, err := s.List(t.Context(), ""); len(list.Tokens) != 2 || err != nil {
+		t.Errorf("there are %d tokens (%v), made while one might", len(list.Tokens), err)
+	}
+	fresh, _, _ := installation(t)
+	if made, is, err := fresh.CreateFirst(t.Context(), root); !is || made.Secret == "" || err != nil {
+		t.Errorf("%+v is the first: %v (%v)", made, is, err)
+	}
+}
+
 func TestRevokedHereAtOnce(t *testing.T) {
 	s, _, _ := installation(t)
 	made := create(t, s, reader("a"))

@@ -106,17 +106,13 @@ func runTokenCreate(ctx context.Context, e *env, o *tokenCreateOptions) error {
 		create.ExpiresAt = &at
 	}
 	return withTokens(ctx, e, o.config, true, func(ctx context.Context, tokens *daemon.Tokens) error {
-		first, err := tokens.Open(ctx)
+		made, first, err := makeToken(ctx, tokens, o.first, create)
 		if err != nil {
-			return err
+			return tokenError("token create", err)
 		}
 		if o.first && !first {
 			fmt.Fprintln(e.stderr, "ospd: there is a token already; none was made")
 			return nil
-		}
-		made, err := tokens.Create(ctx, create)
-		if err != nil {
-			return tokenError("token create", err)
 		}
 		if first {
 			fmt.Fprintf(e.stderr, "ospd: this is the first token: from now on (within 5 seconds, where a daemon runs) requests need one, but for those by links and from the addresses of v0_access; "+
@@ -128,6 +124,18 @@ func runTokenCreate(ctx context.Context, e *env, o *tokenCreateOptions) error {
 		}
 		return nil
 	})
+}
+
+// makeToken makes a token, and says whether it is the first. With only it makes
+// no other.
+func makeToken(ctx context.Context, tokens *daemon.Tokens, only bool, c protocol.CreateToken) (made protocol.CreatedToken, first bool, err error) {
+	if only {
+		return tokens.CreateFirst(ctx, c)
+	}
+	if first, err = tokens.Open(ctx); err == nil {
+		made, err = tokens.Create(ctx, c)
+	}
+	return made, first, err
 }
 
 // parseExpiry reads days (90d), a duration of Go (12h) or a time.

@@ -55,6 +55,32 @@ var tokenTests = map[string]func(*env){
 		e.ok(err)
 		e.same("still has tokens", has, true)
 	},
+	"who may not make tokens now makes none": func(e *env) {
+		makes := func(by, id string) error { return e.db.CreateTokenBy(e.ctx, by, meta.Token{ID: id, Owner: alice}) }
+		e.kind(makes("unknown", "a"), protocol.KindUnauthenticated)
+		made := make(chan error)
+		for i := range 4 {
+			go func() { made <- makes("", fmt.Sprint("first", i)) }()
+		}
+		var failed []error
+		for range 4 {
+			if err := <-made; err != nil {
+				failed = append(failed, err)
+				e.kind(err, protocol.KindUnauthenticated)
+			}
+		}
+		e.same("who had none and was too late", len(failed), 3)
+		soon := e.clock.Now().Add(time.Hour)
+		e.ok(e.db.CreateToken(e.ctx, meta.Token{ID: "root", Owner: alice, ExpiresAt: &soon}))
+		e.ok(makes("root", "b"))
+		e.ok(e.db.RevokeToken(e.ctx, "b"))
+		e.kind(makes("b", "c"), protocol.KindUnauthenticated)
+		e.clock.Add(time.Hour)
+		e.kind(makes("root", "c"), protocol.KindUnauthenticated)
+		list, err := e.db.Tokens(e.ctx, "")
+		e.ok(err)
+		e.same("tokens", len(list), 3)
+	},
 	"use is noted, coarsely": func(e *env) {
 		e.ok(e.db.TouchToken(e.ctx, "unknown"))
 		e.ok(e.db.CreateToken(e.ctx, meta.Token{ID: "t", Owner: alice}))
