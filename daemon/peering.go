@@ -175,6 +175,11 @@ func (p *peering) report() cluster.Report {
 // Report is api.Peers.
 func (p *peering) Report() any { return p.report() }
 
+// Watch is api.Peers.
+func (p *peering) Watch(from peer.Verified, cut func()) api.Vigil {
+	return p.cluster.Watch(from.From, cut)
+}
+
 // Do is api.Peers.
 func (p *peering) Do(ctx context.Context, to *holder.Elsewhere, r peer.Request) (*peer.Answer, error) {
 	node, err := p.nodeOf(ctx, to)

@@ -86,7 +86,7 @@ func (b *body) Read(p []byte) (int, error) {
 	case err != nil && b.most > 0:
 		return n, b.fail(&protocol.Error{Kind: protocol.KindBadRequest, Message: "the chunks of the body cannot be read; nothing was recorded", Err: err})
 	case err != nil:
-		return n, b.fail(fmt.Errorf("read the body: %w", err))
+		return n, b.fail(fmt.Errorf("%w: %w", errBodyEnded, err))
 	}
 	return n, nil
 }
@@ -120,7 +120,7 @@ func (b *body) roll(now time.Time) error {
 	if d.Sub(b.deadline) >= min(rollEvery, b.limits.Stall/2) {
 		b.deadline = d
 		if err := b.conn.SetReadDeadline(d); err != nil {
-			return fmt.Errorf("set the deadline of the body: %w", err)
+			return fmt.Errorf("%w: set its deadline: %w", errBodyEnded, err)
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +42,54 @@ type way struct {
 	other peer.Peer
 	// chosen is where something new is put, "" for here.
 	chosen meta.NodeID
+	// eyes are of the connections that come in from the other.
+	eyes []*eye
+}
+
+// eye is a vigil of the tests.
+type eye struct {
+	way *way
+	cut func()
+	// waits is true while the other node is waited for; guarded by way.mu.
+	waits bool
+}
+
+func (e *eye) Begin() { e.set(true) }
+func (e *eye) Rest()  { e.set(false) }
+
+func (e *eye) set(waits bool) {
+	e.way.mu.Lock()
+	defer e.way.mu.Unlock()
+	e.waits = waits
+}
+
+func (e *eye) End() {
+	e.way.mu.Lock()
+	defer e.way.mu.Unlock()
+	e.way.eyes = slices.DeleteFunc(e.way.eyes, func(other *eye) bool { return other == e })
+}
+
+// Watch keeps an eye on a connection.
+func (w *way) Watch(_ peer.Verified, cut func()) Vigil {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e := &eye{way: w, cut: cut}
+	w.eyes = append(w.eyes, e)
+	return e
+}
+
+// cutStill cuts every connection on which the other node is waited for, as where it
+// is down, and says how many that are.
+func (w *way) cutStill() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.eyes {
+		if e.waits {
+			e.cut()
+			n++
+		}
+	}
+	return n
 }
 
 // Do sends to the one other node there is.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/osproxy/osproxy/daemon/cluster/peer"
 	"github.com/osproxy/osproxy/protocol"
 )
 
@@ -25,11 +26,59 @@ const (
 	lingerBytes = 8 << 20
 )
 
-// tcpConn is a TCP connection that can linger. It embeds the connection so
-// that io.ReaderFrom, and with it sendfile, stays in reach.
+// tcpConn is a TCP connection that can linger, and whose other end is looked
+// after where it is a node of the cluster.
 type tcpConn struct {
 	*net.TCPConn
 	linger atomic.Bool
+	// from is the node at the other end, over which vigil is kept; nil before one has
+	// shown itself. The goroutine that serves the connection sets both.
+	from  string
+	vigil Vigil
+}
+
+// Read is io.Reader.
+func (c *tcpConn) Read(p []byte) (int, error) {
+	defer c.waits()()
+	return c.TCPConn.Read(p)
+}
+
+// Write is io.Writer.
+func (c *tcpConn) Write(p []byte) (int, error) {
+	defer c.waits()()
+	return c.TCPConn.Write(p)
+}
+
+// ReadFrom is io.ReaderFrom: of files it is sendfile.
+func (c *tcpConn) ReadFrom(r io.Reader) (int64, error) {
+	defer c.waits()()
+	return c.TCPConn.ReadFrom(r)
+}
+
+// waits says that the other end is waited for, until rest.
+func (c *tcpConn) waits() (rest func()) {
+	if c.vigil == nil {
+		return func() {}
+	}
+	c.vigil.Begin()
+	return c.vigil.Rest
+}
+
+// watch keeps a vigil over the node that showed itself at the other end.
+func (c *tcpConn) watch(v peer.Verified, peers Peers) {
+	if c.from == string(v.From) {
+		return
+	}
+	c.unwatch()
+	c.from, c.vigil = string(v.From), peers.Watch(v, func() { _ = c.abort() }) // it is given up
+}
+
+// unwatch ends the vigil, if there is one.
+func (c *tcpConn) unwatch() {
+	if c.vigil != nil {
+		c.vigil.End()
+		c.from, c.vigil = "", nil
+	}
 }
 
 // Close closes the connection, after a moment where linger asks for it.
@@ -122,6 +171,9 @@ func (t *conns) note(c net.Conn, state fasthttp.ConnState) {
 	switch state {
 	case fasthttp.StateClosed, fasthttp.StateHijacked:
 		delete(t.open, c)
+		if t, ok := plain(c).(*tcpConn); ok {
+			t.unwatch()
+		}
 	case fasthttp.StateNew, fasthttp.StateIdle:
 		t.open[c] = false
 		if t.ending {

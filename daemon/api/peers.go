@@ -26,6 +26,17 @@ type Peers interface {
 	// Proof is what shows the sender that it was.
 	Verify(m peer.Message, certified []string) (peer.Verified, error)
 	Proof(v peer.Verified) string
+	// Watch keeps a vigil over a connection by which a node sent a request. cut is
+	// called, once at most and before End, where the node is down and has been waited
+	// for too long; it waits for nothing.
+	Watch(from peer.Verified, cut func()) Vigil
+}
+
+// Vigil knows whether somebody waits for the other end of a connection.
+type Vigil interface {
+	Begin()
+	Rest()
+	End()
 }
 
 // routePing is the one route that peers alone have.
@@ -74,6 +85,9 @@ func (c *call) verify() error {
 			return closing{err}
 		}
 		c.from = &v
+		if t, ok := plain(c.http.Conn()).(*tcpConn); ok {
+			t.watch(v, c.srv.cfg.Peers)
+		}
 		c.http.SetUserValue(verifiedKey{}, v)
 		c.believe()
 	}

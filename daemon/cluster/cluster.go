@@ -61,7 +61,7 @@ type Times struct {
 
 // DefaultTimes have a node be down within 2 s.
 func DefaultTimes() Times {
-	return Times{Look: time.Second, Again: 200 * time.Millisecond, Ping: 300 * time.Millisecond, Answer: 800 * time.Millisecond, Stall: 3 * time.Second, Retry: 2 * time.Second}
+	return Times{Look: time.Second, Again: 200 * time.Millisecond, Ping: 300 * time.Millisecond, Answer: 750 * time.Millisecond, Stall: 3 * time.Second, Retry: 2 * time.Second}
 }
 
 // Cluster knows the other nodes. Its methods are safe for concurrent use; they
