@@ -19,7 +19,9 @@ type bench struct {
 	// source is a second S3 server, from which files are moved to the first; nil
 	// where the work has none.
 	source *s3System
-	table  *table
+	// ends stop what else was started, from the last to the first.
+	ends  []func() error
+	table *table
 }
 
 // start starts ours and peers, and returns those that it started also when
@@ -103,21 +105,27 @@ func (b *bench) measure(ctx context.Context, row string, s system, j job) error 
 // once runs a job of s and returns what it took. Nothing is waiting for the
 // disk when it begins, and there is memory to write into.
 func (b *bench) once(ctx context.Context, s system, j job) (sample, error) {
-	if err := settle(ctx, b.dir); err != nil {
+	if err := b.quiet(ctx); err != nil {
 		return sample{}, err
 	}
-	if err := takeMemory(); err != nil {
-		return sample{}, err
-	}
-	return b.observe(ctx, s, j)
+	return b.observe(ctx, []*server{s.server()}, j)
 }
 
-// observe is once on a disk that is as it is.
-func (b *bench) observe(ctx context.Context, s system, j job) (sample, error) {
-	if err := s.server().forgetPeak(); err != nil {
+// quiet returns when nothing waits for the disk, and there is memory at hand.
+func (b *bench) quiet(ctx context.Context) error {
+	if err := settle(ctx, b.dir); err != nil {
+		return err
+	}
+	return takeMemory()
+}
+
+// observe is once on a disk that is as it is. The CPU is that of all the servers,
+// the peak that of the first.
+func (b *bench) observe(ctx context.Context, servers []*server, j job) (sample, error) {
+	if err := servers[0].forgetPeak(); err != nil {
 		return sample{}, err
 	}
-	before, err := s.server().used()
+	before, err := usedBy(servers)
 	if err != nil {
 		return sample{}, err
 	}
@@ -127,7 +135,7 @@ func (b *bench) observe(ctx context.Context, s system, j job) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	after, err := s.server().used()
+	after, err := usedBy(servers)
 	if err != nil {
 		return sample{}, err
 	}

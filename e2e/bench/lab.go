@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -89,15 +90,15 @@ func (l *lab) perform(ctx context.Context, w work, out io.Writer) (err error) {
 		}
 		start = func() ([]system, error) { return b.startBehind(ctx, w) }
 	}
+	if w.nodes != nil {
+		start = func() ([]system, error) { return b.startNodes(ctx, *w.nodes) }
+	}
 	running, err := start()
-	defer func() {
-		for _, s := range running {
-			err = errors.Join(err, s.server().stop())
-		}
-		if b.source != nil {
-			err = errors.Join(err, b.source.srv.stop())
-		}
-	}()
+	defer func() { err = errors.Join(err, b.stop(running)) }()
+	if none, ok := errors.AsType[notHere](err); ok {
+		l.say("left out: %s: %v", w.name, none)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -108,4 +109,18 @@ func (l *lab) perform(ctx context.Context, w work, out io.Writer) (err error) {
 	}
 	fmt.Fprint(out, t.markdown())
 	return nil
+}
+
+// stop ends all servers of a work.
+func (b *bench) stop(running []system) (err error) {
+	for _, s := range running {
+		err = errors.Join(err, s.server().stop())
+	}
+	if b.source != nil {
+		err = errors.Join(err, b.source.srv.stop())
+	}
+	for _, end := range slices.Backward(b.ends) {
+		err = errors.Join(err, end())
+	}
+	return err
 }

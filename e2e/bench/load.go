@@ -15,11 +15,11 @@ import (
 	"time"
 )
 
-// load sends GETs over a number of connections, each of which sends the next
+// load sends GETs over a number of connections, shared out among the URLs, each of which sends the next
 // when the last one was answered, for a time. It writes and reads HTTP/1.1 by
 // hand, the same for every server, so that little of the machine goes to it.
 type load struct {
-	url         string
+	urls        []string
 	connections int
 	lasts       time.Duration
 }
@@ -33,15 +33,19 @@ type loadResult struct {
 
 // run sends the load. Every answer has to be a 200 with a body.
 func (l load) run(ctx context.Context) (loadResult, error) {
-	target, err := url.Parse(l.url)
-	if err != nil {
-		return loadResult{}, err
+	targets := make([]*url.URL, len(l.urls))
+	for i, u := range l.urls {
+		target, err := url.Parse(u)
+		if err != nil {
+			return loadResult{}, err
+		}
+		targets[i] = target
 	}
 	began := time.Now()
 	end := began.Add(l.lasts)
 	took := make([][]time.Duration, l.connections)
-	err = each(ctx, l.connections, l.connections, func(ctx context.Context, i int) (err error) {
-		took[i], err = requests(ctx, target, end)
+	err := each(ctx, l.connections, l.connections, func(ctx context.Context, i int) (err error) {
+		took[i], err = requests(ctx, targets[i%len(targets)], end)
 		return err
 	})
 	if err != nil {

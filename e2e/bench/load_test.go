@@ -58,12 +58,12 @@ func TestLoadCountsAnswers(t *testing.T) {
 		_, _ = w.Write([]byte(r.URL.RequestURI()))
 	}))
 	defer server.Close()
-	got, err := load{url: server.URL + "/x?y=1", connections: 4, lasts: 50 * time.Millisecond}.run(t.Context())
+	got, err := load{urls: []string{server.URL + "/x?y=1", server.URL + "/x?y=2"}, connections: 4, lasts: 50 * time.Millisecond}.run(t.Context())
 	if err != nil || got.rate <= 0 || got.p99 <= 0 || asked.Load() == 0 {
 		t.Errorf("%+v of %d requests, %v", got, asked.Load(), err)
 	}
 	server.Config.Handler = http.NotFoundHandler()
-	if _, err := (load{url: server.URL, connections: 1, lasts: time.Second}).run(t.Context()); err == nil {
+	if _, err := (load{urls: []string{server.URL}, connections: 1, lasts: time.Second}).run(t.Context()); err == nil {
 		t.Error("404s are counted")
 	}
 }

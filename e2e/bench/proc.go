@@ -44,6 +44,22 @@ func (s *server) used() (usage, error) {
 	return sum, nil
 }
 
+// usedBy is the CPU time of all servers, and the peak of the first.
+func usedBy(servers []*server) (usage, error) {
+	var sum usage
+	for i, s := range servers {
+		u, err := s.used()
+		if err != nil {
+			return usage{}, err
+		}
+		sum.cpu += u.cpu
+		if i == 0 {
+			sum.peak = u.peak
+		}
+	}
+	return sum, nil
+}
+
 // forgetPeak has the peak of the server's memory begin at what it holds now.
 func (s *server) forgetPeak() error {
 	family, err := familyOf("/proc", s.cmd.Process.Pid)

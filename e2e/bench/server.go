@@ -66,6 +66,15 @@ func (s *server) stop() error {
 	}
 }
 
+// kill ends the server as a crash does.
+func (s *server) kill() error {
+	if err := s.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	s.done <- <-s.done // for whoever stops it once more
+	return nil
+}
+
 // handOver gives a server's folder to the user who runs it.
 func (l *lab) handOver(dir string) error {
 	if l.runAs == nil {

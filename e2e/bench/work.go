@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // work is one thing that is measured.
@@ -18,13 +19,15 @@ type work struct {
 	// server: onDisk, or onSource for a second server of the same kind; "" where
 	// none are.
 	from string
+	// nodes are what ours is where it is a cluster; nil where it is alone.
+	nodes *plan
 	// measure does the work in rounds and writes what it took into the table.
 	measure func(ctx context.Context, b *bench) (*table, error)
 }
 
 // allWorks are the works in the order of the report.
 func allWorks() []work {
-	return []work{
+	return slices.Concat([]work{
 		putWork(),
 		getWork(),
 		catWork(),
@@ -43,7 +46,7 @@ func allWorks() []work {
 		composeWork("minio"), migrateWork("minio", onDisk), migrateSmallWork("minio", onDisk), migrateWork("minio", onSource), migrateSmallWork("minio", onSource),
 		behindPutWork("versitygw"), behindGetWork("versitygw"), behindPutSmallWork("versitygw"), behindGetSmallWork("versitygw"),
 		composeWork("versitygw"), migrateWork("versitygw", onDisk), migrateSmallWork("versitygw", onDisk), migrateWork("versitygw", onSource), migrateSmallWork("versitygw", onSource),
-	}
+	}, peerWorks(false), peerWorks(true), []work{nodesWork(), deathWork(false), deathWork(true)})
 }
 
 func workNames() []string {

@@ -59,7 +59,7 @@ func (b *bench) commit(ctx context.Context, s *ospSystem, c commitSize, compared
 	if err := sendParts(ctx, api, up, c.size, uint64(round)); err != nil {
 		return err
 	}
-	one, err := b.observe(ctx, s, inside(func(ctx context.Context) error {
+	one, err := b.observe(ctx, []*server{s.server()}, inside(func(ctx context.Context) error {
 		_, _, err := api.Commit(ctx, up.UID, protocol.CommitUpload{})
 		return err
 	}))

@@ -39,7 +39,7 @@ func requestsWork() work {
 func (b *bench) requests(ctx context.Context, s system, name string) error {
 	var got loadResult
 	one, err := b.once(ctx, s, inside(func(ctx context.Context) (err error) {
-		got, err = load{url: s.url(name), connections: 64, lasts: loadTime}.run(ctx)
+		got, err = load{urls: []string{s.url(name)}, connections: 64, lasts: loadTime}.run(ctx)
 		return err
 	}))
 	if err != nil {
