@@ -3,15 +3,13 @@ package meta
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// settingMigration names the setting that says which job has a store, as the
-// source or the target of its migration. It may be over.
+// settingMigration names the setting that says which job empties a store, or did.
 func settingMigration(store string) string { return "migration/" + store }
 
 // MigrationSubject is the subject of the job that moves what lies in one store
@@ -24,11 +22,11 @@ func MigrationStores(subject string) (from, to string) {
 	return from, to
 }
 
-// BeginMigration has both stores be those of the job whose lease ctx carries
-// (Fenced), and closes one of them for the other, as CloseStore does. While
-// another migration that is not over has one of them, it is KindConflict, and
-// nothing is changed: the one that began first goes on, whichever was asked for
-// first.
+// BeginMigration has the source be that of the job whose lease ctx carries
+// (Fenced), and closes it for the target, as CloseStore does. While another
+// migration that has begun and is not over empties one of the two, or fills the
+// source, it is KindConflict, and nothing is changed: the one that began first goes
+// on, whichever was asked for first. Several may fill one target.
 func (db *DB) BeginMigration(ctx context.Context, from, to string) error {
 	l, ok := leaseOf(ctx)
 	if !ok {
@@ -38,27 +36,33 @@ func (db *DB) BeginMigration(ctx context.Context, from, to string) error {
 		return err
 	}
 	return db.unnamed(ctx, "begin a migration", func(t *tx) error {
-		for _, store := range [...]string{from, to} {
-			id, err := t.migrationOf(store)
-			if err != nil {
-				return err
+		all, err := t.migrations()
+		if err != nil {
+			return err
+		}
+		for _, m := range all {
+			if m.id == l.Job || !MigrationsMeet(m.from, m.to, from, to) {
+				continue
 			}
-			if id != 0 && id != l.Job {
-				return t.migrationConflict(id)
+			if has, err := t.migrationOf(m.from); err != nil {
+				return err
+			} else if has == m.id {
+				return t.migrationConflict(m.id)
 			}
 		}
-		for _, store := range [...]string{from, to} {
-			if err := t.set(settingMigration(store), l.Job.String()); err != nil {
-				return err
-			}
+		if err := t.set(settingMigration(from), l.Job.String()); err != nil {
+			return err
 		}
 		return t.closeStore(from, to)
 	})
 }
 
+// MigrationsMeet reports whether two migrations, from a to b and from c to d,
+// cannot go on beside each other: one empties what the other empties or fills.
+func MigrationsMeet(a, b, c, d string) bool { return a == c || a == d || b == c }
+
 // Migrates reports whether the job whose lease ctx carries is still the one that
-// moves from one store to another: both are its, and the one is closed for the
-// other.
+// moves from one store to another: the one is its, and closed for the other.
 func (db *DB) Migrates(ctx context.Context, from, to string) (yes bool, err error) {
 	l, ok := leaseOf(ctx)
 	if !ok {
@@ -74,13 +78,9 @@ func (db *DB) Migrates(ctx context.Context, from, to string) (yes bool, err erro
 			yes = false
 			return err
 		}
-		for _, store := range [...]string{from, to} {
-			id, err := q.migrationOf(store)
-			if yes = yes && id == l.Job; err != nil {
-				return err
-			}
-		}
-		return nil
+		id, err := q.migrationOf(from)
+		yes = id == l.Job
+		return err
 	})
 	return yes, err
 }
@@ -96,33 +96,48 @@ func (db *DB) Emptying(ctx context.Context, store string) (yes bool, err error) 
 }
 
 func (q query) emptying(store string) (bool, error) {
-	id, subject, err := q.migrationAt(store)
-	from, _ := MigrationStores(subject)
-	return id != 0 && from == store, err
+	id, err := q.migrationOf(store)
+	return id != 0, err
 }
 
-// migrationOf is the migration that has the store and is not over, 0 for none.
+// migrationOf is the migration that empties the store and is not over, 0 for none.
 func (q query) migrationOf(store string) (protocol.JobID, error) {
-	id, _, err := q.migrationAt(store)
-	return id, err
-}
-
-// migrationAt is migrationOf, and its subject.
-func (q query) migrationAt(store string) (_ protocol.JobID, subject string, _ error) {
-	var text string
+	var text, subject string
 	found, err := q.one(`SELECT value FROM settings WHERE name = ?`, []any{settingMigration(store)}, &text)
 	if err != nil || !found {
-		return 0, "", err
+		return 0, err
 	}
 	id, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, "", broken(fmt.Sprintf("which job has store %s cannot be read", store), err)
+		return 0, broken(fmt.Sprintf("which job has store %s cannot be read", store), err)
 	}
 	found, err = q.one(`SELECT subject FROM jobs WHERE id = ? AND kind = ? AND state IN ('ready', 'running')`, []any{id, string(protocol.JobMigrate)}, &subject)
-	if err != nil || !found {
-		return 0, "", err
+	if from, _ := MigrationStores(subject); err != nil || !found || from != store {
+		return 0, err
 	}
-	return protocol.JobID(id), subject, nil
+	return protocol.JobID(id), nil
+}
+
+// migrationJob is a migration that is not over.
+type migrationJob struct {
+	id       protocol.JobID
+	from, to string
+	runs     bool
+}
+
+// migrations lists those that are not over, whether they have begun or not.
+func (q query) migrations() (all []migrationJob, err error) {
+	err = q.each(`SELECT id, subject, state FROM jobs WHERE kind = ? AND state IN ('ready', 'running') ORDER BY id`, []any{string(protocol.JobMigrate)}, func(scan scanFunc) error {
+		var m migrationJob
+		var subject string
+		var state protocol.JobState
+		err := scan(&m.id, &subject, &state)
+		m.from, m.to = MigrationStores(subject)
+		m.runs = state == protocol.JobRunning
+		all = append(all, m)
+		return err
+	})
+	return all, err
 }
 
 // migrationConflict says that another migration is in the way.
@@ -142,28 +157,21 @@ func (q query) migrationConflict(id protocol.JobID) error {
 }
 
 // refuseBeside refuses to have a migration go on while another one, which is not
-// over, is about one of its stores.
+// over, is in its way.
 func (t *tx) refuseBeside(r jobRow) error {
 	from, to := MigrationStores(r.n.Subject)
-	var other protocol.JobID
-	var runs bool
-	err := t.each(`SELECT id, subject, state FROM jobs WHERE kind = ? AND state IN ('ready', 'running') AND id <> ? ORDER BY id`,
-		[]any{string(protocol.JobMigrate), int64(r.id)}, func(scan scanFunc) error {
-			var id protocol.JobID
-			var subject string
-			var state protocol.JobState
-			if err := scan(&id, &subject, &state); err != nil {
-				return err
-			}
-			a, b := MigrationStores(subject)
-			touches := slices.Contains([]string{from, to}, a) || slices.Contains([]string{from, to}, b)
-			if running := state == protocol.JobRunning; touches && (other == 0 || running && !runs) {
-				other, runs = id, running
-			}
-			return nil
-		})
-	if err != nil || other == 0 {
+	all, err := t.migrations()
+	if err != nil {
 		return err
 	}
-	return t.migrationConflict(other)
+	var other migrationJob
+	for _, m := range all {
+		if m.id != r.id && MigrationsMeet(m.from, m.to, from, to) && (other.id == 0 || m.runs && !other.runs) {
+			other = m
+		}
+	}
+	if other.id == 0 {
+		return nil
+	}
+	return t.migrationConflict(other.id)
 }
