@@ -119,7 +119,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	busy := func() bool { return d.api.Busy() }
 	var scrubs *scrub.Worker
 	d.digest, scrubs = cfg.reading(in, files, busy, log)
-	migrates := in.migrating(files, place, cfg.Grace, busy, log)
+	migrates := cfg.migrating(in, files, place, busy, log)
 	composer := compose.New(compose.Config{Meta: in.DB, Stores: in.Stores, Place: place, Pace: pace.New(pace.Config{Rate: cfg.Scrub.Rate, Busy: busy}), Logger: log})
 	keys := once.NewKeys(in.DB)
 	writing := upload.Config{

@@ -164,6 +164,29 @@ func (in *Installation) onOthersDisk(ctx context.Context, name string) (bool, er
 	return err == nil && (node != "" || in.isOthers(name)), err
 }
 
+// instanceCalled gives the instance that somebody means by a name, and whether
+// another node has it: NAME@NODE at the store's home is NAME. What nobody knows it
+// gives as it is.
+func (in *Installation) instanceCalled(ctx context.Context, name string) (instance string, elsewhere bool, err error) {
+	homes, err := in.DB.StoreHomes(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	if configured, node := holder.Split(name); node != "" && homes[configured] == node {
+		name = configured
+	}
+	if in.Stores[name] != nil {
+		return name, false, nil
+	}
+	_, node := holder.Split(name)
+	if node == "" {
+		node = homes[name]
+	}
+	known, err := in.DB.KnownStores(ctx)
+	_, elsewhere = known[name]
+	return name, elsewhere && node != "" && node != in.Node, err
+}
+
 // disks are the stores that only this node of a cluster reaches; none where there
 // are no others.
 func (c *Config) disks() map[string]bool {

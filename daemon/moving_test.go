@@ -103,7 +103,7 @@ func newMoving(t *testing.T) *moving {
 	m.stores["mem"] = st
 	var ticks atomic.Int64
 	m.worker = migrate.New(migrate.Config{
-		Meta: hookedRecords{m.db, m}, Read: m.files, Place: m.place, Stores: m.stores, Digest: digest.Job(), ObjectMax: 2 * protocol.BlockSize,
+		Meta: hookedRecords{m.db, m}, Read: m.files, Place: m.place, Stores: m.stores, Digest: func(string) meta.NewJob { return digest.Job() }, ObjectMax: 2 * protocol.BlockSize,
 		Pace: func(rate int64) *pace.Pace {
 			return pace.New(pace.Config{Rate: rate, Now: m.clocks.Now, Sleep: func(ctx context.Context, d time.Duration) error {
 				m.slept.Add(int64(d))

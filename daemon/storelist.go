@@ -150,12 +150,26 @@ func (c *Config) placer(ctx context.Context, in *Installation, log *slog.Logger)
 }
 
 // migrating makes who moves what lies in one store to another.
-func (in *Installation) migrating(files *file.Service, place *placing.Placer, grace time.Duration, busy func() bool, log *slog.Logger) *migrate.Worker {
-	return migrate.New(migrate.Config{
-		Meta: in.DB, Read: files, Place: place, Stores: in.Stores, Digest: digest.Job(), Grace: grace, Logger: log,
-		Pace:  func(rate int64) *pace.Pace { return pace.New(pace.Config{Rate: rate, Busy: busy}) },
-		Reach: func(ctx context.Context, st *store.Store) error { return stores.Reach(ctx, st, in.ServerID) },
-	})
+func (c *Config) migrating(in *Installation, files *file.Service, place *placing.Placer, busy func() bool, log *slog.Logger) *migrate.Worker {
+	m := migrate.Config{
+		Meta: in.DB, Read: files, Place: place, Stores: in.Stores, Grace: c.Grace, Logger: log, Disks: c.disks(),
+		Pace:   func(rate int64) *pace.Pace { return pace.New(pace.Config{Rate: rate, Busy: busy}) },
+		Reach:  func(ctx context.Context, st *store.Store) error { return stores.Reach(ctx, st, in.ServerID) },
+		Digest: func(name string) meta.NewJob { return c.digestsOf(in.Node, name) },
+	}
+	if c.joins {
+		m.Instance, m.Instances = in.instanceCalled, in.instances
+	}
+	return migrate.New(m)
+}
+
+// digestsOf is the job that finds out the digests of what lies in a store of the
+// node's.
+func (c *Config) digestsOf(node meta.NodeID, name string) meta.NewJob {
+	if c.disks()[name] {
+		return digest.JobOn(node)
+	}
+	return digest.Job()
 }
 
 // storeList makes who says how the stores are.

@@ -64,6 +64,7 @@ func ownerDown(t *testing.T, s *seen) {
 	move(o)
 	do := s.doing(o)
 	do(http.StatusServiceUnavailable, http.MethodPost, claim, secondRound(t, uid, ch))
+	do(http.StatusServiceUnavailable, http.MethodPost, "/v1/jobs", `{"kind": "migrate", "args": {"from": "disk@other", "to": "disk"}}`)
 	do(http.StatusServiceUnavailable, http.MethodGet, "/l/"+get, "")
 	do(http.StatusServiceUnavailable, http.MethodPut, "/l/"+put, "abc")
 }

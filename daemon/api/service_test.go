@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/file"
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/intake"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/link"
@@ -115,6 +116,10 @@ func startOspdOn(t testing.TB, db *meta.DB, root, disk string, over func(store.B
 	t.Cleanup(sender.Close)
 	hooks := webhook.New(webhook.Config{Meta: db, Sender: sender, Guard: everywhere, Logger: quiet})
 	migrates := migrate.New(migrate.Config{Meta: db, Stores: map[string]*store.Store{disk: st, "other": st}, Logger: quiet,
+		Instance: func(_ context.Context, name string) (string, bool, error) {
+			_, node := holder.Split(name)
+			return name, node != "" && name != disk, nil
+		},
 		Reach: func(ctx context.Context, st *store.Store) error { return stores.Reach(ctx, st, id) }})
 	jobs := job.NewService(db, map[protocol.JobKind]job.Request{
 		"nap": napping{files}.request, protocol.JobImport: importing,

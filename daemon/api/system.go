@@ -36,7 +36,7 @@ func (s *Server) endpoints() map[protocol.RouteName]endpoint {
 		protocol.RouteCreateToken:  {serve: (*call).createToken, body: bodyJSON},
 		protocol.RouteRevokeToken:  {serve: (*call).revokeToken},
 		protocol.RouteListJobs:     {serve: (*call).listJobs, query: []string{"limit", "cursor", "state", "kind"}},
-		protocol.RouteCreateJob:    {serve: (*call).createJob, body: bodyJSON},
+		protocol.RouteCreateJob:    {serve: (*call).createJob, handed: true, body: bodyJSON},
 		protocol.RouteGetJob:       {serve: (*call).getJob},
 		protocol.RouteRetryJob:     {serve: (*call).retryJob},
 		protocol.RouteCancelJob:    {serve: (*call).cancelJob},

@@ -78,8 +78,15 @@ type Config struct {
 	Stores map[string]*store.Store
 	// Reach is nil where a store can be used now.
 	Reach func(ctx context.Context, st *store.Store) error
-	// Digest is the job that finds out digests that are not known.
-	Digest meta.NewJob
+	// Instance gives the instance that is called name, and whether another node has
+	// it; nil where there are no other nodes. Instances are this node's, by the
+	// configured names, and Disks those of them that only it reaches.
+	Instance  func(ctx context.Context, name string) (instance string, elsewhere bool, err error)
+	Instances map[string]string
+	Disks     map[string]bool
+	// Digest is the job that finds out digests that are not known of what lies in a
+	// store.
+	Digest func(store string) meta.NewJob
 	// Pace makes what holds a migration of so many bytes a second back.
 	Pace func(rate int64) *pace.Pace
 	// Grace is how long the objects stay of which nothing is needed any more.
@@ -146,6 +153,9 @@ func (w *Worker) Do(ctx context.Context, r *job.Run, args Args) error {
 	m := newMigration(w, r, args)
 	if m.from == nil || m.to == nil {
 		return job.Hopeless(fmt.Errorf("there is no store %s or no store %s in the configuration", args.From, args.To))
+	}
+	if w.strands(args) {
+		return job.Hopeless(stranded(args))
 	}
 	found, err := r.Saved(&m.at)
 	if err != nil {

@@ -98,7 +98,7 @@ func (m *migration) run(ctx context.Context) error {
 			continue // what lies before the blob where it went on, nobody looked at
 		}
 		if m.met.unknown > 0 {
-			if _, _, err := m.cfg.Meta.Enqueue(ctx, m.cfg.Digest); err != nil {
+			if _, _, err := m.cfg.Meta.Enqueue(ctx, m.cfg.Digest(m.args.From)); err != nil {
 				return err
 			}
 			return &waiting{fmt.Sprintf("waits for the digests of %d contents", m.met.unknown)}

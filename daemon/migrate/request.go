@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
@@ -15,11 +16,15 @@ import (
 )
 
 // Request is the job for args that somebody gave who may: both stores are there
-// and others, the target answers, and no other migration is about one of them.
-// Nothing has been done on any error.
+// and others, the target answers, and no other migration is in the way. A
+// *holder.Elsewhere sends to the node that has the source. Nothing has been done on
+// any error.
 func (w *Worker) Request(ctx context.Context, args json.RawMessage) (n meta.NewJob, err error) {
 	var a Args
 	if err := job.ParseArgs(args, &a); err != nil {
+		return n, err
+	}
+	if err := w.findInstances(ctx, &a); err != nil {
 		return n, err
 	}
 	for _, name := range [...]string{a.From, a.To} {
@@ -33,6 +38,9 @@ func (w *Worker) Request(ctx context.Context, args json.RawMessage) (n meta.NewJ
 		return n, protocol.Errorf(protocol.KindBadRequest, "from and to are both store %s; nothing was done", a.From)
 	case a.Rate < 0:
 		return n, protocol.Errorf(protocol.KindBadRequest, "a rate of %d bytes a second cannot be; nothing was done", a.Rate)
+	}
+	if w.strands(a) {
+		return n, stranded(a)
 	}
 	if err := w.free(ctx, a); err != nil {
 		return n, err
@@ -67,8 +75,39 @@ func aboutText(j meta.Job) string {
 	return "from " + from + " to " + to
 }
 
-// touches reports whether a migration is about one of the stores.
+// touches reports whether a migration is in the way of another one.
 func touches(j meta.Job, a Args) bool {
 	from, to := meta.MigrationStores(j.Subject)
-	return from == a.From || from == a.To || to == a.From || to == a.To
+	return meta.MigrationsMeet(from, to, a.From, a.To)
+}
+
+// findInstances has the args name instances of this node (package holder), of which
+// the source decides: where another node has it the error sends there.
+func (w *Worker) findInstances(ctx context.Context, a *Args) (err error) {
+	if w.cfg.Instance == nil {
+		return nil
+	}
+	var elsewhere bool
+	if a.From, elsewhere, err = w.cfg.Instance(ctx, a.From); err != nil {
+		return err
+	}
+	if elsewhere {
+		return holder.At(a.From)
+	}
+	if own := w.cfg.Instances[a.To]; own != "" {
+		a.To = own // a disk of this node's, whoever is the store's home
+		return nil
+	}
+	a.To, _, err = w.cfg.Instance(ctx, a.To)
+	return err
+}
+
+// strands reports whether other nodes would have no store for new blobs any more:
+// they have a source that all share, and not the disk that it is moved to.
+func (w *Worker) strands(a Args) bool { return w.cfg.Disks[a.To] && !w.cfg.Disks[a.From] }
+
+func stranded(a Args) error {
+	return &protocol.Error{Kind: protocol.KindBadRequest,
+		Message: fmt.Sprintf("all nodes of the cluster share store %s, and %s is a disk of this one: the others would have no place for new blobs; nothing was done", a.From, a.To),
+		Hint:    "Move it to another store that all nodes share; or stop the other nodes, and have this one do it alone, without cluster in its configuration."}
 }

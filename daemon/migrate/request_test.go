@@ -1,0 +1,47 @@
+package migrate
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"testing"
+
+	"github.com/osproxy/osproxy/daemon/job"
+	"github.com/osproxy/osproxy/daemon/pace"
+	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/mem"
+)
+
+// TestNobodyIsLeftWithoutAStore: what all nodes share is not moved to the disk of one
+// of them, neither now nor by a job from before there were others.
+func TestNobodyIsLeftWithoutAStore(t *testing.T) {
+	stores := map[string]*store.Store{}
+	for _, name := range []string{"shared", "more", "disk", "big"} {
+		stores[name] = store.New(name, mem.New(), store.Options{})
+	}
+	w := New(Config{Stores: stores, Disks: map[string]bool{"disk": true, "big": true, "shared": false, "more": false},
+		Pace: func(int64) *pace.Pace { return pace.New(pace.Config{}) }})
+	for _, c := range []struct {
+		from, to string
+		strands  bool
+	}{{"shared", "disk", true}, {"shared", "more", false}, {"disk", "shared", false}, {"disk", "big", false}} {
+		a := Args{From: c.from, To: c.to}
+		if w.strands(a) != c.strands {
+			t.Errorf("from %s to %s: %t", c.from, c.to, !c.strands)
+		}
+		if !c.strands {
+			continue
+		}
+		if _, err := w.Request(t.Context(), json.RawMessage(fmt.Sprintf(`{"from": %q, "to": %q}`, c.from, c.to))); protocol.KindOf(err) != protocol.KindBadRequest {
+			t.Errorf("from %s to %s: %v", c.from, c.to, err)
+		}
+		if err := w.Do(t.Context(), &job.Run{}, a); protocol.KindOf(err) != protocol.KindBadRequest || reflect.TypeOf(err) != reflect.TypeOf(job.Hopeless(err)) {
+			t.Errorf("a job from %s to %s: %v", c.from, c.to, err)
+		}
+	}
+	alone := New(Config{Stores: stores})
+	if alone.strands(Args{From: "shared", To: "disk"}) {
+		t.Error("there is nobody else")
+	}
+}
