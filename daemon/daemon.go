@@ -125,6 +125,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	writing := upload.Config{
 		Meta: in.DB, Minter: minter, Node: cfg.nodeOf(in),
 		Store: in.Stores[cfg.DefaultStore], Stores: in.Stores, Place: place,
+		Holds:  in.holds,
 		BootID: bootID(), Shared: cfg.joins, MaxSize: cfg.MaxSize, AbandonAfter: cfg.AbandonAfter,
 		Instant: cfg.Instant, Sample: files.Sample, ClaimFailures: cfg.ClaimFailures, Once: keys,
 		Logger: log, Observe: met.Upload, Saved: met.Saved, Committed: d.digest.Wake, Digests: d.digest,

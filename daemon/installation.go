@@ -152,6 +152,15 @@ func (in *Installation) lost() <-chan struct{} {
 	return in.place.held.Done()
 }
 
+// holds makes sure that no other process has the place of this one, and that none
+// can have it for the time of a lease.
+func (in *Installation) holds(ctx context.Context) error {
+	if in.place == nil {
+		return nil
+	}
+	return in.place.renew(ctx)
+}
+
 // worker is the number in the uids that this process mints.
 func (in *Installation) worker() int {
 	if in.place == nil {

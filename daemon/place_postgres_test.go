@@ -16,6 +16,7 @@ import (
 
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
+	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/open"
 )
 
@@ -186,6 +187,20 @@ func TestMovedDataFolder(t *testing.T) {
 	running(t, cfg)
 }
 
+// writes has a daemon be about to record an object that it has written.
+func writes(t *testing.T, d *Daemon, name string) store.Key {
+	t.Helper()
+	n, err := d.in.DB.ReserveDir(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := store.NewKey(store.DirOf(n))
+	if err := d.in.Stores[name].Put(t.Context(), key, strings.NewReader("x"), 1); err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 // A daemon whose place was taken, since its lease had run out, ends by itself
 // and says why; what it was to write is refused.
 func TestDaemonLosesItsPlace(t *testing.T) {
@@ -198,6 +213,7 @@ func TestDaemonLosesItsPlace(t *testing.T) {
 	go func() { ended <- d.Run(context.Background()) }()
 	uploadTo(t, d, []byte("a"))
 	other := takesOver(t, cfg)
+	writing := writes(t, other, "disk")
 	// The first write that fails tells it; without any the next renewal would.
 	if _, err := d.in.DB.ReserveUIDs(t.Context(), 0, 1<<40); !errors.Is(err, meta.ErrNodeLost) {
 		t.Errorf("it wrote: %v", err)
@@ -205,6 +221,9 @@ func TestDaemonLosesItsPlace(t *testing.T) {
 	err = <-ended
 	if stageOf(err) != StageDatabase || !errors.Is(err, errPlaceLost) {
 		t.Errorf("it ended with %v", err)
+	}
+	if _, err := other.in.Stores["disk"].Stat(t.Context(), writing); err != nil {
+		t.Errorf("it removed what the other is writing: %v", err)
 	}
 	if status, body := get(t, other.URL()+"/readyz"); status != http.StatusOK {
 		t.Errorf("the other is %d: %s", status, body)

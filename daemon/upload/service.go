@@ -45,6 +45,10 @@ type Config struct {
 	// Choose is the node where something new of that size (-1: not known) is put; ""
 	// is this one, and so is every one where Choose is nil.
 	Choose func(size int64) meta.NodeID
+	// Holds makes sure that what this process writes in its stores is its own to
+	// write, and for longer than endingTime: an error where another may be at work in
+	// them, which Close then leaves to it. Nil: nobody can be.
+	Holds func(ctx context.Context) error
 	// BootID names this boot of this machine: bytes written in another one
 	// are verified before they count. Without one, every process is taken for
 	// a boot of its own.
@@ -94,6 +98,9 @@ const (
 	defaultIdleAfter    = 30 * time.Second
 	// defaultClaimFailures bounds guessing at a content by its digest.
 	defaultClaimFailures = 10
+	// endingTime bounds what Close does in the stores: less than what a lease on the
+	// database lasts, so that nobody can have taken this process's place by then.
+	endingTime = 20 * time.Second
 	// busyFor is how long after a part request ended its upload is not given
 	// to another beginner (DESIGN.md section 4).
 	busyFor = 5 * time.Second
@@ -159,6 +166,9 @@ func New(cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Holds == nil {
+		cfg.Holds = func(context.Context) error { return nil }
+	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(string) {}
 	}
@@ -196,16 +206,22 @@ func New(cfg Config) *Service {
 // Requests must have ended. The uploads themselves stay and can be resumed.
 //
 // Where nothing is under way the reservations of directories end, so that from
-// then on an object without a row is damage and no leftover.
+// then on an object without a row is damage and no leftover. Where another process
+// has this one's place it is at work in them: what has no row may be what it writes
+// now.
 func (s *Service) Close() error {
 	if err := s.sessions.close(); err != nil || !s.unnamed.close() {
 		return err
 	}
-	ctx, cancel := finishing(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), endingTime)
 	defer cancel()
 	if s.doubted.Load() || s.db.Ping(ctx) != nil {
 		// A file may turn out to be recorded when the database is opened
 		// again: only then is it known which objects have no row.
+		return nil
+	}
+	if err := s.cfg.Holds(ctx); err != nil {
+		s.log.Warn("the reservations of directories are left to whoever is at work in them", "err", err)
 		return nil
 	}
 	if _, err := s.Settle(ctx); err != nil {

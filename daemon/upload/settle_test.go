@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/upload"
 	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
@@ -91,6 +92,28 @@ func TestCleanEnd(t *testing.T) {
 		t.Errorf("objects %v, want %v", got, before)
 	}
 	b.holds(r.UID, []byte("abc"))
+}
+
+// TestEndWithoutAPlace: who has lost its place removes nothing at its end. What has
+// no row may be what its successor writes at that moment.
+func TestEndWithoutAPlace(t *testing.T) {
+	lost := true
+	b := newEnded(t, setup{change: func(c *upload.Config) {
+		c.Holds = func(context.Context) error { return map[bool]error{true: meta.ErrNodeLost}[lost] }
+	}})
+	_, err := b.PutFile(t.Context(), owner, upload.NewFile{Name: "a", Body: []byte("abc")}, nil)
+	must(t, err)
+	dir := b.objects()[0].Dir()
+	must(t, b.store.Put(t.Context(), store.NewKey(dir), bytes.NewReader(nil), 0))
+	must(t, b.Close())
+	if dirs, err := b.db.OpenDirs(t.Context(), b.store.Name()); len(b.objects()) != 2 || len(dirs) != 1 || err != nil {
+		t.Errorf("%d objects and %d reserved directories are left (%v)", len(b.objects()), len(dirs), err)
+	}
+	lost = false
+	must(t, b.Close())
+	if n := len(b.objects()); n != 1 {
+		t.Errorf("%d objects are left by who has its place", n)
+	}
 }
 
 // TestNothingBeginsAfterClose: an object made then would lie in a directory
