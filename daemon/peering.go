@@ -58,8 +58,8 @@ func (c *Config) newPeering(ctx context.Context, in *Installation, place *placin
 	if p.client, err = peer.NewClient(peer.Signer{Self: in.Node, Key: key}, certs); err != nil {
 		return nil, at(StageConfig, err)
 	}
-	p.Verifier = peer.NewVerifier(in.Node, key, nil)
 	p.cluster = cluster.New(cluster.Config{Self: in.Node, Nodes: in.DB, Sender: p.client, Log: log, Report: p.report})
+	p.Verifier = peer.NewVerifier(peer.VerifierConfig{Self: in.Node, Key: key, Certificates: certs, Lives: p.cluster.Lives})
 	p.measure(ctx)
 	if p.l, err = new(net.ListenConfig).Listen(ctx, "tcp", c.Cluster.PeerListen); err != nil {
 		return nil, at(StageListener, err)

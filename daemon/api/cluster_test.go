@@ -127,7 +127,7 @@ func newWay(t testing.TB, self meta.NodeID) *way {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	return &way{Client: client, Verifier: peer.NewVerifier(self, key, nil)}
+	return &way{Client: client, Verifier: peer.NewVerifier(peer.VerifierConfig{Self: self, Key: key})}
 }
 
 // startPair starts two nodes that know each other; change is done to the

@@ -3,6 +3,8 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -22,9 +24,9 @@ type Peers interface {
 	Do(ctx context.Context, to *holder.Elsewhere, r peer.Request) (*peer.Answer, error)
 	// Report is how this node is doing, which others ask for.
 	Report() any
-	// Verify says what of a request that came in from a peer may be believed, once;
-	// Proof is what shows the sender that it was.
-	Verify(m peer.Message, certified []string) (peer.Verified, error)
+	// Verify says what of a request that came in from a peer by a channel may be
+	// believed, once; Proof is what shows the sender that it was.
+	Verify(ctx context.Context, m peer.Message, channel *tls.ConnectionState) (peer.Verified, error)
 	Proof(v peer.Verified) string
 	// Watch keeps a vigil over a connection by which a node sent a request. cut is
 	// called, once at most and before End, where the node is down and has been waited
@@ -75,7 +77,7 @@ func (c *call) verify() error {
 		if c.srv.cfg.Peers == nil {
 			return closing{unknownPeer(nil)}
 		}
-		v, err := c.srv.cfg.Peers.Verify(c.message(), peer.Names(c.http.TLSConnectionState()))
+		v, err := c.srv.cfg.Peers.Verify(c.ctx, c.message(), c.http.TLSConnectionState())
 		if protocol.KindOf(err) == protocol.KindUnauthenticated {
 			c.srv.met.AuthFailed(authRefused)
 			c.srv.log.LogAttrs(c.ctx, slog.LevelWarn, "not a peer", slog.String("remote", c.http.RemoteAddr().String()), slog.Any("error", err))
@@ -103,8 +105,12 @@ func (c *call) verify() error {
 	return nil
 }
 
-// unknownPeer says nothing of why: who is no peer has no use for it.
+// unknownPeer says nothing of why to who is no peer, and has no use for it. One that
+// is, or was, is told: the reason belongs in its log.
 func unknownPeer(err error) error {
+	if reason, ok := errors.AsType[peer.Reason](err); ok && reason.Told() {
+		return err
+	}
 	return &protocol.Error{Kind: protocol.KindUnauthenticated, Message: "only nodes of this cluster are answered here", Err: err}
 }
 

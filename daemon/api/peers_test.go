@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/cluster/peer"
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -106,6 +107,32 @@ func TestOnlyPeersComeInByTheSide(t *testing.T) {
 		if strings.Contains(line, "level=INFO") && strings.Contains(line, "route=peer_ping") {
 			t.Errorf("each ping is in the log: %s", line)
 		}
+	}
+}
+
+// TestAPeerIsToldWhyItIsRefused, once it has shown to be one: that its lease is
+// over, or that the clocks differ. The connection ends.
+func TestAPeerIsToldWhyItIsRefused(t *testing.T) {
+	s := startSide(t)
+	get := peer.Message{Method: http.MethodGet, Path: "/v1/files/1/content"}
+	line := "GET /v1/files/1/content HTTP/1.1\r\nHost: HOST\r\n"
+	late := s
+	late.signer.Now = func() time.Time { return time.Now().Add(-5 * time.Minute) }
+	refused := func(fields, told string) {
+		t.Helper()
+		a := s.dial().send(line + fields + "\r\n").read(http.MethodGet)
+		if a.StatusCode != http.StatusUnauthorized || !a.Close || !strings.Contains(string(a.body), told) || a.Header.Get(peer.HeaderProof) != "" {
+			t.Errorf("answered %s (close %v) %s", a.Status, a.Close, a.body)
+		}
+	}
+	refused(late.signed(ownerNode, get), string(senderNode)+" is 5m0s behind the one of this node")
+	s.cfg.Peers.(*way).Lives = func(context.Context, meta.NodeID) bool { return false }
+	refused(s.signed(ownerNode, get), "has no lease")
+	if calls := s.ran.seen(); len(calls) > 0 {
+		t.Errorf("handlers ran: %q", calls)
+	}
+	if log := s.log.String(); !strings.Contains(log, "not a peer") || !strings.Contains(log, "peer refused: lease") {
+		t.Errorf("the log does not tell why: %s", log)
 	}
 }
 

@@ -93,10 +93,10 @@ func TestPeersOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	sends := &way{Client: client, Verifier: peer.NewVerifier(senderNode, peer.Key{}, nil)}
+	sends := &way{Client: client, Verifier: peer.NewVerifier(peer.VerifierConfig{Self: senderNode})}
 	content := noise(5 << 20)
 	var k counting
-	owner := start(t, Config{Peers: &way{Verifier: peer.NewVerifier(ownerNode, peer.Key{}, nil)}}, map[protocol.RouteName]endpoint{
+	owner := start(t, Config{Peers: &way{Verifier: peer.NewVerifier(peer.VerifierConfig{Self: ownerNode})}}, map[protocol.RouteName]endpoint{
 		protocol.RoutePutPart: {serve: k.serve}, protocol.RouteGetContent: fixed(content, `"tag"`),
 		protocol.RoutePutFile: {serve: func(*call) error { return protocol.Errorf(protocol.KindStoreFull, "full") }},
 	})

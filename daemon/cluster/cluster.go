@@ -73,6 +73,8 @@ type Cluster struct {
 	work sync.WaitGroup
 	// looking is held by whoever reads the list of nodes.
 	looking sync.Mutex
+	// begun is closed once Run runs.
+	begun chan struct{}
 
 	mu sync.Mutex
 	// looked is when the list began to be read last, failed whether it could not,
@@ -91,7 +93,7 @@ type Cluster struct {
 // New makes the cluster of a node.
 func New(cfg Config) *Cluster {
 	c := &Cluster{cfg: cfg, times: cfg.Times, members: map[meta.NodeID]*member{}, over: map[meta.NodeID]time.Time{},
-		vigils: map[*Vigil]struct{}{}, fell: make(chan struct{}, 1)}
+		vigils: map[*Vigil]struct{}{}, begun: make(chan struct{}), fell: make(chan struct{}, 1)}
 	if c.times == (Times{}) {
 		c.times = DefaultTimes()
 	}
@@ -123,6 +125,7 @@ func (c *Cluster) begin(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.run = ctx
+	close(c.begun)
 }
 
 // end lets nobody begin anything any more.

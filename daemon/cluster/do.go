@@ -78,7 +78,7 @@ func (c *Cluster) failure(ctx context.Context, node meta.NodeID, err error) erro
 		c.cfg.Log.Error("a node does not take requests of this one", "node", node, "error", refused)
 		return &protocol.Error{Kind: protocol.KindUnavailable, Err: err, RetryAfter: c.times.Retry,
 			Message: "the node that has what this needs does not take requests of this one; nothing was done with it",
-			Hint:    "Try again. If it goes on, the operator finds the reason in the log: another key, or a clock that is wrong."}
+			Hint:    "Try again. If it goes on, the operator finds the reason in the log: another key, a certificate that has ended, or a clock that is wrong."}
 	}
 	if broken, ok := errors.AsType[*peer.Broken](err); ok && broken.Begun {
 		return &protocol.Error{Kind: protocol.KindOwnerDown, Err: err, RetryAfter: c.times.Retry,

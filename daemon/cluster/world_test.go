@@ -144,7 +144,7 @@ func (w *world) join(id meta.NodeID, serve http.HandlerFunc) *node {
 }
 
 func (w *world) joinWith(id meta.NodeID, k peer.Key, serve http.HandlerFunc) *node {
-	n := &node{id: id, verifier: peer.NewVerifier(id, k, nil), serve: serve}
+	n := &node{id: id, verifier: peer.NewVerifier(peer.VerifierConfig{Self: id, Key: k}), serve: serve}
 	n.Server = httptest.NewServer(n)
 	w.t.Cleanup(n.Close)
 	w.rows.set(meta.Node{ID: id, Address: n.Listener.Addr().String(), Living: true})
@@ -159,7 +159,7 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			m.Fields = append(m.Fields, peer.Field{Name: name, Value: v})
 		}
 	}
-	got, err := n.verifier.Verify(m, nil)
+	got, err := n.verifier.Verify(r.Context(), m, nil)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusUnauthorized)
 		return

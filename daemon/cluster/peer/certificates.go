@@ -32,12 +32,15 @@ type Certificates struct {
 	mu     sync.Mutex
 	looked time.Time
 	stamps [3]stamp
-	loaded loaded
+	loaded *loaded
 }
 
+// loaded is what was read of the files.
 type loaded struct {
 	cert *tls.Certificate
 	pool *x509.CertPool
+	// seen are certificates of others that pool vouches for.
+	seen vouched
 }
 
 // stamp is how a file is seen to have changed.
@@ -71,21 +74,21 @@ func (f Files) stamps() (all [3]stamp, err error) {
 	return all, nil
 }
 
-func (f Files) load(node meta.NodeID) (loaded, error) {
+func (f Files) load(node meta.NodeID) (*loaded, error) {
 	cert, err := tls.LoadX509KeyPair(f.Cert, f.Key)
 	if err != nil {
-		return loaded{}, fmt.Errorf("load the certificate of the cluster from %s and %s: %w", f.Cert, f.Key, err)
+		return nil, fmt.Errorf("load the certificate of the cluster from %s and %s: %w", f.Cert, f.Key, err)
 	}
 	pem, err := os.ReadFile(f.CA)
 	if err != nil {
-		return loaded{}, fmt.Errorf("read the CA of the cluster: %w", err)
+		return nil, fmt.Errorf("read the CA of the cluster: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return loaded{}, fmt.Errorf("%s has no certificate", f.CA)
+		return nil, fmt.Errorf("%s has no certificate", f.CA)
 	}
 	if !slices.Contains(cert.Leaf.DNSNames, string(node)) {
-		return loaded{}, fmt.Errorf("the certificate %s is not this node's: it needs the DNS name %s and has %q; ospd peer-cert makes one", f.Cert, node, cert.Leaf.DNSNames)
+		return nil, fmt.Errorf("the certificate %s is not this node's: it needs the DNS name %s and has %q; ospd peer-cert makes one", f.Cert, node, cert.Leaf.DNSNames)
 	}
 	opts := x509.VerifyOptions{Roots: pool, Intermediates: x509.NewCertPool()}
 	for _, der := range cert.Certificate[1:] {
@@ -96,14 +99,14 @@ func (f Files) load(node meta.NodeID) (loaded, error) {
 	for _, use := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
 		opts.KeyUsages = []x509.ExtKeyUsage{use}
 		if _, err := cert.Leaf.Verify(opts); err != nil {
-			return loaded{}, fmt.Errorf("the certificate %s is not one that peers take (it serves on both sides, so it needs serverAuth and clientAuth; ospd peer-cert makes one): %w", f.Cert, err)
+			return nil, fmt.Errorf("the certificate %s is not one that peers take (it serves on both sides, so it needs serverAuth and clientAuth; ospd peer-cert makes one): %w", f.Cert, err)
 		}
 	}
-	return loaded{&cert, pool}, nil
+	return &loaded{cert: &cert, pool: pool}, nil
 }
 
 // now gives what is in force, which is what lies on the disk where that is good.
-func (c *Certificates) now() loaded {
+func (c *Certificates) now() *loaded {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Since(c.looked) < lookEvery {
@@ -114,7 +117,7 @@ func (c *Certificates) now() loaded {
 	if err == nil && stamps == c.stamps {
 		return c.loaded
 	}
-	var next loaded
+	var next *loaded
 	if err == nil {
 		next, err = c.files.load(c.node)
 	}
@@ -147,23 +150,29 @@ func (c *Certificates) Server() *tls.Config {
 }
 
 // client is the configuration of a connection to a node.
-func (c *Certificates) client(node meta.NodeID) (*tls.Config, error) {
+func (l *loaded) client(node meta.NodeID) (*tls.Config, error) {
 	if node == "" {
 		return nil, errors.New("a node without an id has no certificate")
 	}
-	now := c.now()
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS13,
-		Certificates: []tls.Certificate{*now.cert},
-		RootCAs:      now.pool,
+		Certificates: []tls.Certificate{*l.cert},
+		RootCAs:      l.pool,
 		ServerName:   string(node),
 		NextProtos:   []string{"http/1.1"},
+		// No other name stands for a node's, as a wildcard would.
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if !slices.Contains(state.PeerCertificates[0].DNSNames, string(node)) {
+				return fmt.Errorf("the certificate is not one of the node %s", node)
+			}
+			return nil
+		},
 	}, nil
 }
 
-// Names are the DNS names of the certificate that the other end of a verified
-// channel showed: what Verify wants to know.
-func Names(state *tls.ConnectionState) []string {
+// names are the DNS names of the certificate that the other end of a verified
+// channel showed.
+func names(state *tls.ConnectionState) []string {
 	if state == nil || len(state.VerifiedChains) == 0 {
 		return nil
 	}

@@ -20,7 +20,7 @@ import (
 
 // receiveTLS is the node there, with TLS.
 func receiveTLS(t *testing.T, c *Certificates) *receiver {
-	v := NewVerifier(there, Key{}, nil)
+	v := NewVerifier(VerifierConfig{Self: there})
 	s := httptest.NewUnstartedServer(verified(v, func(w http.ResponseWriter, r *http.Request, got Verified) {
 		io.WriteString(w, string(got.From)+" "+r.TLS.PeerCertificates[0].SerialNumber.String())
 	}))
@@ -74,7 +74,7 @@ func TestForeignCertificates(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &Certificates{node: here, files: f, looked: time.Now().Add(time.Hour), loaded: loaded{&cert, pool}}
+		return &Certificates{node: here, files: f, looked: time.Now().Add(time.Hour), loaded: &loaded{cert: &cert, pool: pool}}
 	}
 	request := Request{Method: "GET", Path: "/"}
 	for name, files := range map[string]Files{
@@ -131,8 +131,8 @@ func TestWithoutACertificate(t *testing.T) {
 	}
 }
 
-// TestARenewedCertificate is used from the next connection on; one that is no
-// good is not.
+// TestARenewedCertificate is used from the next request on, also where there is a
+// connection; one that is no good is not.
 func TestARenewedCertificate(t *testing.T) {
 	a := newAuthority(t)
 	r := receiveTLS(t, load(t, there, a.issue(there, nil)))
@@ -142,11 +142,9 @@ func TestARenewedCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	client := tlsClient(t, here, certs)
 	ask := func() string {
-		client := tlsClient(t, here, certs)
-		certs.mu.Lock()
-		certs.looked = time.Time{}
-		certs.mu.Unlock()
+		certs.lookNow()
 		answer, err := client.Do(bounded(t), r.peer(), Request{Method: "GET", Path: "/"})
 		return done(t, answer, err)
 	}

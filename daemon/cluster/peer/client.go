@@ -45,12 +45,6 @@ type Client struct {
 	links map[meta.NodeID]*link
 }
 
-// link is the way to one peer at one address.
-type link struct {
-	address   string
-	transport *http.Transport
-}
-
 // NewClient sends as the signer's node. certs is nil where the signer has a key,
 // and only then.
 func NewClient(s Signer, certs *Certificates) (*Client, error) {
@@ -136,23 +130,6 @@ func (c *Client) scheme() string {
 	return "http"
 }
 
-// link finds the way to a peer; one to an address that it has left is not used
-// again.
-func (c *Client) link(to Peer) *link {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l := c.links[to.Node]
-	if l != nil && l.address == to.Address {
-		return l
-	}
-	if l != nil {
-		l.transport.CloseIdleConnections()
-	}
-	l = &link{to.Address, c.transport(to.Node)}
-	c.links[to.Node] = l
-	return l
-}
-
 // Forget closes what is unused to a node, which has gone.
 func (c *Client) Forget(node meta.NodeID) {
 	c.mu.Lock()
@@ -175,7 +152,7 @@ func (c *Client) Close() {
 
 // transport has nothing of net/http's that acts by itself: no proxy, no
 // decompression, no HTTP/2, and no body that goes out unasked.
-func (c *Client) transport(node meta.NodeID) *http.Transport {
+func (c *Client) transport(to *link) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTime, KeepAlive: 15 * time.Second}
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		nc, err := dialer.DialContext(ctx, network, address)
@@ -188,7 +165,7 @@ func (c *Client) transport(node meta.NodeID) *http.Transport {
 		Proxy:       nil,
 		DialContext: dial,
 		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			return c.dialTLS(ctx, dialer, node, network, address)
+			return c.dialTLS(ctx, dialer, to, network, address)
 		},
 		Protocols:              onlyHTTP1(),
 		DisableCompression:     true,
@@ -202,16 +179,19 @@ func (c *Client) transport(node meta.NodeID) *http.Transport {
 	}
 }
 
-func (c *Client) dialTLS(ctx context.Context, dialer *net.Dialer, node meta.NodeID, network, address string) (net.Conn, error) {
+func (c *Client) dialTLS(ctx context.Context, dialer *net.Dialer, to *link, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
-	config, err := c.certs.client(node)
+	config, err := to.certs.client(to.node)
 	if err != nil {
 		return nil, err
 	}
 	nc, err := (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
+	}
+	if shown, ok := nc.(*tls.Conn); ok {
+		to.limit(shown.ConnectionState().VerifiedChains)
 	}
 	return newConn(nc, &c.pieces), nil
 }

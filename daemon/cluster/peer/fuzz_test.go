@@ -14,7 +14,7 @@ func FuzzVerify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, path, query string, length int64, fields, method2, path2, query2 string, length2 int64, fields2 string) {
 		c := newClock()
 		s := Signer{Self: here, Key: key(t, "k"), Now: c.now}
-		v := NewVerifier(there, s.Key, c.now)
+		v := NewVerifier(VerifierConfig{Self: there, Key: s.Key, Now: c.now})
 		sent := Message{Method: method, Path: path, Query: query, Length: length, Fields: lines(fields)}
 		proofs, err := s.Sign(there, sent)
 		if err != nil {
@@ -26,7 +26,7 @@ func FuzzVerify(f *testing.F) {
 			}
 		}
 		received := Message{Method: method2, Path: path2, Query: query2, Length: length2, Fields: append(proofs, lines(fields2)...)}
-		got, err := v.Verify(received, nil)
+		got, err := v.Verify(t.Context(), received, nil)
 		if err != nil {
 			return
 		}
@@ -37,7 +37,7 @@ func FuzzVerify(f *testing.F) {
 		if !bytes.Equal(canonical(sent, head{}, got.fields), canonical(sent, head{}, want)) {
 			t.Fatalf("%v was received as %v", sent.Fields, got.Fields())
 		}
-		if _, err := v.Verify(received, nil); reasonOf(err) != ReasonReplayed {
+		if _, err := v.Verify(t.Context(), received, nil); reasonOf(err) != ReasonReplayed {
 			t.Fatalf("the second time: %v", err)
 		}
 	})

@@ -41,7 +41,7 @@ type receiver struct {
 // verified wraps a handler for requests of peers.
 func verified(v *Verifier, serve func(http.ResponseWriter, *http.Request, Verified)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got, err := v.Verify(messageOf(r), Names(r.TLS))
+		got, err := v.Verify(r.Context(), messageOf(r), r.TLS)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusUnauthorized)
 			return
@@ -52,7 +52,7 @@ func verified(v *Verifier, serve func(http.ResponseWriter, *http.Request, Verifi
 }
 
 func receive(t *testing.T, serve func(http.ResponseWriter, *http.Request, Verified)) *receiver {
-	v := NewVerifier(there, key(t, "k"), nil)
+	v := NewVerifier(VerifierConfig{Self: there, Key: key(t, "k")})
 	r := &receiver{httptest.NewServer(verified(v, serve)), v}
 	t.Cleanup(r.Close)
 	return r

@@ -22,7 +22,8 @@
 // HMAC over it, for peers on one machine, which have one clock. With
 // Certificates the same fields are sent and the channel binds them: TLS 1.3,
 // certificates of the cluster's own CA on both sides, and the DNS name in each
-// is the id of its node.
+// is the id of its node. What a channel showed at its beginning is looked at again
+// with each request (vouched.go, link.go). Times and nonces count with a Key alone.
 package peer
 
 import (

@@ -1,9 +1,12 @@
 package peer
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,13 +26,27 @@ const (
 	ReasonReceiver  Reason = "receiver"
 	ReasonSender    Reason = "sender"
 	ReasonSignature Reason = "signature"
-	ReasonTime      Reason = "time"
-	ReasonReplayed  Reason = "replayed"
-	ReasonForgotten Reason = "forgotten"
-	ReasonFull      Reason = "full"
+	// ReasonCertificate is of one that was good when the connection began.
+	ReasonCertificate Reason = "certificate"
+	ReasonTime        Reason = "time"
+	ReasonReplayed    Reason = "replayed"
+	ReasonForgotten   Reason = "forgotten"
+	ReasonFull        Reason = "full"
+	// ReasonLease is of a node that has none here.
+	ReasonLease Reason = "lease"
 )
 
 func (r Reason) Error() string { return "peer refused: " + string(r) }
+
+// Told reports whether the sender is to learn why: it has shown to be a node, or
+// to have been one, and its operator looks into its log first.
+func (r Reason) Told() bool {
+	switch r {
+	case ReasonCertificate, ReasonTime, ReasonForgotten, ReasonFull, ReasonLease:
+		return true
+	}
+	return false
+}
 
 // Verified is what of a request may be believed.
 type Verified struct {
@@ -59,70 +76,114 @@ func (v Verified) Fields() []Field {
 	return out
 }
 
+// VerifierConfig is what a Verifier goes by.
+type VerifierConfig struct {
+	Self meta.NodeID
+	// Key is none where the channel says who speaks. Certificates then say whether
+	// it may be believed still; where they are nil it is.
+	Key          Key
+	Certificates *Certificates
+	// Lives reports whether a node has a lease that lasts. Where it is nil each has.
+	Lives func(ctx context.Context, node meta.NodeID) bool
+	// Now is time.Now where it is nil.
+	Now func() time.Time
+}
+
 // Verifier checks what a node receives.
 type Verifier struct {
-	self   meta.NodeID
-	key    Key
-	now    func() time.Time
+	VerifierConfig
 	nonces *nonces
 }
 
-// NewVerifier checks requests to self from now on: with a key, what was sent
-// before is refused, since it may have been taken already. now is time.Now where
-// it is nil.
-func NewVerifier(self meta.NodeID, key Key, now func() time.Time) *Verifier {
-	if now == nil {
-		now = time.Now
+// NewVerifier checks requests from now on: with a key, what was sent before is
+// refused, since it may have been taken already.
+func NewVerifier(c VerifierConfig) *Verifier {
+	if c.Now == nil {
+		c.Now = time.Now
 	}
-	floor := now()
-	if key.none() {
-		// Nobody sends again into a channel of TLS, and its other end may have
-		// another clock.
-		floor = floor.Add(-Window)
-	}
-	return &Verifier{self: self, key: key, now: now, nonces: newNonces(floor, mostNonces)}
+	return &Verifier{VerifierConfig: c, nonces: newNonces(c.Now(), mostNonces)}
 }
 
-// Verify checks a request, once. certified are the DNS names of the certificate
-// that the sender showed, as the channel verified it (see Names); nil without
-// TLS. Its errors are *protocol.Error, and Reason is their cause: nothing of the
-// request was used.
-func (v *Verifier) Verify(m Message, certified []string) (Verified, error) {
+// Verify checks a request, once. channel is what the sender showed, as the
+// listener verified it when the connection began; nil without TLS. Its errors are
+// *protocol.Error, and Reason is their cause: nothing of the request was used. The
+// connection is to be closed then.
+//
+// Nobody sends again into a channel of TLS, and its other end may have another
+// clock: times and nonces are looked at with a key alone.
+func (v *Verifier) Verify(ctx context.Context, m Message, channel *tls.ConnectionState) (Verified, error) {
 	h, signature, values, err := received(m)
 	if err != nil {
 		return Verified{}, err
 	}
 	switch {
-	case h.to != string(v.self):
-		return Verified{}, refused(ReasonReceiver, "the request is for the node "+strconv.Quote(h.to)+", and this is "+string(v.self))
+	case h.to != string(v.Self):
+		return Verified{}, refused(ReasonReceiver, "the request is for the node "+strconv.Quote(h.to)+", and this is "+string(v.Self))
 	case h.node == h.to:
 		return Verified{}, refused(ReasonSender, "the request says that it comes from this very node")
-	case v.key.none() && !slices.Contains(certified, h.node):
-		return Verified{}, refused(ReasonSender, "the certificate of the sender is not one of the node "+strconv.Quote(h.node))
 	}
-	if sum, err := hex.DecodeString(signature); !v.key.none() && (err != nil || !hmac.Equal(sum, v.key.sign(canonical(m, h, values)))) {
-		return Verified{}, refused(ReasonSignature, "the signature of the request is not the one of this cluster's key")
+	if v.Key.none() {
+		err = v.certified(h, channel)
+	} else {
+		err = v.signed(m, h, values, signature)
 	}
-	t, err := strconv.ParseInt(h.time, 10, 64)
-	nonce, nonceErr := hex.DecodeString(h.nonce)
-	if err != nil || nonceErr != nil || len(nonce) != nonceSize {
-		return Verified{}, refused(ReasonFields, "the time or the nonce of the request cannot be read")
-	}
-	now := v.now()
-	if off := now.Sub(time.UnixMilli(t)); off.Abs() > Window {
-		return Verified{}, refused(ReasonTime, "the request was sent at "+time.UnixMilli(t).UTC().Format(time.RFC3339)+" by the clock of node "+h.node+
-			", which is more than "+Window.String()+" from this node's clock; set the clocks of both")
-	}
-	sum := sha256.Sum256(appendItems(nil, h.node, string(nonce)))
-	if why := v.nonces.take(now.UnixMilli(), t, nonceKey(sum[:16])); why != "" {
-		return Verified{}, refused(why, saying(why))
+	switch {
+	case err != nil:
+		return Verified{}, err
+	case v.Lives != nil && !v.Lives(ctx, meta.NodeID(h.node)):
+		return Verified{}, refused(ReasonLease, "the node "+strconv.Quote(h.node)+" has no lease on the database of this one that lasts")
 	}
 	return Verified{From: meta.NodeID(h.node), fields: values, nonce: h.nonce}, nil
 }
 
+// certified is nil where the channel is the sender's, now as at its beginning.
+func (v *Verifier) certified(h head, channel *tls.ConnectionState) error {
+	if !slices.Contains(names(channel), h.node) {
+		return refused(ReasonSender, "the certificate of the sender is not one of the node "+strconv.Quote(h.node))
+	}
+	if v.Certificates == nil {
+		return nil
+	}
+	if err := v.Certificates.check(channel.PeerCertificates, v.Now()); err != nil {
+		return refused(ReasonCertificate, "the certificate of node "+h.node+" was good when the connection began and is not any more: "+err.Error())
+	}
+	return nil
+}
+
+// signed is nil where the key is the cluster's, and the request was not there
+// before.
+func (v *Verifier) signed(m Message, h head, values []*string, signature string) error {
+	if sum, err := hex.DecodeString(signature); err != nil || !hmac.Equal(sum, v.Key.sign(canonical(m, h, values))) {
+		return refused(ReasonSignature, "the signature of the request is not the one of this cluster's key")
+	}
+	t, err := strconv.ParseInt(h.time, 10, 64)
+	nonce, nonceErr := hex.DecodeString(h.nonce)
+	if err != nil || nonceErr != nil || len(nonce) != nonceSize {
+		return refused(ReasonFields, "the time or the nonce of the request cannot be read")
+	}
+	now := v.Now()
+	if ahead := time.UnixMilli(t).Sub(now); ahead.Abs() > Window {
+		return refused(ReasonTime, clocksDiffer(h.node, ahead))
+	}
+	sum := sha256.Sum256(appendItems(nil, h.node, string(nonce)))
+	if why := v.nonces.take(now.UnixMilli(), t, nonceKey(sum[:16])); why != "" {
+		return refused(why, saying(why))
+	}
+	return nil
+}
+
+// clocksDiffer says what an operator has to know of them.
+func clocksDiffer(node string, ahead time.Duration) string {
+	how := "ahead of"
+	if ahead < 0 {
+		how = "behind"
+	}
+	return fmt.Sprintf("the clock of node %s is %s %s the one of this node, and they may differ by %s; set both", node, ahead.Abs().Round(time.Second), how, Window)
+}
+
 // Proof is the value of HeaderProof for the answer to a request: it shows the
 // sender that its request was verified, by the node it is for.
-func (v *Verifier) Proof(got Verified) string { return v.key.proof(got.From, v.self, got.nonce) }
+func (v *Verifier) Proof(got Verified) string { return v.Key.proof(got.From, v.Self, got.nonce) }
 
 // saying is the message of the nonces' reasons.
 func saying(why Reason) string {

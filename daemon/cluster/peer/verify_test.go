@@ -1,6 +1,10 @@
 package peer
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"slices"
@@ -54,6 +58,15 @@ func sign(t testing.TB, s Signer, to meta.NodeID, m Message) Message {
 	return m
 }
 
+// certified is a channel of which a certificate with those names was verified.
+func certified(names ...string) *tls.ConnectionState {
+	if names == nil {
+		return nil
+	}
+	c := &x509.Certificate{DNSNames: names}
+	return &tls.ConnectionState{PeerCertificates: []*x509.Certificate{c}, VerifiedChains: [][]*x509.Certificate{{c}}}
+}
+
 func reasonOf(err error) Reason {
 	r, _ := errors.AsType[Reason](err)
 	return r
@@ -80,10 +93,10 @@ func without(m Message, name string) Message {
 func TestWhatWasSignedIsBelievedOnce(t *testing.T) {
 	c := newClock()
 	s := Signer{Self: here, Key: key(t, "k"), Now: c.now}
-	v := NewVerifier(there, s.Key, c.now)
+	v := NewVerifier(VerifierConfig{Self: there, Key: s.Key, Now: c.now})
 	m := sign(t, s, there, everything())
 	m.Fields = append(m.Fields, Field{"Host", "elsewhere"}, Field{"Expect", "100-continue"}, Field{"Content-Length", "5"})
-	got, err := v.Verify(m, nil)
+	got, err := v.Verify(t.Context(), m, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +109,7 @@ func TestWhatWasSignedIsBelievedOnce(t *testing.T) {
 	if _, ok := got.Value("Host"); ok {
 		t.Error("a field that nobody signed is believed")
 	}
-	if _, err := v.Verify(m, nil); reasonOf(err) != ReasonReplayed || protocol.KindOf(err) != protocol.KindUnauthenticated {
+	if _, err := v.Verify(t.Context(), m, nil); reasonOf(err) != ReasonReplayed || protocol.KindOf(err) != protocol.KindUnauthenticated {
 		t.Errorf("the second time: %v", err)
 	}
 }
@@ -167,13 +180,13 @@ func TestEachSignedThingIsBound(t *testing.T) {
 			return m
 		}, ReasonFields}
 	}
-	v := NewVerifier(there, s.Key, c.now)
+	v := NewVerifier(VerifierConfig{Self: there, Key: s.Key, Now: c.now})
 	for name, a := range altered {
 		m := sign(t, s, there, everything())
-		if _, err := v.Verify(a.change(m), nil); reasonOf(err) != a.want {
+		if _, err := v.Verify(t.Context(), a.change(m), nil); reasonOf(err) != a.want {
 			t.Errorf("%s: %v, want %s", name, err, a.want)
 		}
-		if _, err := v.Verify(m, nil); err != nil {
+		if _, err := v.Verify(t.Context(), m, nil); err != nil {
 			t.Errorf("%s: what was not altered is refused afterwards: %v", name, err)
 		}
 	}
@@ -183,10 +196,10 @@ func TestEachSignedThingIsBound(t *testing.T) {
 func TestAFieldCannotBeAdded(t *testing.T) {
 	c := newClock()
 	s := Signer{Self: here, Key: key(t, "k"), Now: c.now}
-	v := NewVerifier(there, s.Key, c.now)
+	v := NewVerifier(VerifierConfig{Self: there, Key: s.Key, Now: c.now})
 	for _, f := range signed {
 		m := sign(t, s, there, Message{Method: http.MethodGet, Path: "/"})
-		if _, err := v.Verify(set(m, f.wire, "1"), nil); reasonOf(err) != ReasonSignature {
+		if _, err := v.Verify(t.Context(), set(m, f.wire, "1"), nil); reasonOf(err) != ReasonSignature {
 			t.Errorf("%s: %v", f.wire, err)
 		}
 	}
@@ -195,7 +208,7 @@ func TestAFieldCannotBeAdded(t *testing.T) {
 func TestTheKeyMatters(t *testing.T) {
 	c := newClock()
 	m := sign(t, Signer{Self: here, Key: key(t, "k"), Now: c.now}, there, everything())
-	if _, err := NewVerifier(there, key(t, "o"), c.now).Verify(m, nil); reasonOf(err) != ReasonSignature {
+	if _, err := NewVerifier(VerifierConfig{Self: there, Key: key(t, "o"), Now: c.now}).Verify(t.Context(), m, nil); reasonOf(err) != ReasonSignature {
 		t.Errorf("with another key: %v", err)
 	}
 	if _, err := NewKey(strings.Repeat("k", minSecret-1)); err == nil {
@@ -207,17 +220,19 @@ func TestTimesAreWithinTheWindow(t *testing.T) {
 	for name, c := range map[string]struct {
 		off  time.Duration
 		want Reason
+		told string
 	}{
-		"old": {-Window - time.Millisecond, ReasonTime}, "just not old": {-Window, ""},
-		"future": {Window + time.Millisecond, ReasonTime}, "just not future": {Window, ""},
+		"old": {-Window - time.Millisecond, ReasonTime, "is 1m0s behind the one of this node"}, "just not old": {-Window, "", ""},
+		"future": {Window + time.Millisecond, ReasonTime, "is 1m0s ahead of the one of this node"}, "just not future": {Window, "", ""},
+		"three minutes": {-3 * time.Minute, ReasonTime, string(here) + " is 3m0s behind"},
 	} {
 		at := newClock()
 		k := key(t, "k")
-		v := NewVerifier(there, k, at.now)
+		v := NewVerifier(VerifierConfig{Self: there, Key: k, Now: at.now})
 		at.at = at.at.Add(10 * Window)
 		sent := &clock{at.at.Add(c.off)}
-		_, err := v.Verify(sign(t, Signer{Self: here, Key: k, Now: sent.now}, there, everything()), nil)
-		if reasonOf(err) != c.want {
+		_, err := v.Verify(t.Context(), sign(t, Signer{Self: here, Key: k, Now: sent.now}, there, everything()), nil)
+		if reasonOf(err) != c.want || err != nil && !strings.Contains(err.Error(), c.told) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -226,15 +241,21 @@ func TestTimesAreWithinTheWindow(t *testing.T) {
 // TestOneNonceOfTwoNodes are two requests.
 func TestOneNonceOfTwoNodes(t *testing.T) {
 	c := newClock()
-	v := NewVerifier(there, Key{}, c.now)
-	m := sign(t, Signer{Self: here, Now: c.now}, there, everything())
-	other := set(m, HeaderNode, string(another))
-	for _, from := range []meta.NodeID{here, another} {
-		if _, err := v.Verify(set(m, HeaderNode, string(from)), []string{string(from)}); err != nil {
-			t.Errorf("from %s: %v", from, err)
+	k := key(t, "k")
+	v := NewVerifier(VerifierConfig{Self: there, Key: k, Now: c.now})
+	from := func(node meta.NodeID) Message {
+		m := Message{Method: http.MethodGet, Path: "/"}
+		h := head{node: string(node), to: string(there), nonce: strings.Repeat("ab", nonceSize), time: strconv.FormatInt(c.at.UnixMilli(), 10)}
+		m.Fields = []Field{{HeaderNode, h.node}, {HeaderTo, h.to}, {HeaderTime, h.time}, {HeaderNonce, h.nonce},
+			{HeaderSignature, hex.EncodeToString(k.sign(canonical(m, h, make([]*string, len(signed)))))}}
+		return m
+	}
+	for _, node := range []meta.NodeID{here, another} {
+		if _, err := v.Verify(t.Context(), from(node), nil); err != nil {
+			t.Errorf("from %s: %v", node, err)
 		}
 	}
-	if _, err := v.Verify(other, []string{string(another)}); reasonOf(err) != ReasonReplayed {
+	if _, err := v.Verify(t.Context(), from(another), nil); reasonOf(err) != ReasonReplayed {
 		t.Errorf("again: %v", err)
 	}
 }
@@ -242,11 +263,60 @@ func TestOneNonceOfTwoNodes(t *testing.T) {
 // TestAChannelSaysWhoSpeaks where there is no key.
 func TestAChannelSaysWhoSpeaks(t *testing.T) {
 	c := newClock()
-	v := NewVerifier(there, Key{}, c.now)
+	v := NewVerifier(VerifierConfig{Self: there, Now: c.now})
 	for _, names := range [][]string{nil, {string(another)}, {"localhost", string(there)}} {
 		m := sign(t, Signer{Self: here, Now: c.now}, there, everything())
-		if _, err := v.Verify(m, names); reasonOf(err) != ReasonSender {
+		if _, err := v.Verify(t.Context(), m, certified(names...)); reasonOf(err) != ReasonSender {
 			t.Errorf("with %q: %v", names, err)
+		}
+	}
+}
+
+// TestAChannelNeedsNoClock: nobody sends again into it.
+func TestAChannelNeedsNoClock(t *testing.T) {
+	c := newClock()
+	v := NewVerifier(VerifierConfig{Self: there, Now: c.now})
+	for _, off := range []time.Duration{-365 * 24 * time.Hour, -2 * Window, 0, 365 * 24 * time.Hour} {
+		sent := &clock{c.at.Add(off)}
+		if _, err := v.Verify(t.Context(), sign(t, Signer{Self: here, Now: sent.now}, there, everything()), certified(string(here))); err != nil {
+			t.Errorf("a clock that differs by %s: %v", off, err)
+		}
+	}
+}
+
+// TestWhoHasNoLeaseIsRefused, however well it shows who it is. Nobody is looked
+// for who does not.
+func TestWhoHasNoLeaseIsRefused(t *testing.T) {
+	k := key(t, "k")
+	for name, n := range map[string]struct {
+		key     Key
+		channel *tls.ConnectionState
+	}{"key": {k, nil}, "certificate": {Key{}, certified(string(here))}} {
+		lives := true
+		var asked []meta.NodeID
+		v := NewVerifier(VerifierConfig{Self: there, Key: n.key, Lives: func(_ context.Context, node meta.NodeID) bool {
+			asked = append(asked, node)
+			return lives
+		}})
+		s := Signer{Self: here, Key: n.key}
+		m := sign(t, s, there, everything())
+		if _, err := v.Verify(t.Context(), m, n.channel); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		lives = false
+		if _, err := v.Verify(t.Context(), sign(t, s, there, everything()), n.channel); reasonOf(err) != ReasonLease || protocol.KindOf(err) != protocol.KindUnauthenticated {
+			t.Errorf("%s: %v", name, err)
+		}
+		if len(asked) != 2 || asked[0] != here {
+			t.Errorf("%s: asked for %v", name, asked)
+		}
+		for _, other := range []Message{without(m, HeaderTo), set(m, HeaderNode, string(another)), everything()} {
+			if _, err := v.Verify(t.Context(), other, n.channel); err == nil || reasonOf(err) == ReasonLease {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if len(asked) != 2 {
+			t.Errorf("%s: somebody who does not show who he is is looked for: %v", name, asked)
 		}
 	}
 }
