@@ -93,27 +93,35 @@ func noJob(id protocol.JobID) error {
 }
 
 // CancelJob ends a job that waits, and has the handler of one that runs end:
-// such a job is Cancelling until it did. One that ended stays as it is.
+// such a job is Cancelling until it did, or until its lease is over: then nobody
+// may live who would end it. One that ended stays as it is.
 func (db *DB) CancelJob(ctx context.Context, owner protocol.Owner, id protocol.JobID) (j Job, err error) {
 	err = db.update(ctx, full, "cancel a job", func(t *tx) error {
 		r, err := t.lockJobOf(owner, id)
 		if err != nil {
 			return err
 		}
-		switch r.state {
-		case protocol.JobReady:
-			err = t.endJob(r, protocol.JobCancelled, r.failure)
-		case protocol.JobRunning:
-			t.jobsDue()
-			_, err = t.exec(`UPDATE jobs SET cancel = 1 WHERE id = ?`, int64(id))
-		}
-		if err != nil {
+		if err := t.cancel(r); err != nil {
 			return err
 		}
 		j, err = t.job(owner, id)
 		return err
 	})
 	return j, err
+}
+
+func (t *tx) cancel(r jobRow) error {
+	now, err := t.databaseNow()
+	switch {
+	case err != nil:
+		return err
+	case r.state == protocol.JobReady, r.state == protocol.JobRunning && r.leaseUntil <= now:
+		return t.endJob(r, protocol.JobCancelled, r.failure)
+	case r.state == protocol.JobRunning:
+		t.jobsDue()
+		_, err = t.exec(`UPDATE jobs SET cancel = 1 WHERE id = ?`, int64(r.id))
+	}
+	return err
 }
 
 // RetryJob has a job that is dead or was cancelled tried again, now and as

@@ -94,6 +94,7 @@ type jobRow struct {
 	state                 protocol.JobState
 	attempts, maxAttempts int
 	fence                 int64
+	leaseUntil            int64 // of one that runs
 	cancel                bool
 	failure               string
 	every                 time.Duration
@@ -104,9 +105,9 @@ func (t *tx) lockJob(id protocol.JobID) (r jobRow, err error) {
 	var args string
 	var cancel int
 	var every *int64
-	_, err = t.one(`SELECT id, kind, owner, subject, args, priority, node, state, attempts, max_attempts, fence, cancel, COALESCE(error, ''), every
+	_, err = t.one(`SELECT id, kind, owner, subject, args, priority, node, state, attempts, max_attempts, fence, COALESCE(lease_until, 0), cancel, COALESCE(error, ''), every
 		FROM jobs WHERE id = ? FOR UPDATE`, []any{int64(id)},
-		&r.id, &r.n.Kind, &r.n.Owner, &r.n.Subject, &args, &r.n.Priority, &r.n.Node, &r.state, &r.attempts, &r.maxAttempts, &r.fence, &cancel, &r.failure, &every)
+		&r.id, &r.n.Kind, &r.n.Owner, &r.n.Subject, &args, &r.n.Priority, &r.n.Node, &r.state, &r.attempts, &r.maxAttempts, &r.fence, &r.leaseUntil, &cancel, &r.failure, &every)
 	r.n.Args, r.n.MaxAttempts, r.cancel = json.RawMessage(args), r.maxAttempts, cancel != 0
 	if every != nil {
 		r.every = time.Duration(*every) * time.Millisecond

@@ -38,7 +38,8 @@ type JobLine struct {
 	// Kind is "" in a line that says only that a job waits since a time to come:
 	// RestartJobs is due.
 	Kind protocol.JobKind
-	// Expired are those left by their holders, of every priority and both nodes.
+	// Expired are those left by their holders, of every priority and both nodes, and
+	// those of any other that are not to go on.
 	Expired  bool
 	Priority protocol.JobPriority
 	Node     string
@@ -111,7 +112,7 @@ func linesOf(holder JobHolder, kinds []protocol.JobKind) (lines []JobLine, text 
 	}
 	add(JobLine{}, `, MAX(queued_at) FROM jobs WHERE state = 'ready'`)
 	for _, kind := range kinds {
-		add(JobLine{Kind: kind, Expired: true}, `, MIN(lease_until) FROM jobs WHERE state = 'running' AND kind = ? AND node IN ('', ?)`, string(kind), holder.Node)
+		add(JobLine{Kind: kind, Expired: true}, `, MIN(lease_until) FROM jobs WHERE state = 'running' AND kind = ? AND `+takeable, string(kind), holder.Node)
 		for p := protocol.PriorityHigh; p >= protocol.PriorityIdle; p-- {
 			for _, node := range nodes {
 				add(JobLine{Kind: kind, Priority: p, Node: node},
@@ -155,10 +156,14 @@ func (t *tx) takeReady(holder JobHolder, line JobLine, now, until int64, limit i
 	return jobs, err
 }
 
+// takeable is what a node may take of what holders left: what it may do, and what
+// only has to be ended, since the node that it is bound to may never come back.
+const takeable = `(node IN ('', ?) OR cancel = 1 OR attempts >= max_attempts)`
+
 // takeLeft leases jobs whose holders left them, but ends those for which
 // another attempt is not what is due.
 func (t *tx) takeLeft(holder JobHolder, line JobLine, now, until int64, limit int) (jobs []LeasedJob, err error) {
-	left, err := ids[protocol.JobID](t.query, `SELECT id FROM jobs WHERE state = 'running' AND kind = ? AND lease_until <= ? AND node IN ('', ?)
+	left, err := ids[protocol.JobID](t.query, `SELECT id FROM jobs WHERE state = 'running' AND kind = ? AND lease_until <= ? AND `+takeable+`
 		ORDER BY lease_until LIMIT ? FOR UPDATE SKIP LOCKED`, string(line.Kind), now, holder.Node, limit)
 	if err != nil {
 		return nil, err

@@ -250,6 +250,30 @@ var jobTests = map[string]func(*env){
 			e.jobIs(id, protocol.JobRunning, 1)
 		}
 	},
+	"a job that is bound to a node which died can be ended, by whoever asks for it and whoever finds it": func(e *env) {
+		holder := meta.HolderOn("n2", "1")
+		bound := func(max int) protocol.JobID {
+			id := e.enqueue(meta.NewJob{Node: "n2", MaxAttempts: max})
+			e.leaseOne(holder)
+			return id
+		}
+		after, before, poison := bound(0), bound(0), bound(1)
+		j, err := e.db.CancelJob(e.ctx, meta.AnyOwner, before)
+		e.ok(err)
+		e.same("its holder may live", []any{j.State, j.Cancelling}, []any{protocol.JobRunning, true})
+		e.clock.Add(lease)
+		j, err = e.db.CancelJob(e.ctx, meta.AnyOwner, after)
+		e.ok(err)
+		e.same("nobody lives who would end it", []any{j.State, j.Cancelling}, []any{protocol.JobCancelled, false})
+		left := bound(0)
+		e.clock.Add(lease)
+		e.same("nobody does it elsewhere", len(e.leaseAll(one, 10)), 0)
+		e.jobIs(before, protocol.JobCancelled, 1)
+		e.jobIs(poison, protocol.JobDead, 1)
+		e.jobIs(left, protocol.JobRunning, 1)
+		e.same("nothing is left to be found", len(e.lines(one)), 0)
+		e.same("what nobody ended goes on there", jobIDs(e.leaseAll(meta.HolderOn("n2", "2"), 10)), []protocol.JobID{left})
+	},
 	"queues have word of what is due, once it is": func(e *env) {
 		word, stop := e.db.JobHints()
 		has := func() bool {

@@ -167,7 +167,9 @@ func (m *jobModel) cancelStep(r *rapid.T) {
 	case protocol.JobReady:
 		m.finish(j, protocol.JobCancelled, true)
 	case protocol.JobRunning:
-		j.cancel = true
+		if j.cancel = true; !j.leaseUntil.After(m.clock.Now()) {
+			m.finish(j, protocol.JobCancelled, true)
+		}
 	}
 }
 
