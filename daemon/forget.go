@@ -31,18 +31,31 @@ func (in *Installation) forget(ctx context.Context, sweeper *sweep.Sweeper, name
 	if ended.Held != "" {
 		return 0, ended, fmt.Errorf("%w: %s", ErrClock, ended.Held)
 	}
-	for _, doom := range []func(context.Context, int) (int, error){in.DB.DoomOffered, in.DB.DoomOrphans} {
-		for n := 1; n > 0; {
-			if n, err = doom(ctx, forgetPage); err != nil {
-				return 0, ended, at(StageDatabase, err)
-			}
-		}
+	if err := whole(ctx, in.DB.DoomOffered, in.DB.DoomOrphans); err != nil {
+		return 0, ended, err
 	}
 	if err := in.inTheWay(ctx, name, abandonAfter); err != nil {
 		return 0, ended, err
 	}
+	endJobs := func(ctx context.Context, limit int) (int, error) { return in.DB.EndJobsInStore(ctx, name, limit) }
+	if err := whole(ctx, endJobs, in.DB.DoomOrphans); err != nil {
+		return 0, ended, err
+	}
 	objects, err = in.forgetRows(ctx, name)
 	return objects, ended, err
+}
+
+// whole calls each, one after the other, until there is nothing more for it to do.
+func whole(ctx context.Context, each ...func(context.Context, int) (int, error)) error {
+	for _, do := range each {
+		for n := 1; n > 0; {
+			var err error
+			if n, err = do(ctx, forgetPage); err != nil {
+				return at(StageDatabase, err)
+			}
+		}
+	}
+	return nil
 }
 
 // forgettable is an error for a store that nothing tells of: a mistake. One that

@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/daemon/sweep"
 	"github.com/osproxy/osproxy/protocol"
@@ -191,5 +193,47 @@ func said(t *testing.T, err error, words ...string) {
 		if !strings.Contains(err.Error(), word) {
 			t.Errorf("%q is not in %v", word, err)
 		}
+	}
+}
+
+// TestForgetStoreOfJobs: what a job writes to a store that is gone is given up with
+// the store, also where the job is bound to a node that is gone, too.
+func TestForgetStoreOfJobs(t *testing.T) {
+	cfg, lost, _ := lostStore(t, false)
+	metatest.Behind(t, cfg.databasePath(), `UPDATE uploads SET touched_at = 1 WHERE uid = ?`, int64(lost))
+	db := metatest.OpenDB(t, meta.Config{Path: cfg.databasePath(), Logger: quiet()})
+	var ids []protocol.JobID
+	for i, name := range []string{"one", "one", "two"} {
+		node := string(rune('a' + i))
+		id, _, err := db.Enqueue(t.Context(), meta.NewJob{Kind: protocol.JobMigrate, Subject: meta.MigrationSubject(node, name), Node: node})
+		fine(t, err)
+		leased, err := db.LeaseJobs(t.Context(), meta.HolderOn(meta.NodeID(node), "1"), meta.JobLine{Kind: protocol.JobMigrate, Node: node}, time.Hour, 1)
+		fine(t, err)
+		ctx := meta.Fenced(t.Context(), leased[0].Lease)
+		_, err = db.AddJobBlob(ctx, meta.NewBlob{Store: name, Key: node, Size: 1})
+		fine(t, err)
+		if i == 1 {
+			fine(t, db.EndJob(t.Context(), leased[0].Lease, meta.JobOutcome{Result: meta.ResultSnoozed}))
+		}
+		ids = append(ids, id)
+	}
+	fine(t, db.Close())
+	if r, err := Collect(t.Context(), cfg, Collecting{ForgetStore: "one"}, quiet()); err != nil || r.GivenUp != 3 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	db = metatest.OpenDB(t, meta.Config{Path: cfg.databasePath(), Logger: quiet()})
+	for i, want := range []protocol.JobState{protocol.JobCancelled, protocol.JobCancelled, protocol.JobRunning} {
+		j, err := db.Job(t.Context(), meta.AnyOwner, ids[i])
+		if err != nil || j.State != want || want == protocol.JobCancelled && !strings.Contains(j.Error, "store one") {
+			t.Errorf("job %d: %+v, %v", i, j, err)
+		}
+	}
+	fine(t, db.Close())
+}
+
+func fine(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -76,4 +77,30 @@ func (db *DB) ForgetStore(ctx context.Context, store string, limit int) (c Store
 		return nil
 	})
 	return c, more, err
+}
+
+// EndJobsInStore ends up to limit jobs that write to a store which is gone for good,
+// also those that seem to run: the caller knows that nobody does any of them. n is
+// how many.
+func (db *DB) EndJobsInStore(ctx context.Context, store string, limit int) (n int, err error) {
+	err = db.update(ctx, full, "end jobs of a store", func(t *tx) error {
+		n = 0
+		jobs, err := ids[protocol.JobID](t.query, `SELECT id FROM jobs WHERE state IN ('ready', 'running') AND EXISTS (SELECT 1 FROM blobs
+			WHERE state = 'writing' AND owner_kind = ? AND owner_id = jobs.id AND store = ?) ORDER BY id LIMIT ? FOR UPDATE`, ownerJob, store, limit)
+		if err != nil {
+			return err
+		}
+		for _, id := range jobs {
+			r, err := t.lockJob(id)
+			if err == nil {
+				err = t.endJob(r, protocol.JobCancelled, joined(r.failure, fmt.Sprintf("store %s, where it wrote, was given up", store)))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		n = len(jobs)
+		return nil
+	})
+	return n, err
 }
