@@ -20,7 +20,7 @@ func (c *Config) requests(in *Installation, files *file.Service, migrates *migra
 		protocol.JobDigest: now(digest.Job()),
 		protocol.JobExpire: now(meta.NewJob{Kind: protocol.JobExpire, Subject: everything}),
 		protocol.JobSweep:  now(meta.NewJob{Kind: protocol.JobSweep, Subject: everything}),
-		protocol.JobImport: c.here(in, imports.Request),
+		protocol.JobImport: imports.Request,
 		protocol.JobScrub:  scrubRequest(files),
 		protocol.JobMigrate: c.here(in, func(ctx context.Context, caller job.Caller, args json.RawMessage) (meta.NewJob, error) {
 			if !caller.All {
@@ -31,15 +31,18 @@ func (c *Config) requests(in *Installation, files *file.Service, migrates *migra
 	}
 }
 
-// here binds jobs to the node of a cluster that was asked for them: it made sure
-// that it reaches what they are about, which may be on its own disk.
+// here binds the migrations of what lies on a disk of this node, or comes to lie
+// there, to it. It is so while it is alone, too: others may come before one ends.
 func (c *Config) here(in *Installation, request job.Request) job.Request {
-	if !c.joins {
+	if !c.DB.shared() {
 		return request
 	}
 	return func(ctx context.Context, caller job.Caller, args json.RawMessage) (meta.NewJob, error) {
 		n, err := request(ctx, caller, args)
-		n.Node = string(in.Node)
+		from, to := meta.MigrationStores(n.Subject)
+		if c.Stores[from].Type == "local" || c.Stores[to].Type == "local" {
+			n.Node = string(in.Node)
+		}
 		return n, err
 	}
 }

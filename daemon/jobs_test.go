@@ -16,6 +16,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/pace"
 	"github.com/osproxy/osproxy/daemon/scrub"
 	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store/open"
 )
 
 // TestScrubs: damage is what a scrub is for; a failure has it tried again, and
@@ -201,17 +202,20 @@ func TestScrubOfAFile(t *testing.T) {
 	}
 }
 
-// TestJobsOfTheNodeThatWasAsked: in a cluster what somebody asked a node for is done
-// by it, since it is that one which reaches what the job is about.
-func TestJobsOfTheNodeThatWasAsked(t *testing.T) {
-	in := &Installation{Node: "a"}
-	asked := func(context.Context, job.Caller, json.RawMessage) (meta.NewJob, error) {
-		return meta.NewJob{Kind: protocol.JobMigrate}, nil
-	}
-	for joins, node := range map[bool]string{false: "", true: "a"} {
-		n, err := (&Config{joins: joins}).here(in, asked)(t.Context(), job.Caller{}, nil)
-		if err != nil || n.Node != node {
-			t.Errorf("in a cluster %t: %+v, %v", joins, n, err)
+// TestMigrationsOfADisk: what lies on a disk of a node that others can come beside,
+// or is to, is moved by it; what all reach by any.
+func TestMigrationsOfADisk(t *testing.T) {
+	in, address := &Installation{Node: "a"}, "postgres://"
+	stores := map[string]open.Config{"disk@a": {Type: "local"}, "s3": {Type: "s3"}, "oss": {Type: "oss"}}
+	for _, c := range []struct{ from, to, node string }{{"disk@a", "s3", "a"}, {"s3", "disk@a", "a"}, {"s3", "oss", ""}} {
+		asked := func(context.Context, job.Caller, json.RawMessage) (meta.NewJob, error) {
+			return meta.NewJob{Kind: protocol.JobMigrate, Subject: meta.MigrationSubject(c.from, c.to)}, nil
+		}
+		for shared, node := range map[Database]string{{}: "", {address: &address}: c.node} {
+			n, err := (&Config{DB: shared, Stores: stores}).here(in, asked)(t.Context(), job.Caller{}, nil)
+			if err != nil || n.Node != node {
+				t.Errorf("from %s to %s: %+v, %v; want node %q", c.from, c.to, n, err, node)
+			}
 		}
 	}
 }

@@ -57,8 +57,9 @@ type Config struct {
 	Others map[string][]string
 	// Data is the daemon's own folder.
 	Data string
-	// Node is the node that holds the blobs of a local store, "" when alone.
-	Node string
+	// Node is this one, where the database may have others: their folders have the
+	// same paths. It is "" where nobody else can have the database.
+	Node meta.NodeID
 	// Committed is told that files were committed. It may be nil.
 	Committed func()
 	Now       func() time.Time
@@ -126,5 +127,10 @@ func (w *Worker) Request(_ context.Context, caller job.Caller, args json.RawMess
 		return n, err
 	}
 	text, err := json.Marshal(a)
-	return meta.NewJob{Kind: protocol.JobImport, Args: text, Subject: string(text)}, err
+	n = meta.NewJob{Kind: protocol.JobImport, Args: text, Subject: string(text)}
+	if w.cfg.Node != "" && src.folder {
+		n.Node = string(w.cfg.Node)
+		n.Subject += " on node " + n.Node
+	}
+	return n, err
 }

@@ -212,7 +212,7 @@ func (im *run) takeAll(ctx context.Context, list []*item) error {
 		}
 		it.entry.Make = &meta.InPlace{
 			FileFields: meta.FileFields{Owner: im.Owner, Name: it.name, MediaType: it.mediaType(), Imported: im.imported(it)},
-			UID:        uid, ETag: etag, Store: im.src.store.Name(), Key: string(store.ForeignKey(it.Name)), Node: im.cfg.Node,
+			UID:        uid, ETag: etag, Store: im.src.store.Name(), Key: string(store.ForeignKey(it.Name)),
 			Size: it.Size, Tag: it.Tag, Adopted: im.Adopt,
 		}
 	}

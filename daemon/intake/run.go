@@ -26,6 +26,9 @@ const (
 	// patience is how often an object that cannot be read is tried, though its
 	// store answers, before it alone is passed over.
 	patience = 3
+	// elsewherePause is how long an import is left alone that a node took which does
+	// not have its store.
+	elsewherePause = 5 * time.Second
 )
 
 // place is where an import is, as it is kept for the next attempt.
@@ -56,6 +59,10 @@ type run struct {
 
 // Do is the handler of the job.
 func (w *Worker) Do(ctx context.Context, r *job.Run, a Args) (err error) {
+	if name := a.store(); w.cfg.Node != "" && name != "" && w.cfg.Stores[name] == nil {
+		r.Progress(protocol.JobProgress{Unit: "objects", Note: "waits for a node that has store " + name})
+		return job.Snooze(elsewherePause)
+	}
 	src, err := w.open(a)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"iter"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -62,17 +63,24 @@ const maxPath = 1024
 // open finds out what a source means. Errors say what to do, and are
 // KindBadRequest but where the folder cannot be opened.
 func (w *Worker) open(a Args) (*source, error) {
-	scheme, rest, found := strings.Cut(a.Source, ":")
-	if found && scheme == "dir" {
-		return w.openDir(a, rest)
+	if path, ok := strings.CutPrefix(a.Source, "dir:"); ok {
+		return w.openDir(a, path)
 	}
-	for _, p := range prefixes() {
-		if found && scheme == p {
-			name, prefix, _ := strings.Cut(rest, "/")
-			return w.openStore(name, prefix, prefix[:strings.LastIndexByte(prefix, '/')+1])
-		}
+	if name := a.store(); name != "" {
+		_, prefix, _ := strings.Cut(a.Source, "/")
+		return w.openStore(name, prefix, prefix[:strings.LastIndexByte(prefix, '/')+1])
 	}
 	return nil, refused("%.200q is no source of an import", "Give s3:NAME/PREFIX, where NAME is that of a store in the configuration, or dir:PATH.", a.Source)
+}
+
+// store is the name of the store that the source is, "" where it is none.
+func (a Args) store() string {
+	scheme, rest, _ := strings.Cut(a.Source, ":")
+	name, _, _ := strings.Cut(rest, "/")
+	if !slices.Contains(prefixes(), scheme) {
+		return ""
+	}
+	return name
 }
 
 // openStore takes the objects of a store; path stands for what is cut off their
@@ -128,7 +136,16 @@ func (w *Worker) openDir(a Args, path string) (*source, error) {
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	return &source{objects: folder, path: shown, from: "dir:" + strings.TrimSuffix(filepath.ToSlash(real), "/") + "/", close: folder.Close}, nil
+	return &source{objects: folder, folder: true, path: shown, from: w.whose() + strings.TrimSuffix(filepath.ToSlash(real), "/") + "/", close: folder.Close}, nil
+}
+
+// whose begins what names the files in folders: another node has others under the
+// same paths, which are neither these nor changed ones.
+func (w *Worker) whose() string {
+	if w.cfg.Node == "" {
+		return "dir:"
+	}
+	return "dir@" + string(w.cfg.Node) + ":"
 }
 
 // within gives where path lies in root, "" for root itself and else ending in a
