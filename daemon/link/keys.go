@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,9 +14,11 @@ const (
 	// keysAge is how long keys are believed that were read: another process may
 	// rotate them meanwhile.
 	keysAge = 5 * time.Second
-	// askEvery is how often a token that names an unknown key has them read anew,
-	// so that made-up names cost nothing.
-	askEvery = time.Second
+	// askEvery is how often tokens that name an unknown key have them read anew, so
+	// that made-up names cost next to nothing.
+	askEvery = 200 * time.Millisecond
+	// askTime bounds that.
+	askTime = 5 * time.Second
 )
 
 // keys are those of the database, as of a moment ago.
@@ -26,6 +29,15 @@ type keys struct {
 	mu   sync.Mutex
 	list []meta.LinkKey // the one that signs last
 	read time.Time
+
+	// asking is held by who reads them for an unknown key, asked is when that began
+	// last, and answer what came of it.
+	asking sync.Mutex
+	asked  time.Time
+	answer struct {
+		list []meta.LinkKey
+		err  error
+	}
 }
 
 // signing is the key that signs, as of now: one that was retired a moment ago
@@ -39,19 +51,50 @@ func (k *keys) signing(ctx context.Context) (meta.LinkKey, error) {
 }
 
 // byID is the key of that number. ok is false where there is none that is good.
+// One that is unknown may have been made a moment ago, by another process.
 func (k *keys) byID(ctx context.Context, id int64) (key meta.LinkKey, ok bool, err error) {
-	for _, age := range [...]time.Duration{keysAge, askEvery} {
-		list, err := k.fresh(ctx, age)
-		if err != nil {
+	list, err := k.fresh(ctx, keysAge)
+	if err != nil {
+		return key, false, err
+	}
+	key, known := keyOf(list, id)
+	if !known {
+		if list, err = k.askAnew(ctx); err != nil {
 			return key, false, err
 		}
-		for _, key := range list {
-			if key.ID == id {
-				return key, key.RetiredAt == nil || k.now().Before(*key.RetiredAt), nil
-			}
-		}
+		key, known = keyOf(list, id)
 	}
-	return key, false, nil
+	return key, known && (key.RetiredAt == nil || k.now().Before(*key.RetiredAt)), nil
+}
+
+func keyOf(list []meta.LinkKey, id int64) (key meta.LinkKey, known bool) {
+	at := slices.IndexFunc(list, func(key meta.LinkKey) bool { return key.ID == id })
+	if at < 0 {
+		return key, false
+	}
+	return list[at], true
+}
+
+// askAnew gives the keys as of now or later. All who ask for them meanwhile are
+// given the same.
+func (k *keys) askAnew(ctx context.Context) ([]meta.LinkKey, error) {
+	began := time.Now()
+	k.asking.Lock()
+	defer k.asking.Unlock()
+	if k.asked.After(began) {
+		return k.answer.list, k.answer.err
+	}
+	select {
+	case <-time.After(time.Until(k.asked.Add(askEvery))):
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the keys of links: %w", context.Cause(ctx))
+	}
+	k.asked = time.Now()
+	// Whose request began it may be gone before the others have their answer.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
+	defer cancel()
+	k.answer.list, k.answer.err = k.fresh(ctx, 0)
+	return k.answer.list, k.answer.err
 }
 
 // fresh gives the keys as of at most age ago. A clock that went back makes
