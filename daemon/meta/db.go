@@ -53,6 +53,7 @@ type DB struct {
 	emitted word
 	doubted word
 	hints   hints
+	kept    tenure
 	// watch is nil but in tests, which run each operation's fn by it, to stop
 	// it between its statements. ctx is the caller's.
 	watch func(ctx context.Context, q query, fn func(query) error) error

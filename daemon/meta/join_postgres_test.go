@@ -114,6 +114,36 @@ func TestStoppedPeer(t *testing.T) {
 	}
 }
 
+// A machine that was cloned while it ran has one lease twice: of the two that keep
+// it, one goes on, and the other learns of it as it keeps it next.
+func TestALeaseIsKeptByOne(t *testing.T) {
+	a, clone := node(t), node(t)
+	lease, err := a.TakeNode(t.Context(), NewNode{ID: "a"}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep := func(db *DB, d time.Duration) error {
+		_, err := db.KeepNode(t.Context(), lease, d, NodeReport{})
+		return err
+	}
+	for range 2 {
+		if err := keep(a, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clone.engine.writeAs(lease)
+	clone.kept.lease, clone.kept.latest = lease, a.kept.latest
+	if err := keep(clone, 2*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if err := keep(a, 3*time.Minute); !errors.Is(err, ErrNodeLost) {
+		t.Errorf("two keep one lease: %v", err)
+	}
+	if err := keep(clone, 2*time.Minute); err != nil {
+		t.Errorf("the other does not go on: %v", err)
+	}
+}
+
 // Peers work with the schema that there is: another that would change it waits
 // for all of them to end, and one that was stopped meanwhile does not go on with
 // the new one.

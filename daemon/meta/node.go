@@ -103,13 +103,16 @@ func (db *DB) TakeNode(ctx context.Context, n NewNode, lease time.Duration) (l N
 	})
 	if err == nil {
 		db.engine.writeAs(l)
+		db.kept.begin(l)
 	}
 	return l, err
 }
 
 // KeepNode makes the lease last from now on, and has others see the report. One
 // that ran out and whose place was not taken goes on; one whose was is
-// ErrNodeLost. now is the time by which leases run.
+// ErrNodeLost, and so is one that somebody else keeps too: a machine that was
+// cloned while it ran has the same lease twice. now is the time by which leases
+// run.
 func (db *DB) KeepNode(ctx context.Context, l NodeLease, lease time.Duration, r NodeReport) (now time.Time, err error) {
 	// What a power cut takes back is given again by the next.
 	err = db.update(ctx, relaxed, "keep the place on the database", func(t *tx) error {
@@ -118,8 +121,9 @@ func (db *DB) KeepNode(ctx context.Context, l NodeLease, lease time.Duration, r 
 			return err
 		}
 		now = timeOf(at)
-		return t.held(t.exec(`UPDATE nodes SET lease_until = ?, draining = ?, load = ? WHERE name = ? AND fence = ?`,
-			at+lease.Milliseconds(), flag(r.Draining), r.Load, string(l.Node), l.Fence))
+		until := at + lease.Milliseconds()
+		return t.held(t.exec(`UPDATE nodes SET lease_until = ?, draining = ?, load = ? WHERE name = ? AND fence = ? AND lease_until <= ?`,
+			until, flag(r.Draining), r.Load, string(l.Node), l.Fence, db.kept.extend(l, until)))
 	})
 	return now, err
 }
