@@ -34,6 +34,9 @@ type plan struct {
 	durable bool
 	// apart has wires between the nodes, and between them and Postgres.
 	apart bool
+	// certified has the nodes know each other by certificates, under a name that is
+	// not of loopback alone, in place of a key.
+	certified bool
 }
 
 // onDisks is a plan of nodes with a disk each.
@@ -51,6 +54,8 @@ type cluster struct {
 	nodes      []*node
 	// database and stores are what nodes have in their configuration.
 	database, stores string
+	// authority is the folder of who signs the certificates of nodes.
+	authority string
 }
 
 // node is one ospd, which may be dead for a while.
@@ -67,7 +72,7 @@ type node struct {
 // start starts a cluster, whose nodes the test's end kills.
 func start(t *testing.T, p plan) *cluster {
 	t.Helper()
-	c := &cluster{t: t, plan: p}
+	c := &cluster{t: t, plan: p, authority: filepath.Join(t.TempDir(), "authority")}
 	var err error
 	if c.postgres, err = pgtest.Start(t.Context(), p.durable); err != nil {
 		t.Fatal(err)
@@ -113,18 +118,33 @@ func (c *cluster) join() *node {
 	}
 	text := fmt.Sprintf("db: %q\n", c.database) + stores + usual
 	if p.nodes > 1 {
-		listen := free(c.t, host)
-		advertise := listen
-		if p.apart {
-			n.peers = newWire(c.t, to("tcp", listen))
-			advertise = n.peers.address()
-		}
-		text += fmt.Sprintf("cluster: {peer_listen: %q, advertise: %q, key: %s}\n", listen, advertise, strings.Repeat("0123456789abcdef", 4))
+		text += c.section(n, host, filepath.Join(dir, "data"))
 	}
 	writeFile(c.t, n.config, text)
 	n.Daemon = harness.StartDaemon(c.t, p.binaries, filepath.Join(dir, "data"), "--config", n.config, "--listen", n.listen)
 	c.nodes = append(c.nodes, n)
 	return n
+}
+
+// section is what makes a daemon a node of the cluster.
+func (c *cluster) section(n *node, host, data string) string {
+	c.t.Helper()
+	listen := free(c.t, host)
+	advertise := listen
+	if c.plan.apart {
+		n.peers = newWire(c.t, to("tcp", listen))
+		advertise = n.peers.address()
+	}
+	if !c.plan.certified {
+		return fmt.Sprintf("cluster: {peer_listen: %q, advertise: %q, key: %s}\n", listen, advertise, strings.Repeat("0123456789abcdef", 4))
+	}
+	if p := harness.Start(c.t, nil, "", bin.OSPD, "peer-cert", "--ca", c.authority, "--data", data); p.Wait() != 0 {
+		c.t.Fatalf("ospd peer-cert: %s", p.Stderr())
+	}
+	_, port, _ := strings.Cut(advertise, ":")
+	at := func(file string) string { return filepath.Join(data, "peer", file) }
+	return fmt.Sprintf("cluster: {peer_listen: %q, advertise: %q, tls: {cert: %q, key: %q, ca: %q}}\n",
+		listen, "Localhost:"+port, at("peer.crt"), at("peer.key"), at("ca.crt"))
 }
 
 // usual is what all nodes have in their configuration: tests claim often, and
@@ -144,58 +164,6 @@ func free(t *testing.T, host string) string {
 		t.Fatal(err)
 	}
 	return l.Addr().String()
-}
-
-// ospd runs a verb of ospd as the node, which is stopped.
-func (n *node) ospd(c *cluster, args ...string) (exit int, output string) {
-	c.t.Helper()
-	p := harness.Start(c.t, nil, "", bin.OSPD, append(args, "--data", n.Data, "--config", n.config)...)
-	exit = p.Wait()
-	return exit, p.Stdout() + p.Stderr()
-}
-
-// finish stops all nodes and holds what they leave to the fourth promise: fsck
-// finds nothing from the folder of a node, and after gc nothing is pending.
-func (c *cluster) finish() {
-	c.t.Helper()
-	for _, n := range c.nodes {
-		select {
-		case <-n.Done():
-			continue
-		default:
-		}
-		if exit := n.Stop(); exit != 0 {
-			c.t.Errorf("a node left with %d:\n%s", exit, n.Stderr())
-		}
-	}
-	folders := c.nodes
-	if c.plan.minio != nil {
-		folders = folders[:1] // the others would look at the same
-	}
-	for i, n := range folders {
-		if exit, out := n.ospd(c, "fsck", "--read-data"); exit != 0 {
-			c.t.Errorf("fsck at node %d: %d: %s", i, exit, out)
-		}
-		if exit, out := n.ospd(c, "gc", "--grace", "0s"); exit != 0 {
-			c.t.Errorf("gc at node %d: %d: %s", i, exit, out)
-		}
-	}
-	for i, n := range folders {
-		if exit, out := n.ospd(c, "fsck"); exit != 0 || pending(out) {
-			c.t.Errorf("fsck at node %d after gc: %d: %s", i, exit, out)
-		}
-	}
-}
-
-// pending reports whether fsck said of anything but the disks of other nodes,
-// at which it does not look, that it is still to be done.
-func pending(said string) bool {
-	for line := range strings.Lines(said) {
-		if strings.HasPrefix(line, "pending") && !strings.Contains(line, "on the disk of node") {
-			return true
-		}
-	}
-	return false
 }
 
 func readFile(t *testing.T, path string) string {

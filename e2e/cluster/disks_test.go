@@ -4,11 +4,16 @@ package cluster
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime/multipart"
+	"net"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/osproxy/osproxy/e2e/harness"
@@ -16,9 +21,14 @@ import (
 )
 
 // TestFilesOnDisks: each node has files on its own disk alone; every one puts,
-// reads and deletes all of them, in requests of every kind.
+// reads and deletes all of them, in requests of every kind. They know each other by
+// certificates, and ask nobody in between, whatever the environment says of proxies
+// (row C12 of the predecessor).
 func TestFilesOnDisks(t *testing.T) {
-	c := start(t, onDisks(3))
+	proxy := newProxy(t)
+	p := onDisks(3)
+	p.certified, p.host = true, "127.0.0.1"
+	c := start(t, p)
 	for i, n := range c.nodes {
 		other := c.nodes[(i+1)%3].API()
 		small := harness.Content(uint64(100+i), 20_000)
@@ -46,7 +56,32 @@ func TestFilesOnDisks(t *testing.T) {
 			n.API().Require(n.API().Content(f.UID), http.StatusNotFound)
 		}
 	}
+	for _, n := range c.nodes {
+		if !strings.Contains(n.Stderr(), "handed_to") {
+			t.Error("a node handed nothing on")
+		}
+	}
+	if n := proxy.Load(); n != 0 {
+		t.Errorf("the proxy was asked %d times", n)
+	}
 	c.finish()
+}
+
+// newProxy has the environment name a proxy for everything, and counts who comes.
+func newProxy(t *testing.T) *atomic.Int64 {
+	t.Helper()
+	var came atomic.Int64
+	w := newWire(t, func(context.Context) (net.Conn, error) {
+		came.Add(1)
+		return nil, errors.New("nobody is to come here")
+	})
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"} {
+		t.Setenv(name, "http://"+w.address())
+	}
+	for _, name := range []string{"NO_PROXY", "no_proxy"} {
+		t.Setenv(name, "")
+	}
+	return &came
 }
 
 // TestLinksOnDisks: links are made at one node, put at another, and get at each.

@@ -50,7 +50,7 @@ func elsewhere() map[string][]string {
 		"C09": {"daemon/cluster.TestAStreamThatComesGoesOn"},
 		"C10": {"e2e/cluster.TestEarlyAnswersOfTheOwner", "e2e/cluster.TestNodesOfOneAddress", "daemon/api.TestEarlyAnswersThroughAPeer"},
 		"C11": {"daemon/cluster/peer.TestWhatDoesNotProveToBeThePeer", "daemon/cluster/peer.TestALargeHeaderIsRefused"},
-		"C12": {"daemon/cluster/peer.TestNoProxy"},
+		"C12": {"e2e/cluster.TestFilesOnDisks", "daemon/cluster/peer.TestNoProxy"},
 		"C13": {"e2e/cluster.TestClocksThatAreWrong", "e2e/cluster.TestStoppedPastItsLease"},
 		"C14": {"daemon/api.TestReady", "e2e/process.TestPostgresAway", "e2e/process.TestObjectStoreThatIsAway"},
 		"C15": {"daemon/api.TestOnlyPeersComeInByTheSide", "daemon/api.TestPeersOverTLS", "daemon/cluster/peer.TestEachSignedThingIsBound"},
