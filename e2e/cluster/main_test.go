@@ -18,8 +18,9 @@ import (
 )
 
 // bin is what users get, unlocked a build whose commit locks nothing
-// (daemon/meta/commitunlocked.go). TestMain builds both, once, for every test here.
-var bin, unlocked harness.Binaries
+// (daemon/meta/commitunlocked.go), mortal one that dies where it is told to.
+// TestMain builds them, once, for every test here.
+var bin, unlocked, mortal harness.Binaries
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == cutOff {
@@ -40,10 +41,11 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	var uerr error
-	bin, err = harness.Build(filepath.Join(dir, "usual"))
-	unlocked, uerr = harness.Build(filepath.Join(dir, "unlocked"), unlockedTag)
-	if err := errors.Join(err, uerr); err != nil {
+	var errs [3]error
+	bin, errs[0] = harness.Build(filepath.Join(dir, "usual"))
+	unlocked, errs[1] = harness.Build(filepath.Join(dir, "unlocked"), unlockedTag)
+	mortal, errs[2] = harness.Build(filepath.Join(dir, "mortal"), "crashpoints")
+	if err := errors.Join(errs[:]...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -5,7 +5,6 @@ package cluster
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -110,47 +109,6 @@ func (c *cluster) settle() {
 		}
 		return true
 	})
-}
-
-// TestNodeKilledInTheMiddleOfAPart: the node that takes a part is killed with half of
-// it. The client sends the part to another, which has all that was answered.
-func TestNodeKilledInTheMiddleOfAPart(t *testing.T) {
-	c := start(t, onMinIO(t, 3))
-	data := harness.Content(2, 3*protocol.MinPartSize)
-	first, second := c.nodes[1], c.nodes[2].API()
-	u := first.API().MustBegin("killed", int64(len(data)))
-	first.API().Require(first.API().PutPart(u.UID, 1, partOf(u, data, 0)), http.StatusOK)
-	if ans := c.halfAPart(first, u, partOf(u, data, 1)); ans.Err == nil {
-		t.Errorf("the part that was cut was answered: %d %s", ans.Status, ans.Body)
-	}
-	if seen, ans := second.Upload(u.UID); ans.Err != nil || len(seen.Parts) != 1 {
-		t.Errorf("another node lists %d parts: %d %v", len(seen.Parts), ans.Status, ans.Err)
-	}
-	for i := 1; i < 3; i++ {
-		second.Require(second.PutPart(u.UID, protocol.PartNumber(i+1), partOf(u, data, i)), http.StatusOK)
-	}
-	f := second.MustFile(second.Commit(u.UID), http.StatusOK)
-	first.Start()
-	c.reads(f.UID, data)
-	c.finish()
-}
-
-// halfAPart sends part 2 to a node, which is killed when half of it is on its
-// way.
-func (c *cluster) halfAPart(n *node, u protocol.Upload, data []byte) harness.Answer {
-	body, half := io.Pipe()
-	answer := make(chan harness.Answer, 1)
-	go func() {
-		answer <- harness.NewAPI(c.t, "http://"+n.listen).Do("PUT", fmt.Sprintf("/v1/uploads/%s/parts/2", u.UID), body, int64(len(data)))
-		body.Close()
-	}()
-	if _, err := half.Write(data[:len(data)/2]); err != nil {
-		c.t.Error(err)
-	}
-	n.Kill()
-	_, _ = half.Write(data[len(data)/2:]) // nobody reads it
-	half.Close()
-	return <-answer
 }
 
 // TestPutOutlivesItsNode: osp put goes on while the nodes it talks to are killed
