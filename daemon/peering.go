@@ -25,11 +25,12 @@ import (
 type peering struct {
 	*peer.Verifier
 	cluster *cluster.Cluster
-	client  *peer.Client
-	self    meta.NodeID
-	db      *meta.DB
-	l       net.Listener
-	tls     *tls.Config // nil with a key
+	// client hands on, pings asks who is there.
+	client, pings *peer.Client
+	self          meta.NodeID
+	db            *meta.DB
+	l             net.Listener
+	tls           *tls.Config // nil with a key
 	// place says where new blobs go, public where clients find this node.
 	place  *placing.Placer
 	public string
@@ -55,13 +56,15 @@ func (c *Config) newPeering(ctx context.Context, in *Installation, place *placin
 	if certs != nil {
 		p.tls = certs.Server()
 	}
-	if p.client, err = peer.NewClient(peer.Signer{Self: in.Node, Key: key}, certs); err != nil {
-		return nil, at(StageConfig, err)
+	for _, client := range []**peer.Client{&p.client, &p.pings} {
+		if *client, err = peer.NewClient(peer.Signer{Self: in.Node, Key: key}, certs); err != nil {
+			return nil, at(StageConfig, err)
+		}
 	}
-	p.cluster = cluster.New(cluster.Config{Self: in.Node, Nodes: in.DB, Sender: p.client, Log: log, Report: p.report})
+	p.cluster = cluster.New(cluster.Config{Self: in.Node, Nodes: in.DB, Sender: p.client, Pinger: p.pings, Log: log, Report: p.report})
 	p.Verifier = peer.NewVerifier(peer.VerifierConfig{Self: in.Node, Key: key, Certificates: certs, Lives: p.cluster.Lives})
 	p.measure(ctx)
-	if p.l, err = new(net.ListenConfig).Listen(ctx, "tcp", c.Cluster.PeerListen); err != nil {
+	if p.l, err = (&net.ListenConfig{KeepAliveConfig: peer.KeepAlive()}).Listen(ctx, "tcp", c.Cluster.PeerListen); err != nil {
 		return nil, at(StageListener, err)
 	}
 	log.Info("listening for the other nodes of the cluster", "node", in.Node, "on", p.l.Addr().String(), "at", c.Cluster.address())
@@ -127,6 +130,7 @@ func (p *peering) close() error {
 		p.stop()
 	}
 	p.client.Close()
+	p.pings.Close()
 	if err := p.l.Close(); !errors.Is(err, net.ErrClosed) {
 		return err
 	}

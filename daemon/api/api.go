@@ -90,15 +90,18 @@ func (l Limits) orDefaults() Limits {
 	return l
 }
 
-// ofPeers are the limits of what a peer hands on. The node that it came to has
-// held its client to them already; what moves between nodes moves in steps of the
-// buffers between them, so that who hands on what is slow but good stands still for
-// longer.
+// ofPeers are the limits of what a peer hands on. The node that it came to holds its
+// client to them, and hands on at once what comes.
 func (l Limits) ofPeers() Limits {
-	l.Stall *= 20
+	l.Stall *= 2
 	l.MinRate /= 2
 	return l
 }
+
+// takingOfPeers is how long a peer may take nothing of an answer. What moves that way
+// moves in steps of the buffers between, so that one whose client is slow but good
+// stands still for long; one that is gone is known by the vigil.
+func (l Limits) takingOfPeers() time.Duration { return 20 * l.Stall }
 
 func set[T int | int64 | time.Duration](v *T, value T) {
 	if *v <= 0 {
@@ -201,7 +204,8 @@ func New(cfg Config) *Server {
 	s.handed.New = func() any { return new([handedBuffer]byte) }
 	s.oneShots = newSlots(s.limits.OneShots, s.limits.OneShots*3/4)
 	s.forms = newSlots(s.limits.Forms, v0HeldOfOne)
-	s.front, s.side = newDoor(s, s.limits, false), newDoor(s, s.limits.ofPeers(), true)
+	s.front, s.side = newDoor(s, s.limits, s.limits.Stall), newDoor(s, s.limits.ofPeers(), s.limits.takingOfPeers())
+	s.side.peers = true
 	return s
 }
 

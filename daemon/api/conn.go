@@ -31,6 +31,8 @@ const (
 type tcpConn struct {
 	*net.TCPConn
 	linger atomic.Bool
+	// full says that there are too many others: it is there for pings alone.
+	full bool
 	// from is the node at the other end, over which vigil is kept; nil before one has
 	// shown itself. The goroutine that serves the connection sets both.
 	from  string
@@ -108,6 +110,10 @@ func lingerOn(c net.Conn) {
 	}
 }
 
+// pingConns are how many connections of peers are taken beyond what is served at
+// once. They are there for pings: a node that has much to do is not dead.
+const pingConns = 64
+
 // listener gives tcpConns, and refuses what is more than the server serves at
 // once.
 type listener struct {
@@ -122,12 +128,14 @@ func (l listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err // fasthttp compares it
 		}
-		if l.d.conns.count() >= l.d.limits.Connections {
+		most := l.d.limits.Connections
+		open := l.d.conns.count()
+		if open >= most && (!l.d.peers || open >= most+pingConns) {
 			l.d.srv.refuseConn(c)
 			continue
 		}
 		if t, ok := c.(*net.TCPConn); ok {
-			c = &tcpConn{TCPConn: t}
+			c = &tcpConn{TCPConn: t, full: open >= most}
 		}
 		if l.d.tls != nil {
 			c = tls.Server(c, l.d.tls)
@@ -139,7 +147,7 @@ func (l listener) Accept() (net.Conn, error) {
 // refuseConn tells a client that there are too many. The answer fits the
 // socket's buffer, so nobody is waited for.
 func (s *Server) refuseConn(c net.Conn) {
-	e := &protocol.Error{Kind: protocol.KindUnavailable, Message: "too many connections are open; nothing was done"}
+	e := errTooMany()
 	p := e.Problem(requestID(nil))
 	if b, err := json.Marshal(p); err == nil && c.SetWriteDeadline(time.Now().Add(time.Second)) == nil {
 		// Whether it arrives or not, the connection is closed next.
@@ -148,6 +156,10 @@ func (s *Server) refuseConn(c net.Conn) {
 	}
 	s.met.Failed(e.Kind)
 	abort(c)
+}
+
+func errTooMany() *protocol.Error {
+	return &protocol.Error{Kind: protocol.KindUnavailable, Message: "too many connections are open; nothing was done"}
 }
 
 // conns are the open connections of a server. fasthttp closes idle ones on

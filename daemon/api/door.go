@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -26,6 +27,8 @@ const (
 type door struct {
 	srv    *Server
 	limits Limits
+	// taking is how long whoever came in may take nothing of an answer.
+	taking time.Duration
 	// peers says that only other nodes of the cluster come in (peers.go).
 	peers bool
 	// tls is nil where the connections are plain.
@@ -37,8 +40,8 @@ type door struct {
 	l  net.Listener // guarded by mu
 }
 
-func newDoor(s *Server, limits Limits, peers bool) *door {
-	d := &door{srv: s, limits: limits, peers: peers}
+func newDoor(s *Server, limits Limits, taking time.Duration) *door {
+	d := &door{srv: s, limits: limits, taking: taking}
 	d.http = d.newHTTP()
 	return d
 }
@@ -72,7 +75,7 @@ func (d *door) newHTTP() *fasthttp.Server {
 		IdleTimeout: d.limits.KeepAlive,
 		// WriteTimeout is for the header and small bodies; stream.go sets its
 		// own deadlines.
-		WriteTimeout: d.limits.Stall,
+		WriteTimeout: d.taking,
 		TCPKeepalive: true,
 
 		StreamRequestBody:            true,

@@ -2,12 +2,16 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/osproxy/osproxy/daemon/cluster/peer"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
 )
@@ -76,5 +80,67 @@ func TestAPartOfASenderThatIsGone(t *testing.T) {
 	}
 	if a := p.owner.do(http.MethodPut, path, string(noise(8<<20))); a.StatusCode != http.StatusOK {
 		t.Errorf("answered %s %s", a.Status, a.body)
+	}
+}
+
+// TestPingsOfAFullNode: one that has as many connections as it serves is there all
+// the same, and says of all else that it has too many.
+func TestPingsOfAFullNode(t *testing.T) {
+	f, owner := startHanding(t, Config{Limits: Limits{Connections: 1}}, map[protocol.RouteName]endpoint{protocol.RouteGetContent: {serve: (&counting{}).serve}})
+	sends := f.cfg.Peers.(*way)
+	address := sends.other.Address
+	first, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	for owner.side.conns.count() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	for path, want := range map[string]int{peer.PingPath: http.StatusOK, "/v1/files/1/content": http.StatusServiceUnavailable} {
+		fields := []peer.Field{{Name: peer.HeaderOwner, Value: "local"}, {Name: peer.HeaderScopes, Value: protocol.AllScopes().String()}}
+		a, err := sends.Client.Do(t.Context(), sends.other, peer.Request{Method: http.MethodGet, Path: path, Fields: fields})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(a.Body)
+		if err != nil || a.Status != want || want != http.StatusOK && !strings.Contains(string(body), "too many connections") {
+			t.Errorf("%s is answered %d %s, %v", path, a.Status, body, err)
+		}
+		if err := a.Body.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestSlowReaderOverTLS: each piece that moves in time counts.
+func TestSlowReaderOverTLS(t *testing.T) {
+	a := newAuthority(t)
+	a.node(ownerNode)
+	pair, err := tls.LoadX509KeyPair(filepath.Join(a.dir, string(ownerNode)+".crt"), filepath.Join(a.dir, string(ownerNode)+".key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	read := make(chan error, 1) // it ends with the test's other end
+	go func() {
+		c := tls.Client(far, &tls.Config{InsecureSkipVerify: true})
+		for p, left := make([]byte, 16<<10), sliceBytes; left > 0; time.Sleep(20 * time.Millisecond) {
+			n, err := c.Read(p)
+			if left -= n; err != nil {
+				read <- err
+				return
+			}
+		}
+		read <- nil
+	}()
+	w := &rollingWriter{conn: tls.Server(near, &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}}), stall: 600 * time.Millisecond}
+	if n, err := w.Write(make([]byte, sliceBytes)); err != nil || n != sliceBytes {
+		t.Fatalf("%d bytes were sent, then %v", n, err)
+	}
+	if err := <-read; err != nil {
+		t.Error(err)
 	}
 }

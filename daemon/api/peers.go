@@ -48,7 +48,7 @@ const routePing protocol.RouteName = "peer_ping"
 // handed on, and the ping.
 func peerRouters(v1, v0 router) (peers, peersV0 router) {
 	peers, peersV0 = v1.handed(), v0.handed()
-	ping := protocol.Route{Name: routePing, Method: "GET", Path: "/peer/ping"}
+	ping := protocol.Route{Name: routePing, Method: "GET", Path: peer.PingPath}
 	peers.routes = append(peers.routes, compiled{ping, strings.Split(ping.Path, "/"), endpoint{serve: (*call).ping, health: true}, guard{access: public}})
 	return peers, peersV0
 }

@@ -176,6 +176,9 @@ func (c *call) admit() error {
 	if c.match = found; unknown != nil {
 		return unknown
 	}
+	if t, ok := plain(c.http.Conn()).(*tcpConn); ok && t.full && !c.match.endpoint.health {
+		return closing{errTooMany()}
+	}
 	if c.srv.active.isDraining() {
 		c.closeAfter()
 		if !c.match.endpoint.health {

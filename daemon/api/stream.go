@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +15,13 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// sliceBytes is how much is written under one deadline.
-const sliceBytes = 1 << 20
+const (
+	// sliceBytes is how much is written under one deadline.
+	sliceBytes = 1 << 20
+	// sealedBytes is that of TLS, which cannot go on where a deadline passed though
+	// something moved.
+	sealedBytes = 64 << 10
+)
 
 // errShortBody is a body that ended before the length that was promised.
 var errShortBody = errors.New("the content ended before its length")
@@ -43,7 +49,7 @@ func (s *stream) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }
 func (s *stream) WriteTo(w io.Writer) (n int64, err error) {
 	c := s.call
 	conn := c.http.Conn()
-	out := &rollingWriter{conn: conn, stall: c.door.limits.Stall}
+	out := &rollingWriter{conn: conn, stall: c.door.taking}
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic while writing the body: %v\n%s", v, debug.Stack())
@@ -137,11 +143,15 @@ func (w *rollingWriter) roll() error {
 
 // Write is io.Writer.
 func (w *rollingWriter) Write(p []byte) (n int, err error) {
+	slice := sliceBytes
+	if _, sealed := w.conn.(*tls.Conn); sealed {
+		slice = sealedBytes
+	}
 	for n < len(p) {
 		if err := w.roll(); err != nil {
 			return n, err
 		}
-		m, err := w.conn.Write(p[n:min(len(p), n+sliceBytes)])
+		m, err := w.conn.Write(p[n:min(len(p), n+slice)])
 		n += m
 		w.n += int64(m)
 		if err != nil && !(m > 0 && errors.Is(err, os.ErrDeadlineExceeded)) {

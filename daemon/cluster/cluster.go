@@ -11,7 +11,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -36,6 +35,9 @@ type Config struct {
 	Self   meta.NodeID
 	Nodes  Nodes
 	Sender Sender
+	// Pinger sends the pings, by connections of its own, so that no other request
+	// keeps them from being made or answered. It is the Sender where it is nil.
+	Pinger Sender
 	Log    *slog.Logger
 	// Report is how this node is doing, and must not wait for anything.
 	Report func() Report
@@ -94,6 +96,9 @@ type Cluster struct {
 func New(cfg Config) *Cluster {
 	c := &Cluster{cfg: cfg, times: cfg.Times, members: map[meta.NodeID]*member{}, over: map[meta.NodeID]time.Time{},
 		vigils: map[*Vigil]struct{}{}, begun: make(chan struct{}), fell: make(chan struct{}, 1)}
+	if c.cfg.Pinger == nil {
+		c.cfg.Pinger = cfg.Sender
+	}
 	if c.times == (Times{}) {
 		c.times = DefaultTimes()
 	}
@@ -169,16 +174,17 @@ func (c *Cluster) look(ctx context.Context) {
 // read reads the list of nodes. Where it cannot be read the one before stands:
 // the nodes are asked all the same. c.looking is held.
 func (c *Cluster) read(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, c.times.Look)
+	limited, cancel := context.WithTimeout(ctx, c.times.Look)
 	defer cancel()
 	began := time.Now()
-	list, err := c.cfg.Nodes.Nodes(ctx)
+	list, err := c.cfg.Nodes.Nodes(limited)
+	if err != nil && ctx.Err() != nil {
+		return // that the caller left tells nothing of the list
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.looked = began
 	switch {
-	case errors.Is(err, context.Canceled):
-		return
 	case err != nil && !c.failed:
 		c.cfg.Log.Warn("the list of nodes cannot be read; the last one stands", "error", err)
 	case err == nil && c.failed:
@@ -225,6 +231,7 @@ func (c *Cluster) leave(node meta.NodeID, m *member) {
 	m.leave()
 	c.overNow(node)
 	c.cfg.Sender.Forget(node)
+	c.cfg.Pinger.Forget(node)
 	c.fall()
 }
 

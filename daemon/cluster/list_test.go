@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -81,5 +82,25 @@ func TestTheListStandsWhileItCannotBeRead(t *testing.T) {
 	}
 	if n := strings.Count(w.log.String(), "cannot be read"); n != 1 {
 		t.Errorf("the log says it %d times", n)
+	}
+}
+
+// TestACallerWhoLeavesTellsNothingOfTheList: another who waited for it reads it
+// himself.
+func TestACallerWhoLeavesTellsNothingOfTheList(t *testing.T) {
+	times := quick()
+	times.Look = time.Hour
+	w := startWith(t, times)
+	w.until("the list was read", func() bool { return w.rows.reads() == 1 })
+	w.look(t.Context())
+	looked := w.looked
+	for _, left := range []error{context.Canceled, context.DeadlineExceeded} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		w.rows.fail(left)
+		w.look(ctx)
+		if w.looked != looked || w.failed {
+			t.Errorf("%v: the list counts as read, and failed %v", left, w.failed)
+		}
 	}
 }

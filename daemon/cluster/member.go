@@ -16,8 +16,6 @@ import (
 )
 
 const (
-	// PingPath is what a node is asked for by GET. It answers with a Report.
-	PingPath = "/peer/ping"
 	// maxReport bounds what is read of one.
 	maxReport = 4 << 10
 	// fails is how many pings in a row make a node down.
@@ -215,7 +213,7 @@ func (m *member) fail(began time.Time, err error) {
 }
 
 func (c *Cluster) ping(ctx context.Context, to peer.Peer) (r Report, err error) {
-	answer, err := c.cfg.Sender.Do(ctx, to, peer.Request{Method: http.MethodGet, Path: PingPath})
+	answer, err := c.cfg.Pinger.Do(ctx, to, peer.Request{Method: http.MethodGet, Path: peer.PingPath})
 	if err != nil {
 		return r, fmt.Errorf("ping: %w", err)
 	}

@@ -161,3 +161,22 @@ func TestAConnectionOfADeadNodeIsCut(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestPingsHaveTheirOwnWay: that no other request gets through does not make a node
+// down.
+func TestPingsHaveTheirOwnWay(t *testing.T) {
+	answers := func(yes bool) *lame { return &lame{loses: func(int32) bool { return !yes }} }
+	pings := answers(true)
+	rows := &rows{all: map[meta.NodeID]meta.Node{one: {ID: one, Address: "127.0.0.1:1", Living: true}}}
+	c := New(Config{Self: self, Nodes: rows, Sender: answers(false), Pinger: pings, Log: slog.New(slog.DiscardHandler), Times: quick()})
+	ctx, cancel := context.WithCancel(t.Context())
+	var runs sync.WaitGroup
+	runs.Go(func() { c.Run(ctx) })
+	w := &world{t: t, Cluster: c, log: &lockedBuffer{}}
+	w.until("it was asked", func() bool { return pings.sent.Load() > 5 })
+	if !w.isUp(one) {
+		t.Error("it is down")
+	}
+	cancel()
+	runs.Wait()
+}

@@ -165,7 +165,7 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set(peer.HeaderProof, n.verifier.Proof(got))
-	if r.URL.Path != PingPath {
+	if r.URL.Path != peer.PingPath {
 		n.serve(w, r)
 		return
 	}

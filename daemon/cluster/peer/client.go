@@ -35,11 +35,18 @@ const (
 	askedFor = 1000 * time.Hour
 )
 
+// KeepAlive has a connection between two nodes end within half a minute that what
+// is between them has forgotten, while nothing goes over it.
+func KeepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 4}
+}
+
 // Client sends requests to peers.
 type Client struct {
 	signer Signer
 	certs  *Certificates // nil with a key
 	pieces pieces
+	waits  waits
 
 	mu    sync.Mutex
 	links map[meta.NodeID]*link
@@ -51,7 +58,7 @@ func NewClient(s Signer, certs *Certificates) (*Client, error) {
 	if s.Key.none() == (certs == nil) {
 		return nil, errors.New("a node shows who it is by a key or by certificates, one of both")
 	}
-	return &Client{signer: s, certs: certs, links: map[meta.NodeID]*link{}}, nil
+	return &Client{signer: s, certs: certs, waits: defaultWaits(), links: map[meta.NodeID]*link{}}, nil
 }
 
 // Do sends a request to a peer and returns its answer once the header is there;
@@ -78,9 +85,12 @@ func (c *Client) send(ctx context.Context, l *link, t *try, r Request) (*Answer,
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	still := func() { cancel(errStill) }
+	t.stopwatch, t.waits = newStopwatch(still), c.waits
+	defer t.stopwatch.stop()
 	end := sync.OnceFunc(func() {
-		cancel()
+		cancel(nil)
 		close(t.over)
 		if t.gate != nil {
 			t.gate.release()
@@ -104,7 +114,7 @@ func (c *Client) send(ctx context.Context, l *link, t *try, r Request) (*Answer,
 		return nil, errors.Join(err, resp.Body.Close())
 	}
 	return &Answer{Status: resp.StatusCode, Header: ofAnswer(resp.Header), Length: resp.ContentLength, Unread: unread,
-		Body: &answered{resp.Body, t.to.Node, end}}, nil
+		Body: &answered{resp.Body, t.to.Node, newStopwatch(still), c.waits.piece, end}}, nil
 }
 
 // believe looks for the proof that the peer itself answered, to this request. No
@@ -153,7 +163,7 @@ func (c *Client) Close() {
 // transport has nothing of net/http's that acts by itself: no proxy, no
 // decompression, no HTTP/2, and no body that goes out unasked.
 func (c *Client) transport(to *link) *http.Transport {
-	dialer := &net.Dialer{Timeout: dialTime, KeepAlive: 15 * time.Second}
+	dialer := &net.Dialer{Timeout: dialTime, KeepAliveConfig: KeepAlive()}
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		nc, err := dialer.DialContext(ctx, network, address)
 		if err != nil {

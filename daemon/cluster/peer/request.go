@@ -10,9 +10,14 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
 )
+
+// PingPath is what a node is asked for by GET, by others that want to know whether it
+// is there, and answers in any case.
+const PingPath = "/peer/ping"
 
 // Peer is another node, and where it listens for peers.
 type Peer struct {
@@ -58,6 +63,9 @@ func (r Request) safe() bool { return r.Method == http.MethodGet || r.Method == 
 type try struct {
 	to   Peer
 	gate *gate // nil without a body
+	// stopwatch runs while the peer is waited for, until the header is there.
+	stopwatch *stopwatch
+	waits     waits
 	// conn is the connection, nil before there is one.
 	conn   atomic.Pointer[conn]
 	reused atomic.Bool
@@ -76,13 +84,14 @@ type try struct {
 func (t *try) build(ctx context.Context, scheme string, r Request, fields []Field) *http.Request {
 	u := &url.URL{Scheme: scheme, Host: t.to.Address, Opaque: r.Path, RawQuery: r.Query}
 	req := (&http.Request{Method: r.Method, URL: u, Host: string(t.to.Node), Header: http.Header{}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).
-		WithContext(httptrace.WithClientTrace(ctx, t.trace()))
+		WithContext(httptrace.WithClientTrace(ctx, t.trace(r)))
 	req.Header["User-Agent"] = []string{""}
 	for _, f := range fields {
 		req.Header[http.CanonicalHeaderKey(f.Name)] = []string{f.Value}
 	}
 	switch {
 	case r.hasBody():
+		r.Body = &timed{r.Body, t.stopwatch, t.waits, r.Length}
 		t.gate = newGate(r)
 		req.Body, req.ContentLength = t.gate, r.Length
 		req.Header["Expect"] = []string{"100-continue"}
@@ -100,10 +109,11 @@ type nothing struct{}
 func (nothing) Read([]byte) (int, error) { return 0, io.EOF }
 func (nothing) Close() error             { return nil }
 
-func (t *try) trace() *httptrace.ClientTrace {
+func (t *try) trace(r Request) *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
 			t.reused.Store(info.Reused)
+			t.stopwatch.wait(t.waits.first(r))
 			if c, ok := info.Conn.(*conn); ok {
 				t.conn.Store(c)
 				if t.gate != nil {
@@ -114,6 +124,7 @@ func (t *try) trace() *httptrace.ClientTrace {
 		GotFirstResponseByte: func() { t.heard.Store(true) },
 		Got100Continue: func() {
 			if t.gate != nil {
+				t.stopwatch.wait(t.waits.piece)
 				t.gate.ask()
 			}
 		},
@@ -168,12 +179,16 @@ func ofAnswer(h http.Header) http.Header {
 // answered is the body of an answer.
 type answered struct {
 	io.ReadCloser
-	node meta.NodeID
-	end  func()
+	node      meta.NodeID
+	stopwatch *stopwatch
+	piece     time.Duration
+	end       func()
 }
 
 func (a *answered) Read(p []byte) (int, error) {
+	a.stopwatch.wait(a.piece)
 	n, err := a.ReadCloser.Read(p)
+	a.stopwatch.rest()
 	if err != nil && err != io.EOF {
 		err = &Broken{Node: a.node, Begun: true, Err: err}
 	}
@@ -181,6 +196,7 @@ func (a *answered) Read(p []byte) (int, error) {
 }
 
 func (a *answered) Close() error {
+	a.stopwatch.stop()
 	a.end()
 	if err := a.ReadCloser.Close(); err != nil {
 		return fmt.Errorf("close the answer of node %s: %w", a.node, err)
