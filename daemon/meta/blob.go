@@ -156,8 +156,7 @@ func (t *tx) publish(id BlobID, end int64) error {
 	n, err := t.exec(`UPDATE blobs SET state = 'live', compose_id = NULL, size = CASE WHEN size < ? THEN ? ELSE size END
 		WHERE id = ? AND state IN ('writing', 'live')`, end, end, id)
 	if err == nil && n == 0 {
-		err = &protocol.Error{Kind: protocol.KindStoreUnavailable,
-			Message: "the bytes were lost before they were recorded, nothing was changed", Hint: "Send them again."}
+		err = lostBytes()
 	}
 	return err
 }

@@ -1,9 +1,7 @@
 package meta
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/osproxy/osproxy/protocol"
@@ -132,7 +130,7 @@ func (db *DB) PutFile(ctx context.Context, n NewFile, idem *Idempotency) (f prot
 		}
 		r := received{uid: n.UID, size: n.Size, digest: &n.Digest, fingerprint: &n.Fingerprint, blocks: n.Blocks}
 		if n.Blob != nil {
-			id, err := t.wholeBlob(*n.Blob)
+			id, err := t.wholeBlob(*n.Blob, n.Named)
 			if err != nil {
 				return err
 			}
@@ -158,22 +156,22 @@ func (db *DB) PutFile(ctx context.Context, n NewFile, idem *Idempotency) (f prot
 	return f, err
 }
 
-// wholeBlob gives the row of a blob whose bytes are there: a new one, or the
-// one a request made.
-func (t *tx) wholeBlob(b NewBlob) (id BlobID, err error) {
-	if err := t.takes(b.Store); errors.Is(err, ErrStoreClosed) {
-		// What was named before goes on where it is.
-		named, err := t.one(`SELECT 1 FROM blobs WHERE store = ? AND key = ?`, []any{b.Store, b.Key}, new(int))
-		if err != nil || !named {
-			return 0, cmp.Or(err, storeClosed())
+// wholeBlob gives the row of a blob whose bytes are there: a new one, or the one
+// that the request made. That may be doomed meanwhile, or forgotten after that, by
+// who took the request for one that had ended: its object is gone then.
+func (t *tx) wholeBlob(b NewBlob, named BlobID) (id BlobID, err error) {
+	if named != 0 { // what was named before goes on where it is, also in a store that is closed
+		n, err := t.exec(`UPDATE blobs SET state = 'live', size = ? WHERE id = ? AND state = 'writing' AND owner_kind = ?`, b.Size, named, ownerRequest)
+		if err == nil && n == 0 {
+			err = lostBytes()
 		}
-	} else if err != nil {
+		return named, err
+	}
+	if err := t.takes(b.Store); err != nil {
 		return 0, err
 	}
 	found, err := t.one(`INSERT INTO blobs (store, key, size, node, state, created_at) VALUES (?, ?, ?, ?, 'live', ?)
-		ON CONFLICT (store, key) DO UPDATE SET state = 'live', size = excluded.size
-			WHERE blobs.state = 'writing' AND blobs.owner_kind = 'request'
-		RETURNING id`, []any{b.Store, b.Key, b.Size, b.Node, t.now}, &id)
+		ON CONFLICT (store, key) DO NOTHING RETURNING id`, []any{b.Store, b.Key, b.Size, b.Node, t.now}, &id)
 	if err == nil && !found {
 		err = protocol.Errorf(protocol.KindInternal, "the key %s of store %s is in use, nothing was changed", b.Key, b.Store)
 	}

@@ -21,6 +21,12 @@ func storeClosed() error {
 		Message: "the store takes no new bytes any more, what this request sent was not recorded", Hint: "Send it again."}
 }
 
+// lostBytes is of a blob that is given up while somebody writes it.
+func lostBytes() error {
+	return &protocol.Error{Kind: protocol.KindStoreUnavailable,
+		Message: "the bytes were lost before they were recorded, nothing was changed", Hint: "Send them again."}
+}
+
 // errClosed is what a write gets after Close, and a read.
 var errClosed = protocol.Errorf(protocol.KindUnavailable, "the database is closed, nothing was changed")
 

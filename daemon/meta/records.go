@@ -198,10 +198,11 @@ type NewFile struct {
 	Fingerprint protocol.Fingerprint
 	ETag        string
 	Blocks      []protocol.Block
-	// Blob holds the bytes already, durably; nil for an empty file. It has
-	// either no row yet (its directory is reserved) or the one that AddBlob
-	// made for a request.
-	Blob *NewBlob
+	// Blob holds the bytes already, durably; nil for an empty file. Named is its
+	// row where AddBlob made one for the request, else it has none yet (its
+	// directory is reserved).
+	Blob  *NewBlob
+	Named BlobID
 }
 
 // Idempotency makes a repeated request give the first one's answer.

@@ -107,7 +107,7 @@ func (s *Service) putIn(ctx context.Context, st *store.Store, body []byte, rec m
 		if small, err = s.storeSmall(ctx, st, body); err != nil {
 			return r, err
 		}
-		rec.Blob = &small.blob
+		rec.Blob, rec.Named = &small.blob, small.row
 	}
 	rec.CommittedAt = s.now()
 	if r, err = once.ReplyOf(true, rec.UID, fileOf(rec)); err != nil {

@@ -235,6 +235,7 @@ var commitTests = map[string]func(*env){
 		id, err := e.db.AddBlob(e.ctx, *n.Blob, 0)
 		e.ok(err)
 		e.blobState(id, meta.BlobWriting)
+		n.Named = id
 		f, err := e.db.PutFile(e.ctx, n, nil)
 		e.ok(err)
 		e.same("times", f.CreatedAt, f.CommittedAt)
@@ -243,14 +244,22 @@ var commitTests = map[string]func(*env){
 		again.Blob = n.Blob
 		_, err = e.db.PutFile(e.ctx, again, nil)
 		e.kind(err, protocol.KindInternal)
+		again.Named = id
+		_, err = e.db.PutFile(e.ctx, again, nil)
+		e.kind(err, protocol.KindStoreUnavailable)
 		_, err = e.db.File(e.ctx, alice, again.UID)
 		e.kind(err, protocol.KindNotFound)
 		gone := e.oneShot("z", 3, 5)
 		id, err = e.db.AddBlob(e.ctx, *gone.Blob, 0)
 		e.ok(err)
 		e.ok(e.db.DropBlob(e.ctx, id))
+		gone.Named = id
 		_, err = e.db.PutFile(e.ctx, gone, nil)
-		e.kind(err, protocol.KindInternal)
+		e.kind(err, protocol.KindStoreUnavailable)
+		e.ok(e.db.MarkGone(e.ctx, []meta.BlobID{id}))
+		e.ok(e.db.RemoveTombstones(e.ctx, []meta.BlobID{id}))
+		_, err = e.db.PutFile(e.ctx, gone, nil)
+		e.kind(err, protocol.KindStoreUnavailable)
 	},
 }
 

@@ -85,10 +85,9 @@ func (m *model) putFile(r *rapid.T) {
 	var lost bool
 	named := len(m.named) > 0 && rapid.Bool().Draw(r, "named before")
 	if named {
-		n.Blob = &m.named[0].NewBlob
-		// Once its tombstone was removed a key is as good as new.
-		b, known := m.blobs[m.named[0].id]
-		lost = known && b.State != meta.BlobWriting
+		n.Blob, n.Named = &m.named[0].NewBlob, m.named[0].id
+		b, known := m.blobs[n.Named]
+		lost = !known || b.State != meta.BlobWriting
 	}
 	_, err := m.db.PutFile(m.ctx, n, nil)
 	fits := m.fits(n.Owner, meta.Usage{Files: 1, Bytes: key.size})
@@ -97,7 +96,7 @@ func (m *model) putFile(r *rapid.T) {
 	}
 	switch {
 	case lost:
-		m.kind(err, protocol.KindInternal)
+		m.kind(err, protocol.KindStoreUnavailable)
 	case !fits:
 		m.kind(err, protocol.KindQuotaExceeded)
 	default:

@@ -79,7 +79,7 @@ var storesTests = map[string]func(*env){
 	},
 	"nobody names a blob in a closed store": func(e *env) {
 		request := e.newBlob(5)
-		_, err := e.db.AddBlob(e.ctx, request, 0)
+		id, err := e.db.AddBlob(e.ctx, request, 0)
 		e.ok(err)
 		open := e.begin(e.newUpload("open"))
 		e.writingIs(1)
@@ -99,7 +99,7 @@ var storesTests = map[string]func(*env){
 		_, err = e.db.PutFile(e.ctx, e.oneShot("small", 1, 5), nil)
 		refused("of a small file", err)
 		named := e.oneShot("named before", 1, 5)
-		named.Blob = &request
+		named.Blob, named.Named = &request, id
 		_, err = e.db.PutFile(e.ctx, named, nil)
 		e.ok(err)
 		e.writingIs(0)

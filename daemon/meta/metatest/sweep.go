@@ -102,9 +102,9 @@ var sweepTests = map[string]func(*env){
 			e.blobState(b, meta.BlobWriting)
 		}
 		n := e.oneShot("late", 1, 5)
-		n.Blob = &meta.NewBlob{Store: "disk", Key: e.blob(request).Key, Size: 5}
+		n.Blob, n.Named = &meta.NewBlob{Store: "disk", Key: e.blob(request).Key, Size: 5}, request
 		_, err = e.db.PutFile(e.ctx, n, nil)
-		e.kind(err, protocol.KindInternal)
+		e.kind(err, protocol.KindStoreUnavailable)
 		// A straggler that is still writing when its upload is committed.
 		e.record(u.UID, part(1, u.Blob, 0, 5))
 		_, err = e.db.Commit(e.ctx, e.commitOf(u, 1, 1, 5, meta.Extent{Blob: u.Blob, Length: 5}))
