@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/osproxy/osproxy/e2e/harness"
 	"github.com/osproxy/osproxy/protocol"
@@ -22,13 +23,16 @@ import (
 
 // TestFilesOnDisks: each node has files on its own disk alone; every one puts,
 // reads and deletes all of them, in requests of every kind. They know each other by
-// certificates, and ask nobody in between, whatever the environment says of proxies
-// (row C12 of the predecessor).
+// certificates, whatever their clocks show, and ask nobody in between, whatever the
+// environment says of proxies (row C12 of the predecessor).
 func TestFilesOnDisks(t *testing.T) {
 	proxy := newProxy(t)
 	p := onDisks(3)
-	p.certified, p.host = true, "127.0.0.1"
+	p.certified, p.host, p.binaries = true, "127.0.0.1", anyClock(t, bin)
 	c := start(t, p)
+	c.nodes[1].restart(t, ahead(-time.Hour))
+	c.nodes[2].restart(t, ahead(24*time.Hour))
+	c.meet()
 	for i, n := range c.nodes {
 		other := c.nodes[(i+1)%3].API()
 		small := harness.Content(uint64(100+i), 20_000)
@@ -65,6 +69,17 @@ func TestFilesOnDisks(t *testing.T) {
 		t.Errorf("the proxy was asked %d times", n)
 	}
 	c.finish()
+}
+
+// meet waits until each node reads what lies at each other.
+func (c *cluster) meet() {
+	c.t.Helper()
+	for i, n := range c.nodes {
+		f := n.API().MustFile(n.API().PutFile("here", fmt.Appendf(nil, "here %d", i)), http.StatusCreated)
+		for _, other := range c.nodes {
+			harness.Eventually(c.t, "the nodes know each other", func() bool { return other.API().Content(f.UID).Status == http.StatusOK })
+		}
+	}
 }
 
 // newProxy has the environment name a proxy for everything, and counts who comes.
