@@ -121,7 +121,7 @@ func TestA08ComparisonsOfSecretsAreKnown(t *testing.T) {
 	}
 	slices.Sort(compare)
 	want := []string{
-		"daemon/cluster/peer/client.go believe", "daemon/cluster/peer/verify.go Verify", // signatures
+		"daemon/cluster/peer/client.go believe", "daemon/cluster/peer/verify.go signed", // signatures
 		"daemon/link/grant.go verify", "daemon/meta/claim.go Claimed", "daemon/meta/claim.go Claimed", // nonce and proof
 		"daemon/meta/claim.go TakeChallenge", "daemon/token/service.go check", "daemon/upload/claim.go prove",
 	}
