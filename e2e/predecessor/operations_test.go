@@ -3,11 +3,13 @@ package predecessor
 import (
 	"bytes"
 	"go/ast"
+	"go/token"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -191,5 +193,27 @@ func TestS12DataDoesNotDependOnTheFolder(t *testing.T) {
 	owner.holds(contentOf(owner.put("s12", []byte("abc")).UID), []byte("abc"))
 	if list, err := os.ReadDir(elsewhere); err != nil || len(list) != 0 {
 		t.Errorf("there are %v, %v", list, err)
+	}
+}
+
+// A node's name and address were what a service on the internet answered, which
+// was asked at each step. No address out there is in the program, but for those
+// that explain what an address is like.
+func TestC01NobodyOutThereIsAsked(t *testing.T) {
+	host := regexp.MustCompile(`[a-z]+://([a-zA-Z0-9-]+\.)+[a-z]{2,}`)
+	explained := []string{"https://files.example.com", "https://example.com", "https://app.example.com", "https://oss-cn-hangzhou.aliyuncs.com", "https://files-1250000000.cos.ap-nanjing.myqcloud.com"}
+	for _, s := range sources(t) {
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				return true
+			}
+			for _, found := range host.FindAllString(lit.Value, -1) {
+				if !slices.Contains(explained, found) {
+					t.Errorf("%s: %s is named", s.at(lit), found)
+				}
+			}
+			return true
+		})
 	}
 }
