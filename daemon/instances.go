@@ -178,13 +178,32 @@ func (in *Installation) instanceCalled(ctx context.Context, name string) (instan
 	if in.Stores[name] != nil {
 		return name, false, nil
 	}
-	_, node := holder.Split(name)
-	if node == "" {
-		node = homes[name]
-	}
+	all, err := in.elsewhere(ctx)
+	_, elsewhere = all[name]
+	return name, elsewhere, err
+}
+
+// elsewhere gives the stores that are known on the disks of other nodes, by the node.
+func (in *Installation) elsewhere(ctx context.Context) (map[string]meta.NodeID, error) {
 	known, err := in.DB.KnownStores(ctx)
-	_, elsewhere = known[name]
-	return name, elsewhere && node != "" && node != in.Node, err
+	if err != nil {
+		return nil, err
+	}
+	homes, err := in.DB.StoreHomes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]meta.NodeID{}
+	for name := range known {
+		configured, node := holder.Split(name)
+		if node == "" {
+			node = homes[configured]
+		}
+		if node != "" && node != in.Node {
+			all[name] = node
+		}
+	}
+	return all, nil
 }
 
 // disks are the stores that only this node of a cluster reaches; none where there

@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"testing"
@@ -33,9 +34,29 @@ func TestPostgresMigrationsOfEachNodesDisk(t *testing.T) {
 	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	first := joining(t, config(t))
 	a, _ := running(t, withTwoDisks(t, first))
-	b, _ := running(t, withTwoDisks(t, nodeOn(t, first)))
+	b, stop := running(t, withTwoDisks(t, nodeOn(t, first)))
 	one, other := uploadTo(t, a, []byte("at the first")), uploadTo(t, b, []byte("at the other"))
 	theirs := holder.Instance("disk", b.in.Node)
+	listed := func() map[string]bool {
+		t.Helper()
+		var list protocol.StoreList
+		_, answer := asked(t, http.MethodGet, a.URL()+"/v1/stores", nil)
+		decoded(t, answer, &list)
+		reachable := map[string]bool{}
+		for _, st := range list.Stores {
+			node := a.in.Node
+			if _, of := holder.Split(st.Name); of != "" {
+				node = b.in.Node
+			}
+			if st.Reachable == (st.Error != nil) || st.Node == nil || *st.Node != string(node) || st.Type != "local" || st.Blobs == nil {
+				t.Errorf("%+v", st)
+			}
+			reachable[st.Name] = st.Reachable
+		}
+		return reachable
+	}
+	every := map[string]bool{"disk": true, "big": true, theirs: true, holder.Instance("big", b.in.Node): true}
+	eventually(t, func() bool { return maps.Equal(listed(), every) })
 	ask := func(d *Daemon, from, to string, want int) (j protocol.Job) {
 		t.Helper()
 		status, answer := asked(t, http.MethodPost, d.URL()+"/v1/jobs", []byte(fmt.Sprintf(`{"kind": "migrate", "args": {"from": %q, "to": %q}}`, from, to)))
@@ -69,6 +90,13 @@ func TestPostgresMigrationsOfEachNodesDisk(t *testing.T) {
 	}
 	if in := storeOf(t, a, one.UID); in != "disk" {
 		t.Errorf("the first's, moved there and back, lies in %s", in)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	// Nobody answers for what lies there.
+	if reachable, is := listed()[holder.Instance("big", b.in.Node)]; reachable || !is {
+		t.Errorf("without its node a store is listed %t, as reachable %t", is, reachable)
 	}
 	for _, d := range []*Daemon{a, b} {
 		for _, name := range d.in.instances {

@@ -178,7 +178,14 @@ func (c *Config) storeList(in *Installation, log *slog.Logger) *stores.Service {
 	for name, sc := range c.Stores {
 		types[name] = sc.Type
 	}
-	return stores.New(stores.Config{
-		Meta: in.DB, Stores: in.Stores, Types: types, Default: c.DefaultStore, Installation: in.ServerID, Logger: log,
-	})
+	s := stores.Config{Meta: in.DB, Stores: in.Stores, Types: types, Default: c.DefaultStore, Installation: in.ServerID, Logger: log}
+	if c.DB.shared() {
+		s.Elsewhere, s.Nodes = in.elsewhere, map[string]meta.NodeID{}
+		for name, sc := range c.Stores {
+			if sc.Type == "local" {
+				s.Nodes[name] = in.Node
+			}
+		}
+	}
+	return stores.New(s)
 }

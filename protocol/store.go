@@ -4,7 +4,11 @@ import "encoding/json"
 
 // Store is a place for blobs that the daemon is configured with.
 type Store struct {
+	// Name is that of the configuration; of a disk of a node that is not the store's
+	// home it is NAME@NODE.
 	Name string `json:"name"`
+	// Node is on whose disk it is. Nil: all nodes share it, or there is one alone.
+	Node *string `json:"node"`
 	// Type is its storage technology: local, s3, oss or cos.
 	Type string `json:"type"`
 	// Default: new blobs go there, unless it is closed.

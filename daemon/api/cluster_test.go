@@ -100,6 +100,13 @@ func (w *way) Do(ctx context.Context, _ *holder.Elsewhere, r peer.Request) (*pee
 	return w.Client.Do(ctx, other, r)
 }
 
+// Others is the one other node.
+func (w *way) Others() []*holder.Elsewhere {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return []*holder.Elsewhere{{Node: w.other.Node}}
+}
+
 // Report is empty.
 func (w *way) Report() any { return struct{}{} }
 

@@ -26,6 +26,9 @@ func (gone) Do(context.Context, *holder.Elsewhere, peer.Request) (*peer.Answer, 
 	return nil, &protocol.Error{Kind: protocol.KindOwnerDown, Message: "the node that has what this needs is down", RetryAfter: time.Second}
 }
 
+// Others is Peers.
+func (gone) Others() []*holder.Elsewhere { return []*holder.Elsewhere{{Node: "other"}} }
+
 // besideGone is a node whose peers are all down. After move all that there was
 // lies with one of them, and what is new would be put there.
 func besideGone(t *testing.T) (o *ospd, move func(*ospd)) {

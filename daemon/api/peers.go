@@ -22,6 +22,8 @@ type Peers interface {
 	// Do hands a request to the node that has what it needs, and gives the answer
 	// once its header is there. Nobody reads the request's body after that.
 	Do(ctx context.Context, to *holder.Elsewhere, r peer.Request) (*peer.Answer, error)
+	// Others are the other nodes whose lease lasts, as where something may be.
+	Others() []*holder.Elsewhere
 	// Report is how this node is doing, which others ask for.
 	Report() any
 	// Verify says what of a request that came in from a peer by a channel may be
@@ -45,11 +47,15 @@ type Vigil interface {
 const routePing protocol.RouteName = "peer_ping"
 
 // peerRouters are the tables of what is taken from peers: the routes that may be
-// handed on, and the ping.
+// handed on, and those that peers alone have.
 func peerRouters(v1, v0 router) (peers, peersV0 router) {
 	peers, peersV0 = v1.handed(), v0.handed()
-	ping := protocol.Route{Name: routePing, Method: "GET", Path: peer.PingPath}
-	peers.routes = append(peers.routes, compiled{ping, strings.Split(ping.Path, "/"), endpoint{serve: (*call).ping, health: true}, guard{access: public}})
+	alone := func(name protocol.RouteName, path string, e endpoint) {
+		route := protocol.Route{Name: name, Method: http.MethodGet, Path: path}
+		peers.routes = append(peers.routes, compiled{route, strings.Split(path, "/"), e, guard{access: public}})
+	}
+	alone(routePing, peer.PingPath, endpoint{serve: (*call).ping, health: true})
+	alone(routePeerStores, pathPeerStores, endpoint{serve: (*call).ownStores})
 	return peers, peersV0
 }
 

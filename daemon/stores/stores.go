@@ -40,6 +40,10 @@ type Config struct {
 	// Stores are all there are, by name; Types are of which type each is.
 	Stores map[string]*store.Store
 	Types  map[string]string
+	// Nodes are on whose disk those are that only one node reaches.
+	Nodes map[string]meta.NodeID
+	// Elsewhere gives those on the disks of other nodes; nil where there are none.
+	Elsewhere func(ctx context.Context) (map[string]meta.NodeID, error)
 	// Default is the configured store for new blobs.
 	Default string
 	// Installation is the id that stores are marked with.
@@ -71,8 +75,8 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// List describes every store, by name. It asks all of them at once, and waits
-// for none longer than a few seconds.
+// List describes every store of this node, by name. It asks all of them at once,
+// and waits for none longer than a few seconds.
 func (s *Service) List(ctx context.Context) (list protocol.StoreList, err error) {
 	closed, err := s.cfg.Meta.ClosedStores(ctx)
 	if err != nil {
@@ -84,9 +88,7 @@ func (s *Service) List(ctx context.Context) (list protocol.StoreList, err error)
 	for i, name := range names {
 		st := &list.Stores[i]
 		st.Name, st.Type, st.Default = name, s.cfg.Types[name], name == s.cfg.Default
-		if to, ok := closed[name]; ok {
-			st.ClosedTo = &to
-		}
+		st.Node, st.ClosedTo = given(s.cfg.Nodes[name]), closedTo(closed, name)
 		wg.Go(func() { s.ask(ctx, st) })
 		wg.Go(func() { s.count(ctx, st) })
 	}

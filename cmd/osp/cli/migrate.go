@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +35,8 @@ func newMigrate(s *session) *cobra.Command {
 			"id, kind and state are printed, with -q the id alone. osp admin jobs follow tells how far\n" +
 			"it is, cancel stops it, and retry has it go on. The way back is the same verb with the stores\n" +
 			"exchanged; the same one again while it runs is about the job there is. Needs the scope admin where there are tokens.\n\n" +
+			"In a cluster --from disk is about the disk of each node, with a job for each that its node\n" +
+			"does, and --from disk@NODE about that of one. A disk whose node is down is named at the end.\n\n" +
 			"Exit, with --follow: 0 all is moved, 3 it is done and damaged files were left behind, 1 it is dead,\n" +
 			"9 it was cancelled.",
 		Example:     "  osp admin migrate --from disk --to minio --rate 50M --follow\n  osp admin migrate --from minio --to disk",
@@ -56,33 +60,111 @@ func newMigrate(s *session) *cobra.Command {
 	return cmd
 }
 
+// migrate begins a migration of each disk that is meant, and waits for all of them
+// where it is to.
 func (s *session) migrate(ctx context.Context, m migration) error {
-	args, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
 	c, err := s.client()
 	if err != nil {
 		return err
+	}
+	sources, err := s.sources(ctx, c, m.From)
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	var jobs []protocol.Job
+	var failed []error
+	for _, from := range sources {
+		m.From = from
+		j, err := s.begin(ctx, c, m)
+		switch {
+		case ctx.Err() != nil:
+			return stopped(ctx, err)
+		case err != nil && len(sources) > 1:
+			failed = append(failed, ofStore(from, err))
+			continue
+		case err != nil:
+			return stopped(ctx, err)
+		}
+		if jobs = append(jobs, j); !m.follow {
+			s.printJob(j, s.jobLine)
+		}
+	}
+	if m.follow {
+		ended, err := s.followAll(ctx, c, jobs)
+		if err != nil {
+			return stopped(ctx, err)
+		}
+		failed = append(failed, ended...)
+	}
+	return together(failed)
+}
+
+// ofStore is why nothing was begun for one of several.
+func ofStore(name string, err error) error {
+	return &protocol.Error{Kind: protocol.KindOf(err), Message: "store " + clean(name) + ": " + err.Error()}
+}
+
+// together is one error of what failed, and its exit code that of the first.
+func together(failed []error) error {
+	if len(failed) < 2 {
+		return errors.Join(failed...)
+	}
+	var texts []string
+	for _, err := range failed {
+		texts = append(texts, err.Error())
+	}
+	return &protocol.Error{Kind: protocol.KindOf(failed[0]), Message: strings.Join(texts, "; ")}
+}
+
+// sources are the stores that are meant by a name: in a cluster the disk of each node
+// under it, or that of the node it names.
+func (s *session) sources(ctx context.Context, c *client.Client, name string) ([]string, error) {
+	list, err := c.Stores(ctx)
+	if err != nil {
+		return nil, err
+	}
+	configured, node, one := strings.Cut(name, "@")
+	var names []string
+	for _, st := range list.Stores {
+		if is, _, _ := strings.Cut(st.Name, "@"); is == configured && (!one || valueOr(st.Node, "") == node) {
+			names = append(names, st.Name)
+		}
+	}
+	if len(names) == 0 {
+		names = append(names, name) // of which the daemon says what is wrong
+	}
+	return names, nil
+}
+
+// begin has a migration done, or finds the job that does it.
+func (s *session) begin(ctx context.Context, c *client.Client, m migration) (protocol.Job, error) {
+	args, err := json.Marshal(m)
+	if err != nil {
+		return protocol.Job{}, err
 	}
 	j, err := c.CreateJob(ctx, protocol.CreateJob{Kind: protocol.JobMigrate, Args: args}, rand.Text())
 	if protocol.KindOf(err) == protocol.KindConflict {
 		j, err = s.migrates(ctx, c, m, err)
 	}
-	if err != nil {
-		return stopped(ctx, err)
+	return j, err
+}
+
+// followAll waits for the ends of migrations, one after the other, and gives those
+// that are not what was asked for. The error is why it is not known.
+func (s *session) followAll(ctx context.Context, c *client.Client, jobs []protocol.Job) (failed []error, err error) {
+	for _, j := range jobs {
+		if !s.opts.quiet {
+			s.con.note(fmt.Sprintf("osp: job %[1]s migrates; should osp be stopped, it goes on: osp admin jobs follow %[1]s waits for its end, osp admin jobs cancel %[1]s ends it", j.ID))
+		}
+		ended, err := s.follow(ctx, c, j.ID)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.followed(ended); err != nil {
+			failed = append(failed, err)
+		}
 	}
-	if !m.follow {
-		s.printJob(j, s.jobLine)
-		return nil
-	}
-	if !s.opts.quiet {
-		s.con.note(fmt.Sprintf("osp: job %[1]s migrates; should osp be stopped, it goes on: osp admin jobs follow %[1]s waits for its end, osp admin jobs cancel %[1]s ends it", j.ID))
-	}
-	if j, err = s.follow(ctx, c, j.ID); err != nil {
-		return stopped(ctx, err)
-	}
-	return s.followed(j)
+	return failed, nil
 }
 
 // migrates is the job that does the same already, where there is one; else the
@@ -94,7 +176,7 @@ func (s *session) migrates(ctx context.Context, c *client.Client, m migration, w
 	}
 	for _, j := range list.Jobs {
 		var its migration
-		if err := json.Unmarshal(j.Args, &its); err != nil || its.From != m.From || its.To != m.To {
+		if err := json.Unmarshal(j.Args, &its); err != nil || its.From != m.From || its.To != m.To && !strings.HasPrefix(its.To, m.To+"@") {
 			continue
 		}
 		if !s.opts.quiet {

@@ -17,7 +17,9 @@ func newStores(s *session) *cobra.Command {
 		Long: "List the stores of a daemon: of which type each is, whether it answers, and how much\n" +
 			"lies there. New blobs go to the default one, unless it is closed: then what lies there is,\n" +
 			"or was, migrated to another one, which takes them. What was counted may be a while old\n" +
-			"where there is much. With -q the names alone, with --json one Store a line.\n\n" +
+			"where there is much. In a cluster each node has a disk of its own under the name of a local\n" +
+			"store, and each has a row, with its node; that of a node that does not answer is\n" +
+			"unreachable. With -q the names alone, with --json one Store a line.\n\n" +
 			"Exit: 0 all answer, 5 not all do.",
 		Example:     "  osp admin stores",
 		Args:        atMost(0),
@@ -64,7 +66,7 @@ func (s *session) storeTable(all []protocol.Store) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	if !s.opts.quiet {
-		fmt.Fprintln(w, "STORE\tTYPE\tSTATE\tBLOBS\tBYTES\tNEW BLOBS")
+		fmt.Fprintln(w, "STORE\tTYPE\tSTATE\tBLOBS\tBYTES\tNEW BLOBS\tNODE")
 	}
 	for _, st := range all {
 		if s.opts.quiet {
@@ -78,7 +80,7 @@ func (s *session) storeTable(all []protocol.Store) string {
 		if st.Blobs != nil && st.Bytes != nil {
 			blobs, bytes = fmt.Sprint(*st.Blobs), bytesText(*st.Bytes)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", clean(st.Name), clean(st.Type), state, blobs, bytes, newBlobs(st))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(st.Name), clean(st.Type), state, blobs, bytes, newBlobs(st), clean(valueOr(st.Node, "-")))
 	}
 	_ = w.Flush() // into memory
 	return strings.TrimRight(b.String(), "\n")

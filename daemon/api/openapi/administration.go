@@ -99,6 +99,7 @@ func adminOperations() map[protocol.RouteName]operation {
 		},
 		protocol.RouteListStores: {
 			tag: tagAdmin, summary: "List stores, and how they are",
+			about:   "In a cluster each node's disk under the name of a local store is one.",
 			answers: []answer{ok("All of them, by name.", list("stores", "Store", nil))},
 		},
 		protocol.RouteListNodes: {
