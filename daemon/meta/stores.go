@@ -53,15 +53,20 @@ func (db *DB) ClaimStoreHome(ctx context.Context, store string, node NodeID) (ho
 }
 
 // MoveStoreHome has a store be at home with another node, which has its folder
-// now, and with it the open uploads of the one before. Where the home is another
-// one already nothing happens.
+// now, and with it the open uploads of the one before that have bytes there, or
+// nowhere yet: what lies on another disk of that node stays its. Where the home is
+// another one already nothing happens.
 func (db *DB) MoveStoreHome(ctx context.Context, store string, from, to NodeID) error {
 	return db.update(ctx, full, "move the home of a store", func(t *tx) error {
 		n, err := t.exec(`UPDATE settings SET value = ? WHERE name = ? AND value = ?`, string(to), settingStoreHome(store), string(from))
 		if err != nil || n == 0 {
 			return err
 		}
-		_, err = t.exec(`UPDATE uploads SET node = ? WHERE open = 1 AND touched_at >= ? AND node = ?`, string(to), 0, string(from))
+		_, err = t.exec(`UPDATE uploads SET node = ? WHERE node = ? AND uid IN (SELECT u.uid FROM uploads u `+openIn+`
+			UNION SELECT u.uid FROM uploads u WHERE u.open = 1 AND u.touched_at >= ? AND u.blob_id IS NULL
+				AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.state = 'writing' AND b.owner_kind = 'upload' AND b.owner_id = u.uid)
+				AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.uid = u.uid))`,
+			string(to), string(from), 0, store, store, store, 0)
 		return err
 	})
 }

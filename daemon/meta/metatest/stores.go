@@ -29,6 +29,13 @@ var storesTests = map[string]func(*env){
 		n := e.newUpload("x")
 		n.Node = "a"
 		u := e.begin(n)
+		// Those of the same node with nothing yet, and with bytes on another disk.
+		n = e.newUpload("nowhere")
+		n.Node, n.InPlace = "a", nil
+		nowhere := e.begin(n)
+		n = e.newUpload("on another disk")
+		n.Node, n.InPlace.Store = "a", "disk2"
+		beside := e.begin(n)
 		e.ok(e.db.MoveStoreHome(e.ctx, "disk", "c", "b"))
 		e.ok(e.db.MoveStoreHome(e.ctx, "none", "a", "b"))
 		is := func(node meta.NodeID) {
@@ -36,9 +43,14 @@ var storesTests = map[string]func(*env){
 			homes, err := e.db.StoreHomes(e.ctx)
 			e.ok(err)
 			e.same("homes", homes, map[string]meta.NodeID{"disk": node})
-			got, err := e.db.Upload(e.ctx, alice, u.UID)
-			e.ok(err)
-			e.same("home of the upload", got.Node, node)
+			for _, of := range []struct {
+				meta.Upload
+				home meta.NodeID
+			}{{u, node}, {nowhere, node}, {beside, "a"}} {
+				got, err := e.db.Upload(e.ctx, alice, of.UID)
+				e.ok(err)
+				e.same("home of upload "+got.Name, got.Node, of.home)
+			}
 		}
 		is("a")
 		e.ok(e.db.MoveStoreHome(e.ctx, "disk", "a", "b"))
