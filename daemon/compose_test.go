@@ -328,6 +328,27 @@ func TestComposeCancelled(t *testing.T) {
 	w.clean(j, 3)
 }
 
+// TestComposeElsewhere: a node that does not have the store of a content leaves it to
+// one that has.
+func TestComposeElsewhere(t *testing.T) {
+	w, j := joiningWorld(t)
+	defer w.end()
+	uid := w.put(ann, "x", parts(1))
+	has, cfg := w.compose, w.composing(w.db)
+	cfg.Stores, cfg.Peers = nil, true
+	w.compose = compose.New(cfg)
+	for range 2 * 10 { // more often than it may fail
+		w.composes()
+		w.composed(protocol.JobReady, "waits for a node that has store")
+		w.clocks.pass(time.Minute)
+	}
+	w.compose = has
+	w.composes()
+	w.composed(protocol.JobDone, "")
+	w.reads(ann, uid, parts(1))
+	w.clean(j, 1)
+}
+
 // TestComposeForgotten: a storage that forgot what was begun has it begin anew,
 // under another key.
 func TestComposeForgotten(t *testing.T) {

@@ -120,7 +120,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	var scrubs *scrub.Worker
 	d.digest, scrubs = cfg.reading(in, files, busy, log)
 	migrates := cfg.migrating(in, files, place, busy, log)
-	composer := compose.New(compose.Config{Meta: in.DB, Stores: in.Stores, Place: place, Pace: pace.New(pace.Config{Rate: cfg.Scrub.Rate, Busy: busy}), Logger: log})
+	composer := compose.New(compose.Config{Meta: in.DB, Stores: in.Stores, Peers: cfg.joins, Place: place, Pace: pace.New(pace.Config{Rate: cfg.Scrub.Rate, Busy: busy}), Logger: log})
 	keys := once.NewKeys(in.DB)
 	writing := upload.Config{
 		Meta: in.DB, Minter: minter, Node: cfg.nodeOf(in),

@@ -57,6 +57,8 @@ type Config struct {
 	Place  Place
 	// Pace holds the reading of what was joined back.
 	Pace *pace.Pace
+	// Peers: there may be other nodes, with stores that this one does not have.
+	Peers bool
 	// Logger is slog.Default() when nil.
 	Logger *slog.Logger
 }
@@ -103,6 +105,10 @@ func (w *Worker) once(ctx context.Context, r *job.Run, id meta.ContentID) (again
 	if err != nil {
 		return false, err
 	}
+	if name := w.elsewhere(c); name != "" {
+		r.Progress(protocol.JobProgress{Unit: "bytes", Note: "waits for a node that has store " + name})
+		return false, job.Snooze(elsewherePause)
+	}
 	st, why := w.joins(c)
 	if why != "" {
 		return false, w.leave(ctx, r, why)
@@ -148,6 +154,21 @@ func (w *Worker) joins(c meta.Content) (st *store.Store, why string) {
 		return nil, "its store cannot join objects"
 	}
 	return st, ""
+}
+
+// elsewherePause is how long a job is left alone that a node took which does not
+// have the content's store.
+const elsewherePause = 10 * time.Second
+
+// elsewhere is the store of the content where only other nodes may have any of it,
+// "" where this one is to say what becomes of it.
+func (w *Worker) elsewhere(c meta.Content) (store string) {
+	for _, e := range c.Extents {
+		if store = e.Store; !w.cfg.Peers || w.cfg.Stores[store] != nil {
+			return ""
+		}
+	}
+	return store
 }
 
 // emptiedPause is how long a job waits before it looks whether its store is still

@@ -151,7 +151,12 @@ func New(cfg Config) *Worker {
 // Do is the handler of the job.
 func (w *Worker) Do(ctx context.Context, r *job.Run, args Args) error {
 	m := newMigration(w, r, args)
-	if m.from == nil || m.to == nil {
+	switch {
+	case m.from != nil && m.to != nil:
+	case w.cfg.Instance != nil: // some other node may have them
+		m.tell("waits for a node that has both stores")
+		return job.Snooze(w.cfg.Pause)
+	default:
 		return job.Hopeless(fmt.Errorf("there is no store %s or no store %s in the configuration", args.From, args.To))
 	}
 	if w.strands(args) {

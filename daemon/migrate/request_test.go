@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -43,5 +44,19 @@ func TestNobodyIsLeftWithoutAStore(t *testing.T) {
 	alone := New(Config{Stores: stores})
 	if alone.strands(Args{From: "shared", To: "disk"}) {
 		t.Error("there is nobody else")
+	}
+}
+
+// TestAnotherNodeHasTheStore: a node that has not both stores leaves the migration to
+// one that has; where there are no others nobody ever will.
+func TestAnotherNodeHasTheStore(t *testing.T) {
+	c := Config{Stores: map[string]*store.Store{}, Pace: func(int64) *pace.Pace { return pace.New(pace.Config{}) }}
+	a := Args{From: "shared", To: "more"}
+	if err := New(c).Do(t.Context(), &job.Run{}, a); reflect.TypeOf(err) != reflect.TypeOf(job.Hopeless(err)) {
+		t.Errorf("alone: %v", err)
+	}
+	c.Instance = func(_ context.Context, name string) (string, bool, error) { return name, false, nil }
+	if err := New(c).Do(t.Context(), &job.Run{}, a); reflect.TypeOf(err) != reflect.TypeOf(job.Snooze(0)) {
+		t.Errorf("beside others: %v", err)
 	}
 }
