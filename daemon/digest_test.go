@@ -306,6 +306,16 @@ func TestDigestsOfSomeStores(t *testing.T) {
 	w.knows("ann", later, third, false)
 	w.digestsBy(t.Context(), in("disk"))
 	w.knows("ann", later, third, true)
+	// Two nodes that are configured otherwise, which take the job in turn.
+	reads, leaves := in("disk"), in()
+	for seed := range byte(2) {
+		data := noise(10+seed, bs+1)
+		uid := w.put("ann", "of both", data)
+		w.digestsBy(t.Context(), leaves)
+		w.knows("ann", uid, data, false)
+		w.digestsBy(t.Context(), reads)
+		w.knows("ann", uid, data, true)
+	}
 	w.end()
 }
 

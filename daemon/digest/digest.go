@@ -16,12 +16,10 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/file"
-	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/pace"
@@ -34,9 +32,9 @@ type Records interface {
 	RecordFindings(ctx context.Context, found []meta.FoundOut, done []meta.DigestDue) error
 	FillDigest(ctx context.Context, f meta.Filled) error
 	PutOffDigests(ctx context.Context, uids []protocol.UID, after time.Duration) error
-	WantDigests(ctx context.Context, limit int) (int, error)
-	DigestStores(ctx context.Context) (string, error)
-	KeepDigestStores(ctx context.Context, stores string) error
+	LeaveDigests(ctx context.Context, uids []protocol.UID, reads []string) error
+	WantDigests(ctx context.Context, store string, limit int) (int, error)
+	DigestStores(ctx context.Context) ([]string, error)
 	Enqueue(ctx context.Context, n meta.NewJob) (protocol.JobID, bool, error)
 }
 
@@ -104,8 +102,6 @@ type Worker struct {
 	woken chan struct{}
 
 	mu sync.Mutex
-	// compared: the stores were compared with those before. Guarded by mu.
-	compared bool
 	// looked is closed when files were looked at, and made anew. Guarded by mu.
 	looked chan struct{}
 }
@@ -116,7 +112,6 @@ func New(cfg Config) *Worker {
 		cfg.Logger = slog.Default()
 	}
 	cfg.Stores = slices.Clone(cfg.Stores)
-	slices.Sort(cfg.Stores)
 	return &Worker{cfg: cfg, log: cfg.Logger, woken: make(chan struct{}, 1), looked: make(chan struct{})}
 }
 
@@ -177,13 +172,14 @@ func (w *Worker) Run(ctx context.Context) {
 
 // Do is the handler of the job.
 func (w *Worker) Do(ctx context.Context, r *job.Run) error {
-	if err := w.compareStores(ctx); err != nil {
+	stores := w.storesOf(r.Job)
+	if err := w.wantLeft(ctx, stores); err != nil {
 		return err
 	}
 	var done tally
 	k := newKeeper(r)
 	for {
-		due, err := w.cfg.Meta.DueDigestsIn(ctx, w.storesOf(r.Job), batch)
+		due, err := w.cfg.Meta.DueDigestsIn(ctx, stores, batch)
 		if err != nil || len(due) == 0 {
 			return err
 		}
@@ -218,38 +214,23 @@ func (t tally) progress() protocol.JobProgress {
 	return protocol.JobProgress{Done: t.bytes, Unit: "bytes", Note: fmt.Sprintf("%d files looked at", t.files)}
 }
 
-// compareStores has what was put off for good looked at where contents of more
-// stores are read than before.
-func (w *Worker) compareStores(ctx context.Context) error {
-	w.mu.Lock()
-	compared := w.compared
-	w.mu.Unlock()
-	if compared {
-		return nil
-	}
-	before, err := w.cfg.Meta.DigestStores(ctx)
+// wantLeft has what was left in stores looked at that are read, of those of a job:
+// the configuration did not have it so, or that of another node does not.
+func (w *Worker) wantLeft(ctx context.Context, stores []string) error {
+	whole, err := w.cfg.Meta.DigestStores(ctx)
 	if err != nil {
 		return err
 	}
-	var names []string
-	for _, s := range w.cfg.Stores {
-		name, _ := holder.Split(s) // all nodes' are configured alike
-		names = append(names, name)
-	}
-	now := strings.Join(names, ",")
-	for n := wantBatch; n == wantBatch && now != before; {
-		if n, err = w.cfg.Meta.WantDigests(ctx, wantBatch); err != nil {
-			return err
+	for _, store := range w.cfg.Stores {
+		if slices.Contains(whole, store) || stores != nil && !slices.Contains(stores, store) {
+			continue
+		}
+		for n := wantBatch; n == wantBatch; {
+			if n, err = w.cfg.Meta.WantDigests(ctx, store, wantBatch); err != nil {
+				return err
+			}
 		}
 	}
-	if now != before {
-		if err := w.cfg.Meta.KeepDigestStores(ctx, now); err != nil {
-			return err
-		}
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.compared = true
 	return nil
 }
 

@@ -96,7 +96,7 @@ func (w *Worker) record(ctx context.Context, o outcome) error {
 	for _, late := range []struct {
 		uids  []protocol.UID
 		after time.Duration
-	}{{o.away, retryAway}, {o.damaged, retryDamaged}, {o.elsewhere, 0}} {
+	}{{o.away, retryAway}, {o.damaged, retryDamaged}} {
 		if len(late.uids) == 0 {
 			continue
 		}
@@ -104,5 +104,8 @@ func (w *Worker) record(ctx context.Context, o outcome) error {
 			return err
 		}
 	}
-	return nil
+	if len(o.elsewhere) == 0 {
+		return nil
+	}
+	return w.cfg.Meta.LeaveDigests(ctx, o.elsewhere, w.cfg.Stores)
 }

@@ -190,51 +190,16 @@ func nilIfNone(s string) *string {
 	return &s
 }
 
-// PutOffDigests has digest jobs look at files again after the time given, or,
-// with 0, not before WantDigests.
+// PutOffDigests has digest jobs look at files again after the time given.
 func (db *DB) PutOffDigests(ctx context.Context, uids []protocol.UID, after time.Duration) error {
-	uids = slices.Clone(uids)
-	slices.Sort(uids)
-	return db.update(ctx, relaxed, "put digest jobs off", func(t *tx) error {
-		due := int64(digestNever)
-		if after > 0 {
-			due = t.now + after.Milliseconds()
+	return db.update(ctx, relaxed, "put digest jobs off", func(t *tx) error { return t.putOffDigests(uids, t.now+after.Milliseconds()) })
+}
+
+func (t *tx) putOffDigests(uids []protocol.UID, due int64) error {
+	for _, uid := range slices.Sorted(slices.Values(uids)) {
+		if _, err := t.exec(`UPDATE files SET digest_due = ? WHERE uid = ? AND state = 'committed' AND digest_due IS NOT NULL`, due, int64(uid)); err != nil {
+			return err
 		}
-		for _, uid := range uids {
-			if _, err := t.exec(`UPDATE files SET digest_due = ? WHERE uid = ? AND state = 'committed' AND digest_due IS NOT NULL`, due, int64(uid)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// WantDigests has digest jobs look, now, at up to limit files that were put off
-// for good, and gives at how many: the configuration has them done now.
-func (db *DB) WantDigests(ctx context.Context, limit int) (n int, err error) {
-	err = db.update(ctx, full, "want digests", func(t *tx) error {
-		changed, err := t.exec(`UPDATE files SET digest_due = ? WHERE uid IN
-			(SELECT uid FROM files WHERE state = 'committed' AND digest_due = ? LIMIT ?)`, t.now, int64(digestNever), limit)
-		n = int(changed)
-		return err
-	})
-	return n, err
-}
-
-// DigestStores is what KeepDigestStores kept last, "" at first.
-func (db *DB) DigestStores(ctx context.Context) (stores string, err error) {
-	err = db.look(ctx, "read which stores have digests", func(q query) error {
-		_, err := q.one(`SELECT value FROM settings WHERE name = ?`, []any{settingDigestStores}, &stores)
-		return err
-	})
-	return stores, err
-}
-
-// KeepDigestStores keeps in which stores contents are looked at, so that it is
-// noticed when they become more.
-func (db *DB) KeepDigestStores(ctx context.Context, stores string) error {
-	return db.update(ctx, full, "keep which stores have digests", func(t *tx) error {
-		_, err := t.exec(`INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, settingDigestStores, stores)
-		return err
-	})
+	}
+	return nil
 }

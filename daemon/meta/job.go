@@ -39,6 +39,8 @@ type NewJob struct {
 	MaxAttempts int
 	// Node is the one that has to run it, "" for any.
 	Node string
+	// Beside are asked for along with it (RequestJob), and nobody is told of them.
+	Beside []NewJob
 }
 
 // Job is a job as recorded.

@@ -9,14 +9,19 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// RequestJob is Enqueue of a job that a caller asked for, with the answer that
-// idem makes of it. Its errors are also those of BeginUpload about keys. The
+// RequestJob is Enqueue of a job that a caller asked for, and of those beside it,
+// with the answer that idem makes of it. Its errors are also those of BeginUpload about keys. The
 // caller who asks under a key is the owner.
 func (db *DB) RequestJob(ctx context.Context, owner protocol.Owner, n NewJob, idem func(j Job, made bool) (*Idempotency, error)) (err error) {
 	return db.update(ctx, full, "ask for a job", func(t *tx) error {
 		id, made, err := t.enqueue(n)
 		if err != nil {
 			return err
+		}
+		for _, b := range n.Beside {
+			if _, _, err := t.enqueue(b); err != nil {
+				return err
+			}
 		}
 		j, err := t.job(AnyOwner, id)
 		if err != nil {

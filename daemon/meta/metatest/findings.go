@@ -95,7 +95,7 @@ var findingsTests = map[string]func(*env){
 	"what is put off comes again, or when it is wanted": func(e *env) {
 		a, b, c := e.putShot("a", 1, 5), e.putShot("b", 2, 5), e.putShot("c", 3, 5)
 		e.ok(e.db.PutOffDigests(e.ctx, []protocol.UID{b.UID, a.UID, 77}, time.Minute))
-		e.ok(e.db.PutOffDigests(e.ctx, []protocol.UID{c.UID}, 0))
+		e.ok(e.db.LeaveDigests(e.ctx, []protocol.UID{c.UID}, nil))
 		e.same("due", len(e.undigested(10)), 0)
 		e.clock.Add(time.Minute - time.Millisecond)
 		e.same("due a little earlier", len(e.undigested(10)), 0)
@@ -106,10 +106,10 @@ var findingsTests = map[string]func(*env){
 		n, err := e.db.RestartTimers(e.ctx, 100)
 		e.ok(err)
 		e.same("what is put off for good waits for no timer", n, 0)
-		n, err = e.db.WantDigests(e.ctx, 10)
+		n, err = e.db.WantDigests(e.ctx, "disk", 10)
 		e.ok(err)
 		e.same("wanted", []int{n, len(e.undigested(10))}, []int{1, 3})
-		n, err = e.db.WantDigests(e.ctx, 10)
+		n, err = e.db.WantDigests(e.ctx, "disk", 10)
 		e.ok(err)
 		e.same("wanted again", n, 0)
 		due := e.undigested(10)
@@ -166,18 +166,37 @@ var findingsTests = map[string]func(*env){
 		e.ok(e.db.RecordFindings(e.ctx, nil, due))
 		e.same("due", e.undigested(10)[0].UID, a.UID)
 	},
-	"which stores have digests": func(e *env) {
-		for _, want := range []string{"", "disk", "disk,ali", ""} {
+	"in which stores digests are left": func(e *env) {
+		stores := func(want ...string) {
+			e.Helper()
 			got, err := e.db.DigestStores(e.ctx)
 			e.ok(err)
-			if want == "" && got == "" {
-				continue
-			}
-			e.ok(e.db.KeepDigestStores(e.ctx, want))
-			got, err = e.db.DigestStores(e.ctx)
-			e.ok(err)
-			e.same("kept", got, want)
+			e.same("stores", got, want)
 		}
+		want := func(store string, limit, n int) {
+			e.Helper()
+			got, err := e.db.WantDigests(e.ctx, store, limit)
+			e.ok(err)
+			e.same("wanted", got, n)
+		}
+		stores()
+		want("ali", 10, 0)
+		want("disk", 10, 0)
+		stores("ali", "disk")
+		a, b, c := e.putShot("a", 1, 5), e.putShot("b", 2, 5), e.putShot("c", 3, 5)
+		e.ok(e.db.LeaveDigests(e.ctx, []protocol.UID{c.UID, b.UID, a.UID, 77}, []string{"ali"}))
+		e.same("due", len(e.undigested(10)), 0)
+		stores("ali")
+		want("ali", 10, 0)
+		e.same("due", len(e.undigested(10)), 0)
+		want("disk", 2, 2)
+		stores("ali")
+		want("disk", 2, 1)
+		stores("ali", "disk")
+		e.same("due", len(e.undigested(10)), 3)
+		e.ok(e.db.LeaveDigests(e.ctx, nil, nil))
+		e.ok(e.db.LeaveDigests(e.ctx, []protocol.UID{a.UID}, []string{"disk"}))
+		stores("ali", "disk")
 	},
 }
 

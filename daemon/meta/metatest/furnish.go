@@ -40,7 +40,9 @@ func (e *env) furnishOwners() {
 	for _, key := range []string{"", "an answer"} {
 		e.ok(e.db.SaveAnswer(e.ctx, alice, meta.Idempotency{Key: "of " + key, Answer: []byte(key), Created: key == "", UID: 7}))
 	}
-	e.ok(errors.Join(e.db.RememberStore(e.ctx, "disk"), e.db.KeepClock(e.ctx, e.clock.Now()), e.db.KeepDigestStores(e.ctx, "disk")))
+	e.ok(errors.Join(e.db.RememberStore(e.ctx, "disk"), e.db.KeepClock(e.ctx, e.clock.Now())))
+	_, err = e.db.WantDigests(e.ctx, "disk", 10)
+	e.ok(err)
 	_, err = e.db.ReserveUIDs(e.ctx, 0, 90_000_000_000)
 	e.ok(err)
 	for range 3 {

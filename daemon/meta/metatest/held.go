@@ -273,7 +273,7 @@ var heldTests = map[string]func(*env){
 		e.same("nobody waits for that any more", []any{e.pending(alice), len(e.undigested(10))}, []any{false, 1})
 		g := e.commitUnknown("y", claimSize)
 		e.same("of unknown digest", e.pending(alice), true)
-		e.ok(e.db.PutOffDigests(e.ctx, []protocol.UID{g.UID}, 0))
+		e.ok(e.db.LeaveDigests(e.ctx, []protocol.UID{g.UID}, nil))
 		e.same("put off for good", e.pending(alice), false)
 	},
 	"nobody waits for the digest jobs of what was imported": func(e *env) {
