@@ -17,11 +17,11 @@ import (
 // docs/jobs.md tells of their args.
 func (c *Config) requests(in *Installation, files *file.Service, migrates *migrate.Worker, imports *intake.Worker) map[protocol.JobKind]job.Request {
 	return map[protocol.JobKind]job.Request{
-		protocol.JobDigest: now(digest.Job()),
+		protocol.JobDigest: c.everywhere(in, digest.Job(), digest.JobOn),
 		protocol.JobExpire: now(meta.NewJob{Kind: protocol.JobExpire, Subject: everything}),
-		protocol.JobSweep:  now(meta.NewJob{Kind: protocol.JobSweep, Subject: everything}),
+		protocol.JobSweep:  c.everywhere(in, meta.NewJob{Kind: protocol.JobSweep, Subject: everything}, sweepOn),
 		protocol.JobImport: imports.Request,
-		protocol.JobScrub:  scrubRequest(files),
+		protocol.JobScrub:  scrubRequest(files, c.scrubs(in)),
 		protocol.JobMigrate: c.here(in, func(ctx context.Context, caller job.Caller, args json.RawMessage) (meta.NewJob, error) {
 			if !caller.All {
 				return meta.NewJob{}, notYours()
@@ -61,6 +61,37 @@ func now(n meta.NewJob) job.Request {
 	}
 }
 
+// everywhere is now of a job and of those that each living node of a cluster has
+// beside it, for what it alone reaches. Those of others wait for their nodes.
+func (c *Config) everywhere(in *Installation, n meta.NewJob, on func(meta.NodeID) meta.NewJob) job.Request {
+	if !c.joins {
+		return now(n)
+	}
+	return func(ctx context.Context, caller job.Caller, args json.RawMessage) (meta.NewJob, error) {
+		n, err := now(n)(ctx, caller, args)
+		if err != nil {
+			return n, err
+		}
+		nodes, err := in.DB.Nodes(ctx)
+		for _, node := range nodes {
+			if b := on(node.ID); node.Living && b.Subject != n.Subject {
+				n.Beside = append(n.Beside, b)
+			}
+		}
+		return n, err
+	}
+}
+
+// scrubs has everything read: in a cluster by all nodes, of which none reaches all,
+// and the answer is the job of the one that was asked.
+func (c *Config) scrubs(in *Installation) job.Request {
+	n := meta.NewJob{Kind: protocol.JobScrub, Subject: everything}
+	if c.joins {
+		n = scrubOn(in.Node)
+	}
+	return c.everywhere(in, n, scrubOn)
+}
+
 func notYours() error {
 	return &protocol.Error{Kind: protocol.KindForbidden, Message: "this job is about everybody's files; nothing was done",
 		Hint: "Ask for a token with the scope admin."}
@@ -68,8 +99,7 @@ func notYours() error {
 
 // scrubRequest has a file of the caller's read through, {"file": UID}, or {}
 // all there is.
-func scrubRequest(files *file.Service) job.Request {
-	all := now(meta.NewJob{Kind: protocol.JobScrub, Subject: everything})
+func scrubRequest(files *file.Service, all job.Request) job.Request {
 	return func(ctx context.Context, caller job.Caller, args json.RawMessage) (n meta.NewJob, err error) {
 		var of struct {
 			File *protocol.UID `json:"file"`

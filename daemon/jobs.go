@@ -55,7 +55,8 @@ func (c *Config) handlers(w workers) []job.Handler {
 	return []job.Handler{
 		{Kind: protocol.JobExpire, Do: round(w.sweep, w.sweep.Expire), Backoff: again},
 		{Kind: protocol.JobSweep, Do: sweeps(w.sweep), Backoff: again},
-		{Kind: protocol.JobDigest, Do: w.digest.Do},
+		// That of what all nodes reach, which may take days, and a node's own.
+		{Kind: protocol.JobDigest, Do: w.digest.Do, Concurrency: 2},
 		// The storage does the work, each on a connection of its own.
 		{Kind: protocol.JobCompose, Do: job.With(w.compose.Do), Concurrency: 4},
 		// A pass takes days, and a suspected content does not wait for its end.
@@ -76,7 +77,7 @@ func (c *Config) handlers(w workers) []job.Handler {
 // periodic are the jobs that come again and again. What a node's own disk is swept
 // by is that node's alone, and waits while it is down.
 func (c *Config) periodic(node meta.NodeID) []job.Periodic {
-	scrubs := job.Periodic{Job: meta.NewJob{Kind: protocol.JobScrub, Subject: everything, Priority: protocol.PriorityIdle}, Every: c.Scrub.Period}
+	scrubs := job.Periodic{Job: meta.NewJob{Kind: protocol.JobScrub, Subject: everything}, Every: c.Scrub.Period}
 	list := []job.Periodic{
 		{Job: meta.NewJob{Kind: protocol.JobExpire, Subject: everything}, Every: c.SweepInterval},
 		{Job: meta.NewJob{Kind: protocol.JobSweep, Subject: everything}, Every: c.SweepInterval},
@@ -85,14 +86,23 @@ func (c *Config) periodic(node meta.NodeID) []job.Periodic {
 	if !c.joins {
 		return append(list, scrubs)
 	}
-	disks := "disks of node " + string(node)
-	// A pass reads what its node reaches, and what nobody read since it began.
-	mine := job.Periodic{Job: scrubs.Job, Every: scrubs.Every}
-	mine.Job.Subject, mine.Job.Node = everything+" that node "+string(node)+" reaches", string(node)
+	mine := job.Periodic{Job: scrubOn(node), Every: scrubs.Every}
+	for _, s := range []*job.Periodic{&scrubs, &mine} {
+		s.Job.Priority = protocol.PriorityIdle
+	}
 	scrubs.Every = 0
-	return append(list, scrubs, mine,
-		job.Periodic{Job: meta.NewJob{Kind: protocol.JobSweep, Subject: disks, Node: string(node)}, Every: c.SweepInterval},
-		job.Periodic{Job: digest.JobOn(node), Every: digestInterval})
+	return append(list, scrubs, mine, job.Periodic{Job: sweepOn(node), Every: c.SweepInterval}, job.Periodic{Job: digest.JobOn(node), Every: digestInterval})
+}
+
+// sweepOn is the sweep of a node's own disks.
+func sweepOn(node meta.NodeID) meta.NewJob {
+	return meta.NewJob{Kind: protocol.JobSweep, Subject: "disks of node " + string(node), Node: string(node)}
+}
+
+// scrubOn is a pass of a node: it reads what the node reaches, and what nobody read
+// since it began.
+func scrubOn(node meta.NodeID) meta.NewJob {
+	return meta.NewJob{Kind: protocol.JobScrub, Subject: everything + " that node " + string(node) + " reaches", Node: string(node)}
 }
 
 // everything is the subject of jobs about all there is.

@@ -159,6 +159,57 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestRequestsOfAllNodes: what an administrator has done now is done by each node that
+// lives, of what it alone reaches.
+func TestRequestsOfAllNodes(t *testing.T) {
+	db := openMeta(t)
+	for node, lease := range map[meta.NodeID]time.Duration{"dead": 0, "a": time.Hour, "b": time.Hour} {
+		if _, err := db.TakeNode(t.Context(), meta.NewNode{ID: node}, lease); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for kind, want := range map[protocol.JobKind][]string{
+		protocol.JobSweep: {"all", "disks of node a", "disks of node b"}, protocol.JobDigest: {"due", "due on node a", "due on node b"},
+		protocol.JobScrub: {"all that node a reaches", "all that node b reaches"}, protocol.JobExpire: {"all"},
+	} {
+		c := Config{joins: true, SweepInterval: time.Hour, Scrub: ScrubConfig{Period: time.Hour}}
+		n, err := c.requests(&Installation{DB: db, Node: "a"}, nil, nil, nil)[kind](t.Context(), job.Caller{All: true}, json.RawMessage(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range c.periodic("b") { // which waits
+			if err := db.SetPeriodic(t.Context(), p.Job, p.Every); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := db.RequestJob(t.Context(), "root", n, func(j meta.Job, _ bool) (*meta.Idempotency, error) {
+			if j.Subject != want[0] {
+				t.Errorf("%s: the answer is that about %s", kind, j.Subject)
+			}
+			return nil, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		jobs, err := db.Jobs(t.Context(), meta.AnyOwner, meta.JobQuery{Limit: 100, Kind: kind})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, j := range jobs {
+			if got = append(got, j.Subject); j.RunAt.After(j.CreatedAt) {
+				t.Errorf("%s about %s is due at %s", kind, j.Subject, j.RunAt)
+			}
+			if _, of, bound := strings.Cut(j.Subject, "node "); bound && j.Node != of[:1] {
+				t.Errorf("%s about %s is for node %q", kind, j.Subject, j.Node)
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v", kind, got)
+		}
+	}
+}
+
 // TestScrubOfAFile: by its owner's name the content is found, and a file that
 // is gone is none to be read.
 func TestScrubOfAFile(t *testing.T) {

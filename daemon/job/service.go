@@ -64,6 +64,9 @@ func (s *Service) Create(ctx context.Context, caller Caller, c protocol.CreateJo
 		}
 		if c.Priority != nil {
 			n.Priority = *c.Priority
+			for i := range n.Beside {
+				n.Beside[i].Priority = *c.Priority
+			}
 		}
 		err = s.records.RequestJob(ctx, caller.Owner, n, func(j meta.Job, made bool) (*meta.Idempotency, error) {
 			r, err = once.ReplyOf(made, protocol.UID(j.ID), wire(j, caller))
