@@ -128,14 +128,15 @@ func (db *DB) KeepNode(ctx context.Context, l NodeLease, lease time.Duration, r 
 	return now, err
 }
 
-// LeaveNode gives the place back, or is ErrNodeLost.
+// LeaveNode gives the place back, or is ErrNodeLost. The node stays Draining, by
+// which it is told from one that died (PruneNodes).
 func (db *DB) LeaveNode(ctx context.Context, l NodeLease) error {
 	return db.update(ctx, full, "leave the place on the database", func(t *tx) error {
 		now, err := t.databaseNow()
 		if err != nil {
 			return err
 		}
-		return t.held(t.exec(`UPDATE nodes SET lease_until = ?, load = 0 WHERE name = ? AND fence = ?`, now, string(l.Node), l.Fence))
+		return t.held(t.exec(`UPDATE nodes SET lease_until = ?, draining = 1, load = 0 WHERE name = ? AND fence = ?`, now, string(l.Node), l.Fence))
 	})
 }
 

@@ -191,5 +191,12 @@ func (r *round) prune(ctx context.Context, now time.Time) error {
 		repeat(ctx, &r.report.Pruned, func(limit int) (int, error) {
 			return r.cfg.Meta.PruneLinks(ctx, before, now.Add(-keepRevoked), limit)
 		}),
+		r.pruneNodes(ctx),
 		r.cfg.Meta.NotifyWaiting(ctx))
+}
+
+func (r *round) pruneNodes(ctx context.Context) error {
+	n, err := r.cfg.Meta.PruneNodes(ctx)
+	r.report.Pruned += n
+	return err
 }

@@ -38,6 +38,7 @@ type Records interface {
 	PruneEvents(ctx context.Context, now time.Time, keep time.Duration, limit int) (int, error)
 	PruneLinks(ctx context.Context, retired, revoked time.Time, limit int) (int, error)
 	PruneWebhooks(ctx context.Context, waiting, dead time.Time, limit int) (int, error)
+	PruneNodes(ctx context.Context) (int, error)
 	NotifyWaiting(ctx context.Context) error
 	StoreKnown(ctx context.Context, name string) (bool, error)
 	Composing(ctx context.Context, store, key, id string) (bool, error)

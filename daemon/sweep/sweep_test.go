@@ -128,7 +128,8 @@ func (i *idle) PruneLinks(context.Context, time.Time, time.Time, int) (int, erro
 func (i *idle) PruneWebhooks(context.Context, time.Time, time.Time, int) (int, error) {
 	return 0, i.fail
 }
-func (i *idle) NotifyWaiting(context.Context) error { return i.fail }
+func (i *idle) PruneNodes(context.Context) (int, error) { return 0, i.fail }
+func (i *idle) NotifyWaiting(context.Context) error     { return i.fail }
 func (i *idle) PruneEvents(context.Context, time.Time, time.Duration, int) (int, error) {
 	return 0, i.fail
 }

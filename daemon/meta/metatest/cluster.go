@@ -27,7 +27,77 @@ func (e *env) nodes() (list []string) {
 	return list
 }
 
+// told are all nodes that are told of.
+func (e *env) told() (list []string) {
+	e.Helper()
+	all, err := e.db.Nodes(e.ctx)
+	e.ok(err)
+	for _, n := range all {
+		list = append(list, string(n.ID))
+	}
+	return list
+}
+
+// prunes forgets so many nodes, and holds which are left.
+func (e *env) prunes(n int, left ...string) {
+	e.Helper()
+	got, err := e.db.PruneNodes(e.ctx)
+	e.ok(err)
+	e.same("forgotten", got, n)
+	e.same("told of", e.told(), left)
+}
+
 var clusterTests = map[string]func(*env){
+	"a node that is gone is forgotten, unless something is needed of it": func(e *env) {
+		names := []meta.NodeID{"a", "died", "disk", "homes", "job", "left", "upload"}
+		leases := map[meta.NodeID]meta.NodeLease{}
+		for _, id := range names {
+			leases[id] = e.takeNode(peer(id))
+		}
+		writer := leases["upload"] // whose lease is the one that this database writes by
+		_, err := e.db.ClaimStoreHome(e.ctx, "big", "homes")
+		e.ok(err)
+		for id, store := range map[string]string{"disk": "disk@disk", "homes": "big"} {
+			e.ok(e.db.RememberStore(e.ctx, store))
+			n := e.oneShot(string(id), byte(len(id)), 5)
+			n.Blob.Store = store
+			_, err := e.db.PutFile(e.ctx, n, nil)
+			e.ok(err)
+		}
+		asked := e.enqueue(meta.NewJob{Node: "job"})
+		e.ok(e.db.SetPeriodic(e.ctx, meta.NewJob{Kind: "p", Subject: "left", Node: "left"}, time.Minute))
+		e.ok(e.db.SetPeriodic(e.ctx, meta.NewJob{Kind: "p", Subject: "job", Node: "job"}, time.Minute))
+		left := func(ids ...meta.NodeID) {
+			for _, id := range ids {
+				e.ok(e.db.LeaveNode(e.ctx, leases[id]))
+			}
+		}
+		left("disk", "homes", "job", "left")
+		e.clock.Add(time.Hour - time.Millisecond)
+		e.keepNode(leases["a"])
+		e.keepNode(writer)
+		e.prunes(0, "a", "died", "disk", "homes", "job", "left", "upload")
+		e.clock.Add(time.Millisecond)
+		e.prunes(1, "a", "died", "disk", "homes", "job", "upload")
+		jobs, err := e.db.Jobs(e.ctx, meta.AnyOwner, meta.JobQuery{Limit: 10, Kind: "p"})
+		e.ok(err)
+		for _, j := range jobs {
+			want := map[string]protocol.JobState{"left": protocol.JobCancelled, "job": protocol.JobReady}[j.Subject]
+			e.same("what "+j.Subject+" does again and again", j.State, want)
+		}
+		e.same("its jobs", len(jobs), 2)
+		_, err = e.db.CancelJob(e.ctx, meta.AnyOwner, asked)
+		e.ok(err)
+		e.prunes(1, "a", "died", "disk", "homes", "upload")
+		e.clock.Add(7*24*time.Hour - time.Hour)
+		e.keepNode(leases["a"])
+		e.keepNode(writer)
+		e.prunes(0, "a", "died", "disk", "homes", "upload")
+		e.clock.Add(placeLease)
+		e.prunes(1, "a", "disk", "homes", "upload")
+		e.nodeLost(leases["left"])
+		e.same("its number is free", e.takeNode(peer("new")).Worker, leases["died"].Worker)
+	},
 	"each node has a worker number": func(e *env) {
 		a, b, c := e.takeNode(peer("a")), e.takeNode(peer("b")), e.takeNode(peer("c"))
 		e.same("workers", []int{a.Worker, b.Worker, c.Worker}, []int{0, 1, 2})
