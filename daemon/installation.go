@@ -63,6 +63,9 @@ type Installation struct {
 	// the homes of local stores.
 	instances map[string]string
 	homes     map[string]meta.NodeID
+	// takes are the stores that this node takes over, and from which one; nothing is
+	// written of that before they are open (takeHomes).
+	takes map[string]meta.NodeID
 
 	// awaited are the stores that could not be reached when they were opened.
 	awaited []claim
@@ -121,10 +124,16 @@ func OpenInstallation(ctx context.Context, cfg *Config, create bool, log *slog.L
 	if in.ServerID, err = in.DB.ServerID(ctx); err != nil {
 		return nil, at(StageDatabase, err)
 	}
-	if err := in.nameStores(ctx, cfg); err != nil {
+	if err := in.nameStores(ctx, cfg, create); err != nil {
 		return nil, at(StageStore, err)
 	}
-	return in, at(StageStore, in.openStores(ctx, *cfg, create, log, observe))
+	if err := in.openStores(ctx, *cfg, create, log, observe); err != nil {
+		return nil, at(StageStore, err)
+	}
+	if create {
+		err = in.takeHomes(ctx)
+	}
+	return in, at(StageStore, err)
 }
 
 // lockName is the file in a data folder that whoever uses it has locked.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"github.com/osproxy/osproxy/daemon/holder"
@@ -16,9 +17,10 @@ import (
 // nameStores has the stores of the configuration go under the names that this
 // node's instances of them have in the database (package holder): its keys are
 // these from then on. A database that only this data folder can have knows of no
-// other nodes.
-func (in *Installation) nameStores(ctx context.Context, cfg *Config) error {
-	in.instances = map[string]string{}
+// other nodes. Where keep is false nothing is written down, and a store that would be
+// at home here is taken to be.
+func (in *Installation) nameStores(ctx context.Context, cfg *Config, keep bool) error {
+	in.instances, in.takes = map[string]string{}, map[string]meta.NodeID{}
 	for name := range cfg.Stores {
 		in.instances[name] = name
 	}
@@ -29,7 +31,7 @@ func (in *Installation) nameStores(ctx context.Context, cfg *Config) error {
 	for _, name := range slices.Sorted(maps.Keys(cfg.Stores)) {
 		sc := cfg.Stores[name]
 		if sc.Type == "local" {
-			instance, err := in.instanceOf(ctx, name, sc, cfg.Cluster.on())
+			instance, err := in.instanceOf(ctx, name, cfg, keep)
 			if err != nil {
 				return fmt.Errorf("store %s: %w", name, err)
 			}
@@ -38,9 +40,31 @@ func (in *Installation) nameStores(ctx context.Context, cfg *Config) error {
 		named[in.instances[name]] = sc
 	}
 	cfg.Stores, cfg.DefaultStore = named, in.instances[cfg.DefaultStore]
-	homes, err := in.DB.StoreHomes(ctx)
+	homes, err := in.storeHomes(ctx)
 	in.homes = homes
 	return err
+}
+
+// storeHomes are the homes of the local stores, those among them that this node takes
+// over and of which the database does not say so yet.
+func (in *Installation) storeHomes(ctx context.Context) (map[string]meta.NodeID, error) {
+	homes, err := in.DB.StoreHomes(ctx)
+	for name := range in.takes {
+		homes[name] = in.Node
+	}
+	return homes, err
+}
+
+// takeHomes writes down which stores this node has taken over, once nothing keeps it
+// from having them.
+func (in *Installation) takeHomes(ctx context.Context) error {
+	for name, from := range in.takes {
+		if err := in.DB.MoveStoreHome(ctx, name, from, in.Node); err != nil {
+			return err
+		}
+	}
+	clear(in.takes)
+	return nil
 }
 
 // nodeOf is this node to who keeps bytes, "" where there is no other.
@@ -55,14 +79,18 @@ func (c *Config) nodeOf(in *Installation) meta.NodeID {
 // opens the store is its home; where something lies in the store already that is
 // who has the folder with the store's mark, and nobody else. Whoever is alone on the
 // database, as no node that may have held it lives, takes it over with the folder.
-func (in *Installation) instanceOf(ctx context.Context, name string, sc open.Config, joins bool) (string, error) {
-	as, marked, err := in.markOf(ctx, name, sc)
+func (in *Installation) instanceOf(ctx context.Context, name string, cfg *Config, keep bool) (string, error) {
+	joins := cfg.Cluster.on()
+	as, marked, err := in.markOf(ctx, name, cfg.Stores[name])
 	if err != nil {
 		return "", err
 	}
 	own := holder.Instance(name, in.Node)
 	if marked && as == own {
 		return own, nil
+	}
+	if configured, of := holder.Split(as); of != "" && configured == name {
+		return "", in.notItsFolder(name, of, cfg)
 	}
 	homes, err := in.DB.StoreHomes(ctx)
 	if err != nil {
@@ -77,6 +105,8 @@ func (in *Installation) instanceOf(ctx context.Context, name string, sc open.Con
 			}
 		}
 		switch {
+		case may && !keep:
+			home, in.takes[name] = in.Node, ""
 		case may:
 			if home, err = in.DB.ClaimStoreHome(ctx, name, in.Node); err != nil {
 				return "", err
@@ -89,9 +119,10 @@ func (in *Installation) instanceOf(ctx context.Context, name string, sc open.Con
 	case home == in.Node:
 		return name, nil
 	case fits && joins:
-		return "", notItsFolder(name, home, sc.Path, in.Node)
+		return "", in.notItsFolder(name, home, cfg)
 	case fits:
-		return name, in.DB.MoveStoreHome(ctx, name, home, in.Node)
+		in.takes[name] = home
+		return name, nil
 	}
 	return own, nil
 }
@@ -121,10 +152,11 @@ func (in *Installation) markOf(ctx context.Context, name string, sc open.Config)
 
 // notItsFolder is the error of a node that is configured with the folder of
 // another.
-func notItsFolder(name string, home meta.NodeID, path string, node meta.NodeID) error {
+func (in *Installation) notItsFolder(name string, of meta.NodeID, cfg *Config) error {
 	return fmt.Errorf("%w: the folder %s is marked as that of node %s, and this is node %s; nothing was written; each node of a cluster needs a folder of its own, "+
-		"also where several reach one disk: give this one another path for store %s; where node %s is gone and this is its disk, "+
-		"stop all nodes and start this one alone once, without cluster in its configuration: the store is its own then", store.ErrForeign, path, home, node, name, home)
+		"also where several reach one disk: give this one another path for store %s; where the data folder of node %s is lost and this is its disk, "+
+		"have this be that node, with all of its disks: write %s into %s and start again, once nothing else runs as that node",
+		store.ErrForeign, cfg.Stores[name].Path, of, in.Node, name, of, of, filepath.Join(cfg.Data, nodeFile))
 }
 
 // isOthers reports whether a store that the database speaks of is the instance of
@@ -145,7 +177,7 @@ func (in *Installation) isOthers(name string) bool {
 func (in *Installation) othersDisk(ctx context.Context, name string) (meta.NodeID, error) {
 	_, node := holder.Split(name)
 	if node == "" {
-		homes, err := in.DB.StoreHomes(ctx)
+		homes, err := in.storeHomes(ctx)
 		if err != nil {
 			return "", err
 		}
@@ -168,7 +200,7 @@ func (in *Installation) onOthersDisk(ctx context.Context, name string) (bool, er
 // another node has it: NAME@NODE at the store's home is NAME. What nobody knows it
 // gives as it is.
 func (in *Installation) instanceCalled(ctx context.Context, name string) (instance string, elsewhere bool, err error) {
-	homes, err := in.DB.StoreHomes(ctx)
+	homes, err := in.storeHomes(ctx)
 	if err != nil {
 		return "", false, err
 	}
@@ -189,7 +221,7 @@ func (in *Installation) elsewhere(ctx context.Context) (map[string]meta.NodeID, 
 	if err != nil {
 		return nil, err
 	}
-	homes, err := in.DB.StoreHomes(ctx)
+	homes, err := in.storeHomes(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -30,8 +30,32 @@ func CopyMetadata(ctx context.Context, cfg Config, to Database, log *slog.Logger
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close(), lock.Unlock()) }()
-	_, err = db.CopyTo(ctx, meta.CopyConfig{URL: *to.address, Progress: func(t meta.CopiedTable, verified bool) { progress(t.Name, t.Rows, verified) }})
+	homes, err := cfg.homesOf(ctx, db)
+	if err != nil {
+		return err
+	}
+	_, err = db.CopyTo(ctx, meta.CopyConfig{URL: *to.address, Homes: homes, Progress: func(t meta.CopiedTable, verified bool) { progress(t.Name, t.Rows, verified) }})
 	return at(StageDatabase, err)
+}
+
+// homesOf are the homes of the local stores that the data folder's daemon has used: the
+// node that it is from now on.
+func (c *Config) homesOf(ctx context.Context, db *meta.DB) (map[string]meta.NodeID, error) {
+	node, err := nodeID(c.Data)
+	if err != nil {
+		return nil, at(StageLock, err)
+	}
+	known, err := db.KnownStores(ctx)
+	if err != nil {
+		return nil, at(StageDatabase, err)
+	}
+	homes := map[string]meta.NodeID{}
+	for name, kind := range known {
+		if kind == "local" || kind == "" && c.Stores[name].Type == "local" {
+			homes[name] = node
+		}
+	}
+	return homes, nil
 }
 
 // TakeMetadataBack has a data folder whose metadata was moved, and whose daemon

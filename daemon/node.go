@@ -16,13 +16,16 @@ import (
 
 var nodeForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
+// nodeFile is where a data folder has its id.
+const nodeFile = "node"
+
 // NodeID is the id of a data folder, whether its daemon runs or not. Where it has
 // none one is made, as the first start would: a certificate names it before that.
 func NodeID(cfg Config) (meta.NodeID, error) {
 	if cfg.Data == "" {
 		return "", at(StageConfig, errors.New("data: no folder is named"))
 	}
-	if _, err := os.Stat(filepath.Join(cfg.Data, "node")); err == nil {
+	if _, err := os.Stat(filepath.Join(cfg.Data, nodeFile)); err == nil {
 		id, err := nodeID(cfg.Data)
 		return id, at(StageLock, err)
 	}
@@ -40,7 +43,7 @@ func NodeID(cfg Config) (meta.NodeID, error) {
 // nodeID is the id of a data folder that this process has locked. One is made,
 // durably, where there is none.
 func nodeID(data string) (meta.NodeID, error) {
-	path := filepath.Join(data, "node")
+	path := filepath.Join(data, nodeFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return makeNodeID(path)

@@ -15,6 +15,9 @@ import (
 type CopyConfig struct {
 	// URL of the Postgres database, postgres://…, with nothing in it.
 	URL string
+	// Homes are the nodes that are the homes of local stores, by the stores' names,
+	// which the other database is told: nobody else can reach this one.
+	Homes map[string]NodeID
 	// Progress is told of each table: when its rows are in the copy, and when
 	// they were read back and compared. It may be nil.
 	Progress func(t CopiedTable, verified bool)
@@ -64,7 +67,9 @@ func (db *DB) CopyTo(ctx context.Context, c CopyConfig) (list []CopiedTable, err
 	}
 	defer t.close()
 	err = db.update(ctx, full, "copy the metadata", func(x *tx) (err error) {
-		list, err = x.copyTo(ctx, t, c.Progress)
+		if list, err = x.copyTo(ctx, t, c.Progress); err == nil {
+			err = t.claimHomes(ctx, c.Homes)
+		}
 		return t.asError(err)
 	})
 	if err != nil && ctx.Err() != nil {

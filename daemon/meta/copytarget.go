@@ -106,6 +106,16 @@ func (t *copyTarget) finish(ctx context.Context) error {
 	return err
 }
 
+// claimHomes has stores be at home with nodes.
+func (t *copyTarget) claimHomes(ctx context.Context, homes map[string]NodeID) error {
+	for store, node := range homes {
+		if _, err := t.conn.Exec(ctx, `INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, settingStoreHome(store), string(node)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // commit ends the transaction, whether or not ctx does. known says that err is
 // what became of it.
 func (t *copyTarget) commit(ctx context.Context) (known bool, err error) {
