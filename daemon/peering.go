@@ -28,7 +28,7 @@ type peering struct {
 	// client hands on, pings asks who is there.
 	client, pings *peer.Client
 	self          meta.NodeID
-	db            *meta.DB
+	homes         homes
 	l             net.Listener
 	tls           *tls.Config // nil with a key
 	// place says where new blobs go, public where clients find this node.
@@ -48,7 +48,7 @@ func (c *Config) newPeering(ctx context.Context, in *Installation, place *placin
 	if !c.Cluster.on() {
 		return nil, nil
 	}
-	p := &peering{self: in.Node, db: in.DB, place: place, ends: ends}
+	p := &peering{self: in.Node, homes: homes{records: in.DB}, place: place, ends: ends}
 	key, certs, err := c.Cluster.identity(in.Node, log)
 	if err != nil {
 		return nil, at(StageConfig, err)
@@ -64,6 +64,9 @@ func (c *Config) newPeering(ctx context.Context, in *Installation, place *placin
 	p.cluster = cluster.New(cluster.Config{Self: in.Node, Nodes: in.DB, Sender: p.client, Pinger: p.pings, Log: log, Report: p.report})
 	p.Verifier = peer.NewVerifier(peer.VerifierConfig{Self: in.Node, Key: key, Certificates: certs, Lives: p.cluster.Lives})
 	p.measure(ctx)
+	if err := p.homes.read(ctx); err != nil {
+		return nil, at(StageDatabase, err)
+	}
 	if p.l, err = (&net.ListenConfig{KeepAliveConfig: peer.KeepAlive()}).Listen(ctx, "tcp", c.Cluster.PeerListen); err != nil {
 		return nil, at(StageListener, err)
 	}
@@ -146,6 +149,7 @@ func (p *peering) watchRoom(ctx context.Context) {
 			return
 		case <-tick.C:
 			p.measure(ctx)
+			_ = p.homes.read(ctx) // those that were read before stand
 		}
 	}
 }
@@ -201,23 +205,23 @@ func (p *peering) nodeOf(ctx context.Context, to *holder.Elsewhere) (meta.NodeID
 	if to.Node != "" {
 		return to.Node, nil
 	}
-	homes, err := p.db.StoreHomes(ctx)
-	if err != nil {
+	if node := p.homes.of(to.Store); node != "" {
+		return node, nil
+	}
+	if err := p.homes.read(ctx); err != nil { // it may be a new one
 		return "", fmt.Errorf("find out which node has a store: %w", err)
 	}
-	return homes[to.Store], nil
+	return p.homes.of(to.Store), nil
 }
 
 // down reports whether the node that has what is elsewhere is known not to
-// answer.
+// answer. It waits for nothing: who asks may hold a transaction open.
 func (p *peering) down(to *holder.Elsewhere) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	node, err := p.nodeOf(ctx, to)
-	if err != nil || node == "" {
-		return false
+	node := to.Node
+	if node == "" {
+		node = p.homes.of(to.Store)
 	}
-	return p.cluster.Down(node)
+	return node != "" && p.cluster.Down(node)
 }
 
 var _ api.Peers = (*peering)(nil)

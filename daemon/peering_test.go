@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon/cluster"
+	"github.com/osproxy/osproxy/daemon/holder"
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/placing"
 	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/local"
@@ -54,5 +56,34 @@ func TestRoomIsMeasuredWhereNewBlobsGo(t *testing.T) {
 	records.stores, records.err = map[string]string{"disk": "bucket", "bucket": "the disk of another node"}, nil
 	if free := measure(); free != 0 {
 		t.Errorf("no store of this node takes new blobs, and there is room for %d", free)
+	}
+}
+
+// oneHome counts how often it is asked.
+type oneHome int
+
+func (h *oneHome) StoreHomes(context.Context) (map[string]meta.NodeID, error) {
+	*h++
+	return map[string]meta.NodeID{"disk": "the home"}, nil
+}
+
+// TestHomesAreRemembered: whether a node is down is asked for within transactions, and
+// asks the database for nothing.
+func TestHomesAreRemembered(t *testing.T) {
+	var asked oneHome
+	p := &peering{self: "here", homes: homes{records: &asked}, cluster: cluster.New(cluster.Config{Self: "here"})}
+	if p.down(&holder.Elsewhere{Store: "disk"}) || asked != 0 {
+		t.Errorf("the database was asked %d times", asked)
+	}
+	for range 2 {
+		if node, err := p.nodeOf(t.Context(), &holder.Elsewhere{Store: "disk"}); node != "the home" || err != nil {
+			t.Errorf("%s, %v", node, err)
+		}
+	}
+	if p.down(&holder.Elsewhere{Store: "disk"}) || asked != 1 {
+		t.Errorf("the database was asked %d times", asked)
+	}
+	if node, err := p.nodeOf(t.Context(), &holder.Elsewhere{Store: "another"}); node != "" || err != nil || asked != 2 {
+		t.Errorf("%s, %v, asked %d times", node, err, asked)
 	}
 }
