@@ -113,6 +113,19 @@ func TestANodeThatIsGoneAndComesBackElsewhere(t *testing.T) {
 	}
 }
 
+// TestANodeThatIsDownIsNotAsked, also where it would take the request: what it did
+// of it nobody would learn.
+func TestANodeThatIsDownIsNotAsked(t *testing.T) {
+	w := start(t)
+	n := w.join(one, func(http.ResponseWriter, *http.Request) { t.Error("it was asked") })
+	w.until("it is there", func() bool { return w.isUp(one) })
+	n.mu.Lock() // pings wait for it
+	defer n.mu.Unlock()
+	w.until("it is down", func() bool { return w.isDown(one) })
+	_, err := w.send(one, peer.Request{Method: "DELETE", Path: "/"})
+	ownerDown(t, err)
+}
+
 // TestADeadNodeDelaysNobody: row C07 of the defects of the service before.
 func TestADeadNodeDelaysNobody(t *testing.T) {
 	w := start(t)
