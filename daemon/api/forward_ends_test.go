@@ -218,6 +218,22 @@ func TestOneHop(t *testing.T) {
 	}
 }
 
+// TestHalfABodyIsNotHandedOn: what was read of it before would be missing.
+func TestHalfABodyIsNotHandedOn(t *testing.T) {
+	var k counting
+	away, _ := startHanding(t, Config{}, map[protocol.RouteName]endpoint{protocol.RoutePutPart: {serve: k.serve}})
+	f := start(t, Config{Peers: away.cfg.Peers}, map[protocol.RouteName]endpoint{protocol.RoutePutPart: {serve: func(c *call) error {
+		if _, err := io.ReadFull(c.body, make([]byte, 2)); err != nil {
+			return err
+		}
+		return &holder.Elsewhere{Node: ownerNode}
+	}}})
+	f.do(http.MethodPut, "/v1/uploads/1/parts/1", "hello").problem(t, protocol.KindInternal)
+	if calls := k.seen(); len(calls) != 0 {
+		t.Errorf("the owner was asked: %q", calls)
+	}
+}
+
 // TestDrainWaitsForWhatAPeerDoes: a request that was handed on is in flight here.
 func TestDrainWaitsForWhatAPeerDoes(t *testing.T) {
 	began, goOn := make(chan struct{}), make(chan struct{})

@@ -237,6 +237,25 @@ func TestPeerFieldsFromOutside(t *testing.T) {
 	}
 }
 
+// TestWhatIsNotSignedIsNotSeen: beside a good signature anybody on the way could
+// add what it is not over.
+func TestWhatIsNotSignedIsNotSeen(t *testing.T) {
+	sender, owner := startHanding(t, Config{}, map[protocol.RouteName]endpoint{protocol.RouteGetContent: {serve: func(c *call) error {
+		c.writeJSON(http.StatusOK, []string{c.header("Range"), c.header("X-Other"), c.header("Origin"), c.header("Cookie"), c.id})
+		return nil
+	}}})
+	s := startSide(t)
+	at := *owner
+	at.addr = sender.cfg.Peers.(*way).other.Address
+	s.fixture = &at
+	fields := s.signed(ownerNode, peer.Message{Method: http.MethodGet, Path: "/v1/files/1/content", Fields: []peer.Field{
+		{Name: "Range", Value: "bytes=0-1"}, {Name: peer.HeaderRequestID, Value: "the-id"}}})
+	a := s.dial().send("GET /v1/files/1/content HTTP/1.1\r\nHost: HOST\r\nX-Other: x\r\nOrigin: http://x\r\nCookie: a=b\r\nX-Request-Id: another\r\n" + fields + "\r\n").read(http.MethodGet)
+	if want := `["bytes=0-1","","","","the-id"]`; a.StatusCode != http.StatusOK || string(a.body) != want {
+		t.Errorf("answered %s %s, want %s", a.Status, a.body, want)
+	}
+}
+
 // tokensExist are the records of a daemon that has tokens.
 type tokensExist struct{ noTokens }
 

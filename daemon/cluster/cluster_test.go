@@ -24,8 +24,8 @@ func TestANodeIsAsked(t *testing.T) {
 		t.Errorf("%q, %v", text, err)
 	}
 	w.until("it has answered a ping", func() bool { return w.isUp(one) })
-	if _, ok := w.state(self); ok {
-		t.Error("the node asks itself")
+	if _, ok := w.state(self); ok || w.Down(self) {
+		t.Error("the node asks itself, or takes itself for dead")
 	}
 }
 
