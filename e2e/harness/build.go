@@ -28,7 +28,7 @@ func Build(dir string, tags ...string) (Binaries, error) {
 	}
 	b := Binaries{OSP: filepath.Join(dir, "osp"+suffix), OSPD: filepath.Join(dir, "ospd"+suffix)}
 	for path, pkg := range map[string]string{b.OSP: "osp", b.OSPD: "ospd"} {
-		cmd := exec.Command("go", "build", "-tags", strings.Join(tags, ","), "-o", path, "github.com/osproxy/osproxy/cmd/"+pkg)
+		cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-tags", strings.Join(tags, ","), "-o", path, "github.com/osproxy/osproxy/cmd/"+pkg)
 		cmd.Env = os.Environ()
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return Binaries{}, fmt.Errorf("build %s: %w\n%s", pkg, err, out)

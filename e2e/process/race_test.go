@@ -20,7 +20,7 @@ import (
 func TestTwoPutsOfLookalikesStayApart(t *testing.T) {
 	d := harness.StartDaemon(t, bin, t.TempDir())
 	api := d.API()
-	for round := range 10 {
+	for round := range 4 {
 		var twins [2][]byte
 		var runs [2]*harness.Process
 		twins[0] = harness.Content(uint64(round), 5*protocol.BlockSize)
@@ -48,8 +48,8 @@ func TestTwoPutsOfLookalikesStayApart(t *testing.T) {
 			api.MustHold(uid, twins[i])
 		}
 	}
-	if n := len(api.Files()); n != 20 {
-		t.Errorf("20 puts made %d files", n)
+	if n := len(api.Files()); n != 8 {
+		t.Errorf("8 puts made %d files", n)
 	}
 	stopClean(t, d)
 }

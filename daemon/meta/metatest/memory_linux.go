@@ -5,9 +5,9 @@ import (
 	"syscall"
 )
 
-// inMemory has this process, and those that it starts, make temporary files in
+// InMemory has this process, and those that it starts, make temporary files in
 // memory, where there is room for them.
-func inMemory() error {
+func InMemory() error {
 	const (
 		shared = "/dev/shm"
 		room   = 4 << 30

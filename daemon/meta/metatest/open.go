@@ -20,13 +20,13 @@ const sequences = "30"
 // OnServer runs the tests of m with what their databases need: with the build
 // tag postgres a server, which is gone when Run returns. Where memory serves as
 // a disk their folders are there: they would learn nothing from waiting for a
-// disk. Whole processes are tested on one (e2e), and so is store/local.
+// disk. Whole processes are tested on one (e2e/process), and so is store/local.
 func OnServer(m *testing.M) interface{ Run() int } { return served{m} }
 
 type served struct{ m *testing.M }
 
 func (s served) Run() int {
-	err := errors.Join(flag.Set("rapid.checks", sequences), inMemory())
+	err := errors.Join(flag.Set("rapid.checks", sequences), InMemory())
 	var stop func()
 	if err == nil {
 		stop, err = server()

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"maps"
@@ -152,4 +153,19 @@ func (i info) Mode() fs.FileMode {
 		return fs.ModeDir | 0o700
 	}
 	return 0o600
+}
+
+// same reports whether a folder here and one of another disk hold the same names
+// with the same bytes.
+func (d *disk) same(dir inode, other *disk, there inode) bool {
+	a, b := d.nodes[dir], other.nodes[there]
+	if a.dir != b.dir || len(a.names) != len(b.names) || !bytes.Equal(a.data, b.data) {
+		return false
+	}
+	for name, ino := range a.names {
+		if to, ok := b.names[name]; !ok || !d.same(ino, other, to) {
+			return false
+		}
+	}
+	return true
 }

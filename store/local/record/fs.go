@@ -48,6 +48,9 @@ func from(d *disk) *FS {
 	return f
 }
 
+// BeganAs reports whether both recordings began with the same folder.
+func (f *FS) BeganAs(other *FS) bool { return f.base.same(rootInode, other.base, rootInode) }
+
 // Len is the number of operations recorded.
 func (f *FS) Len() int {
 	f.mu.Lock()

@@ -78,6 +78,20 @@ func TestCrash(t *testing.T) {
 			}
 		}
 	}
+	for _, c := range []struct {
+		a, b *FS
+		same bool
+	}{
+		{f.CrashAt(f.Len(), Lost, 0), f.CrashAt(f.Len(), Lost, 1), true},
+		{f.CrashAt(2, Lost, 0), f.CrashAt(2, Kept, 0), true}, // all is synced
+		{f.CrashAt(f.Len(), Lost, 0), f.CrashAt(f.Len(), Empty, 0), false},
+		{f.CrashAt(f.Len(), Zeros, 0), f.CrashAt(f.Len(), Kept, 0), false},
+		{f.CrashAt(f.Len(), Lost, 0), f.CrashAt(1, Lost, 0), false},
+	} {
+		if c.a.BeganAs(c.b) != c.same || c.b.BeganAs(c.a) != c.same {
+			t.Errorf("%+v and %+v are the same: %v", c.a.base, c.b.base, !c.same)
+		}
+	}
 	if got := content(t, f.CrashAt(1, Lost, 0), "d/kept"); got != nil {
 		t.Error("a file was there before it was made")
 	}
