@@ -204,8 +204,7 @@ func New(cfg Config) *Server {
 	s.handed.New = func() any { return new([handedBuffer]byte) }
 	s.oneShots = newSlots(s.limits.OneShots, s.limits.OneShots*3/4)
 	s.forms = newSlots(s.limits.Forms, v0HeldOfOne)
-	s.front, s.side = newDoor(s, s.limits, s.limits.Stall), newDoor(s, s.limits.ofPeers(), s.limits.takingOfPeers())
-	s.side.peers = true
+	s.front, s.side = newFront(s), newSide(s)
 	return s
 }
 

@@ -17,6 +17,8 @@ import (
 const (
 	// headerBuffer bounds the header of a request, request line included.
 	headerBuffer = 16 << 10
+	// peerHeaderBuffer is that of peers: what they hand on, and what proves it.
+	peerHeaderBuffer = headerBuffer + 4<<10
 	// writeBuffer holds the header of an answer with a small body. Other content
 	// goes past it; but each connection keeps it, however slow.
 	writeBuffer = 8 << 10
@@ -27,6 +29,8 @@ const (
 type door struct {
 	srv    *Server
 	limits Limits
+	// header bounds the header of a request.
+	header int
 	// taking is how long whoever came in may take nothing of an answer.
 	taking time.Duration
 	// peers says that only other nodes of the cluster come in (peers.go).
@@ -40,8 +44,16 @@ type door struct {
 	l  net.Listener // guarded by mu
 }
 
-func newDoor(s *Server, limits Limits, taking time.Duration) *door {
-	d := &door{srv: s, limits: limits, taking: taking}
+// newFront is the way in for clients.
+func newFront(s *Server) *door {
+	d := &door{srv: s, limits: s.limits, header: headerBuffer, taking: s.limits.Stall}
+	d.http = d.newHTTP()
+	return d
+}
+
+// newSide is the way in for other nodes.
+func newSide(s *Server) *door {
+	d := &door{srv: s, limits: s.limits.ofPeers(), header: peerHeaderBuffer, taking: s.limits.takingOfPeers(), peers: true}
 	d.http = d.newHTTP()
 	return d
 }
@@ -60,7 +72,7 @@ func (d *door) newHTTP() *fasthttp.Server {
 		ConnState:      d.conns.note,
 		Logger:         connLog{d.srv.log},
 
-		ReadBufferSize:  headerBuffer,
+		ReadBufferSize:  d.header,
 		WriteBufferSize: writeBuffer,
 		// The listener keeps to the limit and says why it refuses; a connection
 		// leaves its count a moment before fasthttp's.

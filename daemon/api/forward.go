@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/url"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -97,13 +98,34 @@ func (c *call) canonicalPath() string {
 	return strings.NewReplacer("{uid}", c.uid.String(), "{number}", strconv.Itoa(int(c.number)), "{token}", c.match.token).Replace(c.match.path)
 }
 
-// canonicalQuery is the query that was understood.
+// canonicalQuery is the query that was understood. It is no longer than the one that
+// came, so that what fitted into a header here does so there: no byte is escaped that
+// need not be.
 func (c *call) canonicalQuery() string {
-	values := url.Values{}
-	for name, value := range c.query {
-		values.Set(name, value)
+	var q strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(c.query)) {
+		if q.Len() > 0 {
+			q.WriteByte('&')
+		}
+		escapeInto(&q, name)
+		q.WriteByte('=')
+		escapeInto(&q, c.query[name])
 	}
-	return values.Encode()
+	return q.String()
+}
+
+// escapeInto writes a name or a value of a query.
+func escapeInto(q *strings.Builder, text string) {
+	for i := range len(text) {
+		switch b := text[i]; {
+		case b == ' ':
+			q.WriteByte('+')
+		case b < ' ' || b == 0x7f || strings.IndexByte("%&=+#;", b) >= 0:
+			fmt.Fprintf(q, "%%%02X", b)
+		default:
+			q.WriteByte(b)
+		}
+	}
 }
 
 // handedFields are those of the header that count for a handler. No other is

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -116,4 +117,25 @@ func TestV0ProxyInACluster(t *testing.T) {
 		}
 	}
 	sender.do(http.MethodGet, v0Prefix+"/proxy?uid=1", "").v0(t, http.StatusNotFound)
+}
+
+// TestLongTargetsThroughAPeer: what fits into the header of a request fits where it
+// is handed on, and no byte of it changes.
+func TestLongTargetsThroughAPeer(t *testing.T) {
+	p := startPair(t, meta.Quota{}, func(*Config) {})
+	p.sends.chosen = ownerNode
+	odd := "a/b:c,d'e(f)g@h!i$j*k~l?m=n"
+	query := "name=" + odd + "%25%26%2B%3B%23+%C3%BC%E2%82%AC"
+	for i := range 6 {
+		query += "&meta.k" + strconv.Itoa(i) + "=" + strings.Repeat("/:@,", 500)
+	}
+	query += "&meta.last=" + strings.Repeat("/", 2000)
+	f := into[protocol.File](t, p.sender.oneShot(query, []byte("hello"), "If-None-Match", "*"), http.StatusCreated)
+	if f.Name != odd+"%&+;# ü€" || len(f.Meta) != 7 || f.Meta["k2"] != strings.Repeat("/:@,", 500) {
+		t.Errorf("it is recorded as %q with %d entries", f.Name, len(f.Meta))
+	}
+	if !strings.Contains(p.sender.log.String(), "handed_to") {
+		t.Error("it was not handed on")
+	}
+	p.same(t, http.MethodGet, contentPath(f.UID), "", "If-None-Match", strings.Repeat(`"x", `, 1800)+f.ETag)
 }

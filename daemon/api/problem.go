@@ -136,7 +136,7 @@ func (d *door) refuseUnread(http *fasthttp.RequestCtx, err error) {
 	_ = http.Conn().SetWriteDeadline(time.Now().Add(d.limits.Stall))
 	if _, ok := errors.AsType[*fasthttp.ErrSmallBuffer](err); ok {
 		c.fail(&protocol.Error{Kind: protocol.KindHeadersTooLarge, Err: err,
-			Message: "the header of the request is larger than " + strconv.Itoa(headerBuffer) + " bytes"})
+			Message: "the header of the request is larger than " + strconv.Itoa(d.header) + " bytes"})
 		return
 	}
 	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {

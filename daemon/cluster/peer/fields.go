@@ -76,10 +76,11 @@ func Fields() []string {
 
 const (
 	// maxField bounds the value of one field, maxTarget path and query, and
-	// maxFields all values: the receiver's buffer for a header has 16 KiB.
-	maxField  = 6 << 10
-	maxTarget = 8 << 10
-	maxFields = 12 << 10
+	// maxFields all of these: what fits into the 16 KiB of a client's header, and who he
+	// is. The receiver's buffer for a header has 20 KiB.
+	maxField  = 16 << 10
+	maxTarget = 16 << 10
+	maxFields = 18 << 10
 	// maxReceived bounds how many fields a request has, signed or not.
 	maxReceived = 64
 )
