@@ -126,6 +126,13 @@ func TestAFullMemoryRefuses(t *testing.T) {
 	if _, err := v.Verify(t.Context(), first, nil); reasonOf(err) != ReasonReplayed {
 		t.Errorf("the first again: %v", err)
 	}
+	ping := sign(t, s, there, Message{Method: "GET", Path: PingPath})
+	if _, err := v.Verify(t.Context(), ping, nil); err != nil {
+		t.Errorf("a ping: %v", err)
+	}
+	if _, err := v.Verify(t.Context(), ping, nil); reasonOf(err) != ReasonReplayed {
+		t.Errorf("the ping again: %v", err)
+	}
 	c.at = c.at.Add(Window + 2*time.Second)
 	if _, err := v.Verify(t.Context(), sign(t, s, there, everything()), nil); err != nil {
 		t.Errorf("after the window: %v", err)

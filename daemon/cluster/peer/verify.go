@@ -92,7 +92,9 @@ type VerifierConfig struct {
 // Verifier checks what a node receives.
 type Verifier struct {
 	VerifierConfig
-	nonces *nonces
+	// nonces are of all requests but pings, which have their own room: that there is
+	// none for others does not make a node dead.
+	nonces, pings *nonces
 }
 
 // NewVerifier checks requests from now on: with a key, what was sent before is
@@ -101,7 +103,7 @@ func NewVerifier(c VerifierConfig) *Verifier {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Verifier{VerifierConfig: c, nonces: newNonces(c.Now(), mostNonces)}
+	return &Verifier{VerifierConfig: c, nonces: newNonces(c.Now(), mostNonces), pings: newNonces(c.Now(), mostNonces)}
 }
 
 // Verify checks a request, once. channel is what the sender showed, as the
@@ -166,7 +168,11 @@ func (v *Verifier) signed(m Message, h head, values []*string, signature string)
 		return refused(ReasonTime, clocksDiffer(h.node, ahead))
 	}
 	sum := sha256.Sum256(appendItems(nil, h.node, string(nonce)))
-	if why := v.nonces.take(now.UnixMilli(), t, nonceKey(sum[:16])); why != "" {
+	seen := v.nonces
+	if m.Path == PingPath {
+		seen = v.pings
+	}
+	if why := seen.take(now.UnixMilli(), t, nonceKey(sum[:16])); why != "" {
 		return refused(why, saying(why))
 	}
 	return nil
