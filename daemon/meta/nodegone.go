@@ -29,7 +29,7 @@ func (db *DB) PruneNodes(ctx context.Context) (n int, err error) {
 			return err
 		}
 		// A row that is locked is being taken.
-		gone, err := t.places(`WHERE alone = 0 AND lease_until <= CASE draining WHEN 1 THEN ? ELSE ? END ORDER BY name FOR UPDATE SKIP LOCKED`,
+		gone, err := t.places(`WHERE alone = 0 AND (draining = 1 AND lease_until <= ? OR lease_until <= ?) ORDER BY name FOR UPDATE SKIP LOCKED`,
 			now-leftFor.Milliseconds(), now-goneFor.Milliseconds())
 		if err != nil {
 			return err
