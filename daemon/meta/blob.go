@@ -84,9 +84,9 @@ func (t *tx) nameBlob(b NewBlob, ownerKind string, owner int64) (id BlobID, err 
 
 // addBlob is nameBlob in a store of which the caller knows that it may be there.
 func (t *tx) addBlob(b NewBlob, ownerKind string, owner int64) (id BlobID, err error) {
-	_, err = t.one(`INSERT INTO blobs (store, key, size, node, state, owner_kind, owner_id, created_at)
-		VALUES (?, ?, ?, ?, 'writing', ?, ?, ?) RETURNING id`,
-		[]any{b.Store, b.Key, b.Size, b.Node, ownerKind, owner, t.now}, &id)
+	_, err = t.one(`INSERT INTO blobs (store, key, size, state, owner_kind, owner_id, created_at)
+		VALUES (?, ?, ?, 'writing', ?, ?, ?) RETURNING id`,
+		[]any{b.Store, b.Key, b.Size, ownerKind, owner, t.now}, &id)
 	return id, err
 }
 

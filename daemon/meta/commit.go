@@ -170,8 +170,8 @@ func (t *tx) wholeBlob(b NewBlob, named BlobID) (id BlobID, err error) {
 	if err := t.takes(b.Store); err != nil {
 		return 0, err
 	}
-	found, err := t.one(`INSERT INTO blobs (store, key, size, node, state, created_at) VALUES (?, ?, ?, ?, 'live', ?)
-		ON CONFLICT (store, key) DO NOTHING RETURNING id`, []any{b.Store, b.Key, b.Size, b.Node, t.now}, &id)
+	found, err := t.one(`INSERT INTO blobs (store, key, size, state, created_at) VALUES (?, ?, ?, 'live', ?)
+		ON CONFLICT (store, key) DO NOTHING RETURNING id`, []any{b.Store, b.Key, b.Size, t.now}, &id)
 	if err == nil && !found {
 		err = protocol.Errorf(protocol.KindInternal, "the key %s of store %s is in use, nothing was changed", b.Key, b.Store)
 	}

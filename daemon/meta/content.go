@@ -317,11 +317,11 @@ func (q query) content(id ContentID) (c Content, err error) {
 }
 
 func (q query) extents(id ContentID) (list []Extent, err error) {
-	err = q.each(`SELECT e.blob_id, b.store, b.key, b.node, e.blob_offset, e.length, e.xxh3, COALESCE(b.tag, '') FROM extents e JOIN blobs b ON b.id = e.blob_id
+	err = q.each(`SELECT e.blob_id, b.store, b.key, e.blob_offset, e.length, e.xxh3, COALESCE(b.tag, '') FROM extents e JOIN blobs b ON b.id = e.blob_id
 		WHERE e.content_id = ? ORDER BY e.seq`, []any{id}, func(scan scanFunc) error {
 		var e Extent
 		var sum []byte
-		err := scan(&e.Blob, &e.Store, &e.Key, &e.Node, &e.Offset, &e.Length, &sum, &e.Tag)
+		err := scan(&e.Blob, &e.Store, &e.Key, &e.Offset, &e.Length, &sum, &e.Tag)
 		if err == nil {
 			e.XXH3, err = decodeHash[protocol.XXH3](sum)
 		}

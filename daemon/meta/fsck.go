@@ -70,12 +70,12 @@ func (db *DB) EachBlob(ctx context.Context, fn func(BlobRefs) error) error {
 }
 
 func (q query) blobPage(after BlobID) (page []BlobRefs, err error) {
-	err = q.each(`SELECT b.id, b.store, b.key, b.size, b.node, b.state, b.origin, b.doomed_at, b.gone_at, b.overlong, COALESCE(b.compose_id, ''), COALESCE(b.tag, '')
+	err = q.each(`SELECT b.id, b.store, b.key, b.size, b.state, b.origin, b.doomed_at, b.gone_at, b.overlong, COALESCE(b.compose_id, ''), COALESCE(b.tag, '')
 		FROM blobs b WHERE b.id > ? ORDER BY b.id LIMIT ?`,
 		[]any{after, fsckPage}, func(scan scanFunc) error {
 			var b BlobRefs
 			var doomed, gone *int64
-			err := scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.Node, &b.State, &b.Origin, &doomed, &gone, &b.Overlong, &b.ComposeID, &b.Tag)
+			err := scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.State, &b.Origin, &doomed, &gone, &b.Overlong, &b.ComposeID, &b.Tag)
 			b.DoomedAt, b.GoneAt = timePtr(doomed), timePtr(gone)
 			page = append(page, b)
 			return err

@@ -91,7 +91,7 @@ func (t *tx) foreignBlob(o InPlace) (id BlobID, why string, err error) {
 	if o.Adopted {
 		origin = OriginAdopted
 	}
-	_, err = t.one(`INSERT INTO blobs (store, key, size, node, state, origin, tag, created_at) VALUES (?, ?, ?, ?, 'live', ?, ?, ?) RETURNING id`,
-		[]any{o.Store, o.Key, o.Size, o.Node, string(origin), nilIfNone(o.Tag), t.now}, &id)
+	_, err = t.one(`INSERT INTO blobs (store, key, size, state, origin, tag, created_at) VALUES (?, ?, ?, 'live', ?, ?, ?) RETURNING id`,
+		[]any{o.Store, o.Key, o.Size, string(origin), nilIfNone(o.Tag), t.now}, &id)
 	return id, "", err
 }

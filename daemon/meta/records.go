@@ -30,8 +30,6 @@ type NewBlob struct {
 	Store string
 	Key   string
 	Size  int64
-	// Node is the node whose disk holds the bytes, "" on a shared store.
-	Node string
 }
 
 // Blob is one immutable object.
@@ -66,7 +64,6 @@ type Extent struct {
 	Blob   BlobID
 	Store  string
 	Key    string
-	Node   string
 	Offset int64
 	Length int64
 	// XXH3 is of the extent's bytes where the content's digest is not known, and

@@ -112,11 +112,11 @@ func (t *tx) writerGone(id BlobID, state BlobState) (bool, error) {
 	return false, nil
 }
 
-const blobColumns = `SELECT id, store, key, size, node, state, origin, doomed_at, gone_at, COALESCE(compose_id, ''), COALESCE(tag, '') FROM blobs `
+const blobColumns = `SELECT id, store, key, size, state, origin, doomed_at, gone_at, COALESCE(compose_id, ''), COALESCE(tag, '') FROM blobs `
 
 func scanBlob(scan scanFunc) (b Blob, err error) {
 	var doomed, gone *int64
-	err = scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.Node, &b.State, &b.Origin, &doomed, &gone, &b.ComposeID, &b.Tag)
+	err = scan(&b.ID, &b.Store, &b.Key, &b.Size, &b.State, &b.Origin, &doomed, &gone, &b.ComposeID, &b.Tag)
 	b.DoomedAt, b.GoneAt = timePtr(doomed), timePtr(gone)
 	return b, err
 }

@@ -130,7 +130,7 @@ func layoutOf(n NewUpload) string {
 
 const (
 	uploadColumns = `SELECT f.uid, f.owner, f.name, f.media_type, f.meta, f.state, f.created_at, f.expires_at, COALESCE(f.imported_from, ''),
-		u.size, u.reserved, u.part_size, u.fingerprint, u.maybe, u.gen, u.touched_at, u.layout = 'chunks', u.md5_next, u.md5_state, u.node, u.blob_id, b.store, b.key, b.size, b.node
+		u.size, u.reserved, u.part_size, u.fingerprint, u.maybe, u.gen, u.touched_at, u.layout = 'chunks', u.md5_next, u.md5_state, u.node, u.blob_id, b.store, b.key, b.size
 		FROM files f JOIN uploads u ON u.uid = f.uid LEFT JOIN blobs b ON b.id = u.blob_id `
 	unexpired = ` AND (f.expires_at IS NULL OR f.expires_at > ?) `
 )
@@ -138,20 +138,20 @@ const (
 func scanUpload(scan scanFunc) (u Upload, err error) {
 	var created, touched int64
 	var expires *int64
-	var labels, store, key, node *string
+	var labels, store, key *string
 	var state string
 	var fp []byte
 	var blobSize *int64
 	var blob sql.Null[BlobID]
 	err = scan(&u.UID, &u.Owner, &u.Name, &u.MediaType, &labels, &state, &created, &expires, &u.From,
-		&u.Size, &u.Reserved, &u.PartSize, &fp, &u.Maybe, &u.Gen, &touched, &u.Chunks, &u.InOrder.Next, &u.InOrder.State, &u.Node, &blob, &store, &key, &blobSize, &node)
+		&u.Size, &u.Reserved, &u.PartSize, &fp, &u.Maybe, &u.Gen, &touched, &u.Chunks, &u.InOrder.Next, &u.InOrder.State, &u.Node, &blob, &store, &key, &blobSize)
 	if err != nil {
 		return u, err
 	}
 	u.State = protocol.UploadState(state)
 	u.CreatedAt, u.TouchedAt, u.ExpiresAt = timeOf(created), timeOf(touched), timePtr(expires)
 	if u.Blob = blob.V; blob.Valid {
-		u.InPlace = &NewBlob{Store: *store, Key: *key, Size: *blobSize, Node: *node}
+		u.InPlace = &NewBlob{Store: *store, Key: *key, Size: *blobSize}
 	}
 	var merr, ferr error
 	u.Meta, merr = decodeMeta(labels)

@@ -91,8 +91,6 @@ type Config struct {
 	Pace func(rate int64) *pace.Pace
 	// Grace is how long the objects stay of which nothing is needed any more.
 	Grace time.Duration
-	// Node holds the blobs of a local store, "" when alone.
-	Node string
 	// ObjectMax is how large one object of the target becomes at most, a number
 	// of whole blocks; 1 GiB where 0.
 	ObjectMax int64

@@ -99,7 +99,7 @@ func (m *migration) copy(ctx context.Context, r *file.Reading, first, end int64,
 		return e, err
 	}
 	e.Key = string(key)
-	if e.Blob, err = m.cfg.Meta.AddJobBlob(ctx, meta.NewBlob{Store: e.Store, Key: e.Key, Size: e.Length, Node: m.cfg.Node}); err != nil {
+	if e.Blob, err = m.cfg.Meta.AddJobBlob(ctx, meta.NewBlob{Store: e.Store, Key: e.Key, Size: e.Length}); err != nil {
 		return e, err
 	}
 	src := &blocks{ctx: ctx, m: m, r: r, next: first, end: end, copied: copied}

@@ -12,12 +12,11 @@ var contentTests = map[string]func(*env){
 	"extents in order, resolved again": func(e *env) {
 		u := e.begin(e.newUpload("x"))
 		b := e.newBlob(7)
-		b.Node = "n1"
 		own, err := e.db.AddBlob(e.ctx, b, u.UID)
 		e.ok(err)
 		e.record(u.UID, part(1, own, 0, 7))
 		gen := e.record(u.UID, part(2, u.Blob, 7, 5))
-		want := []meta.Extent{{Blob: own, Store: "disk", Key: b.Key, Node: "n1", Length: 7}, {Blob: u.Blob, Store: "disk", Key: u.InPlace.Key, Offset: 7, Length: 5}}
+		want := []meta.Extent{{Blob: own, Store: "disk", Key: b.Key, Length: 7}, {Blob: u.Blob, Store: "disk", Key: u.InPlace.Key, Offset: 7, Length: 5}}
 		_, err = e.db.Commit(e.ctx, e.commitOf(u, gen, 1, 12, meta.Extent{Blob: own, Length: 7}, meta.Extent{Blob: u.Blob, Offset: 7, Length: 5}))
 		e.ok(err)
 		_, c, err := e.db.Content(e.ctx, alice, u.UID)
