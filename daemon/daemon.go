@@ -113,7 +113,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	if err != nil {
 		return nil, at(StageDatabase, err)
 	}
-	if d.peers, err = cfg.newPeering(ctx, in, place, &d.ends, log); err != nil {
+	if d.peers, err = cfg.newPeering(ctx, in, place, &d.ends, met, log); err != nil {
 		return nil, err
 	}
 	busy := func() bool { return d.api.Busy() }
@@ -164,7 +164,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	if local {
 		served.Hosts = append(api.LoopbackHosts(d.l.Addr()), cfg.publicHost())
 	}
-	d.peers.ofAPI(&served, d.l.Addr())
+	d.peers.ofAPI(&served)
 	d.api = api.New(served)
 	in.tell(d.report)
 	return d, nil

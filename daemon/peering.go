@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -31,9 +30,9 @@ type peering struct {
 	homes         homes
 	l             net.Listener
 	tls           *tls.Config // nil with a key
-	// place says where new blobs go, public where clients find this node.
-	place  *placing.Placer
-	public string
+	counts        peerCounts
+	// place says where new blobs go.
+	place *placing.Placer
 	// ends says that the node stops, free is the room there was a moment ago.
 	ends *atomic.Bool
 	free atomic.Int64
@@ -44,11 +43,11 @@ type peering struct {
 const freeEvery = time.Second
 
 // newPeering listens for the other nodes; nil is of a node that is alone.
-func (c *Config) newPeering(ctx context.Context, in *Installation, place *placing.Placer, ends *atomic.Bool, log *slog.Logger) (_ *peering, err error) {
+func (c *Config) newPeering(ctx context.Context, in *Installation, place *placing.Placer, ends *atomic.Bool, counts peerCounts, log *slog.Logger) (_ *peering, err error) {
 	if !c.Cluster.on() {
 		return nil, nil
 	}
-	p := &peering{self: in.Node, homes: homes{records: in.DB}, place: place, ends: ends}
+	p := &peering{self: in.Node, homes: homes{records: in.DB}, place: place, ends: ends, counts: counts}
 	key, certs, err := c.Cluster.identity(in.Node, log)
 	if err != nil {
 		return nil, at(StageConfig, err)
@@ -61,7 +60,7 @@ func (c *Config) newPeering(ctx context.Context, in *Installation, place *placin
 			return nil, at(StageConfig, err)
 		}
 	}
-	p.cluster = cluster.New(cluster.Config{Self: in.Node, Nodes: in.DB, Sender: p.client, Pinger: p.pings, Log: log, Report: p.report})
+	p.cluster = cluster.New(cluster.Config{Self: in.Node, Nodes: in.DB, Sender: p.client, Pinger: p.pings, Log: log, Report: p.report, Changed: counts.PeerChanged})
 	p.Verifier = peer.NewVerifier(peer.VerifierConfig{Self: in.Node, Key: key, Certificates: certs, Lives: p.cluster.Lives})
 	p.measure(ctx)
 	if err := p.homes.read(ctx); err != nil {
@@ -93,9 +92,9 @@ func (p *peering) ofUploads(c *upload.Config) {
 }
 
 // ofAPI has the API hand requests on.
-func (p *peering) ofAPI(c *api.Config, front net.Addr) {
+func (p *peering) ofAPI(c *api.Config) {
 	if p != nil {
-		c.Peers, p.public = p, cmp.Or(c.PublicURL, "http://"+front.String())
+		c.Peers = p
 	}
 }
 
@@ -177,7 +176,7 @@ func (p *peering) measure(ctx context.Context) {
 }
 
 func (p *peering) report() cluster.Report {
-	return cluster.Report{Ending: p.ends.Load(), Free: p.free.Load(), Public: p.public}
+	return cluster.Report{Ending: p.ends.Load(), Free: p.free.Load()}
 }
 
 // Report is api.Peers.
@@ -197,7 +196,7 @@ func (p *peering) Do(ctx context.Context, to *holder.Elsewhere, r peer.Request) 
 	if node == "" || node == p.self {
 		return nil, to // a store that nobody has configured
 	}
-	return p.cluster.Do(ctx, node, r)
+	return p.handOn(ctx, node, r)
 }
 
 // nodeOf is the node that has what is elsewhere, "" where none is known to.

@@ -48,6 +48,7 @@ type Metrics interface {
 	// Received and Sent count bytes of bodies.
 	Received(n int64)
 	Sent(n int64)
+	PeerMetrics
 }
 
 // Limits bound what one request may take. Zero means the default named.
@@ -239,3 +240,7 @@ func (noMetrics) Failed(protocol.Kind)                       {}
 func (noMetrics) AuthFailed(string)                          {}
 func (noMetrics) Received(int64)                             {}
 func (noMetrics) Sent(int64)                                 {}
+func (noMetrics) PeerServed(string)                          {}
+func (noMetrics) PeerRefused(string)                         {}
+func (noMetrics) PeerBytes(int64, int64)                     {}
+func (noMetrics) PeerInFlight(string, int)                   {}

@@ -84,6 +84,7 @@ func (c *call) verify() error {
 			return closing{unknownPeer(nil)}
 		}
 		v, err := c.srv.cfg.Peers.Verify(c.ctx, c.message(), c.http.TLSConnectionState())
+		c.countRefused(err)
 		if protocol.KindOf(err) == protocol.KindUnauthenticated {
 			c.srv.met.AuthFailed(authRefused)
 			c.srv.log.LogAttrs(c.ctx, slog.LevelWarn, "not a peer", slog.String("remote", c.http.RemoteAddr().String()), slog.Any("error", err))

@@ -126,6 +126,7 @@ func (s *Server) newCall(d *door, http *fasthttp.RequestCtx) *call {
 	d.conns.busy(http.Conn())
 	s.met.InFlight(1)
 	c := &call{srv: s, door: d, http: http, start: time.Now(), id: requestID(http.Request.Header.Peek(protocol.HeaderRequestID))}
+	c.countPeers(1)
 	c.trace = traceOf(&http.Request.Header)
 	c.ctx, c.cancel = context.WithCancelCause(protocol.WithTrace(s.base, c.trace))
 	c.body = &body{conn: http.Conn(), limits: d.limits, cancel: c.cancel}
@@ -263,6 +264,7 @@ func (c *call) closeAfter() {
 func (c *call) abandon() {
 	c.cancel(nil)
 	c.srv.met.InFlight(-1)
+	c.countPeers(-1)
 	c.srv.active.end()
 }
 
@@ -318,6 +320,7 @@ func (c *call) finish() {
 	c.srv.met.Request(method, route, c.status, took)
 	c.srv.met.Received(c.body.got)
 	c.srv.met.Sent(c.sent)
+	c.countServed()
 	c.abandon()
 }
 

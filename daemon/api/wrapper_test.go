@@ -175,6 +175,13 @@ func (l *labels) Failed(kind protocol.Kind) { l.note(string(kind), 1) }
 func (l *labels) AuthFailed(reason string)  { l.note("auth "+reason, 1) }
 func (l *labels) Received(n int64)          { l.note("received", int(n)) }
 func (l *labels) Sent(n int64)              { l.note("sent", int(n)) }
+func (l *labels) PeerServed(outcome string) { l.note("served "+outcome, 1) }
+func (l *labels) PeerRefused(reason string) { l.note("not a peer: "+reason, 1) }
+func (l *labels) PeerBytes(sent, received int64) {
+	l.note("sent to peers", int(sent))
+	l.note("received from peers", int(received))
+}
+func (l *labels) PeerInFlight(side string, delta int) { l.note("in flight, "+side, delta) }
 
 // TestMetrics: what a caller makes up never becomes a label, and all that
 // began has ended.

@@ -41,6 +41,9 @@ type Config struct {
 	Log    *slog.Logger
 	// Report is how this node is doing, and must not wait for anything.
 	Report func() Report
+	// Changed is told what became of another node: "new", "down", "back" or "over".
+	// It may be nil, and must not wait for anything.
+	Changed func(change string)
 	// Times are DefaultTimes where they are zero.
 	Times Times
 }
@@ -101,6 +104,9 @@ func New(cfg Config) *Cluster {
 	}
 	if c.times == (Times{}) {
 		c.times = DefaultTimes()
+	}
+	if c.cfg.Changed == nil {
+		c.cfg.Changed = func(string) {}
 	}
 	return c
 }
@@ -213,12 +219,14 @@ func (c *Cluster) follow(list []meta.Node) {
 			m = newMember(c, n)
 			c.members[n.ID] = m
 			c.work.Go(func() { m.watch(m.ctx) })
+			c.cfg.Changed("new")
 			c.cfg.Log.Info("a node of the cluster", "node", n.ID, "address", n.Address, "version", n.Version)
 		}
 		m.row(n)
 	}
 	for node, m := range c.members {
 		if !living[node] {
+			c.cfg.Changed("over")
 			c.cfg.Log.Warn("the lease of a node is over", "node", node)
 			c.leave(node, m)
 		}

@@ -122,18 +122,6 @@ func (c *Cluster) Down(node meta.NodeID) bool {
 	return m == nil && sure || m != nil && m.state().Down
 }
 
-// PublicAddress is where clients find a node, "" where that is not known.
-func (c *Cluster) PublicAddress(node meta.NodeID) string {
-	if node == c.cfg.Self {
-		return c.cfg.Report().Public
-	}
-	m, _ := c.member(node)
-	if m == nil {
-		return ""
-	}
-	return m.state().Report.Public
-}
-
 // States are the other nodes whose lease lasts, in no order.
 func (c *Cluster) States() []State {
 	c.mu.Lock()

@@ -33,8 +33,6 @@ type Report struct {
 	Ending   bool `json:"ending"`
 	// Free is how many bytes it has room for.
 	Free int64 `json:"free"`
-	// Public is where its clients find it, "" where it does not know.
-	Public string `json:"public"`
 }
 
 // State is how a node is, seen from here.
@@ -190,6 +188,7 @@ func (m *member) ping(ctx context.Context) {
 	m.report, m.heard, m.failed, m.counts = report, true, 0, time.Now()
 	if m.life.Err() != nil {
 		m.live()
+		m.c.cfg.Changed("back")
 		m.c.cfg.Log.Info("a node is back", "node", to.Node, "address", to.Address)
 	}
 }
@@ -208,6 +207,7 @@ func (m *member) fail(began time.Time, err error) {
 		m.down = m.counts
 		m.die(errDown)
 		m.c.fall()
+		m.c.cfg.Changed("down")
 		m.c.cfg.Log.Warn("a node is down: what it has cannot be had until it is back", "node", m.peer.Node, "address", m.peer.Address, "error", err)
 	}
 }

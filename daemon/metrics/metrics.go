@@ -30,6 +30,7 @@ type Metrics struct {
 	retries  *prometheus.CounterVec
 	jobs     *prometheus.HistogramVec
 	webhooks *prometheus.CounterVec
+	peers    peers
 }
 
 // New makes the collectors and registers them. It panics where one of them is
@@ -68,6 +69,7 @@ func New(reg prometheus.Registerer) *Metrics {
 		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ospd_webhook_messages_total",
 			Help: "Messages sent to webhooks, by what became of them: delivered, failed (it is sent again) or dead."}, []string{"outcome"}),
 	}
+	m.peers = newPeers(reg)
 	reg.MustRegister(m.requests, m.duration, m.inFlight, m.errors, m.auth, m.received, m.sent, m.uploads, m.saved, m.corrupt, m.storeOps, m.retries, m.jobs, m.webhooks)
 	return m
 }

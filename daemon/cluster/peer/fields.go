@@ -26,9 +26,6 @@ const (
 	HeaderLink      = "Osp-Peer-Link"
 	HeaderRequestID = "Osp-Peer-Request-Id"
 	HeaderTrace     = "Osp-Peer-Trace"
-	HeaderV0        = "Osp-Peer-V0"
-	HeaderAction    = "Osp-Peer-Action"
-	HeaderAddress   = "Osp-Peer-Address"
 )
 
 // prefix is of the names that only a peer may send.
@@ -44,9 +41,6 @@ var signed = [...]struct{ name, wire string }{
 	{HeaderLink, HeaderLink},
 	{HeaderRequestID, HeaderRequestID},
 	{HeaderTrace, HeaderTrace},
-	{HeaderV0, HeaderV0},
-	{HeaderAction, HeaderAction},
-	{HeaderAddress, HeaderAddress},
 	{"Range", "Range"},
 	{"If-Match", "If-Match"},
 	{"If-None-Match", "If-None-Match"},
