@@ -90,6 +90,33 @@ func TestPostgresAHomeStaysWhereAStartIsRefused(t *testing.T) {
 	}
 }
 
+// TestPostgresInstancesAreSeen: who only looks, as a dry run of an import from osproxy
+// does, finds the stores of a node under the names that they have.
+func TestPostgresInstancesAreSeen(t *testing.T) {
+	first := joining(t, config(t))
+	isCalled(t, first, true)
+	second := completed(t, nodeOn(t, first))
+	node := isCalled(t, second, false)
+	db := metatest.OpenDB(t, meta.Config{Path: first.databasePath(), Logger: quiet()})
+	id, err := db.ServerID(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, err := second.seenInstances(t.Context(), db, id)
+	if err != nil || seen["disk"] != holder.Instance("disk", node) {
+		t.Errorf("%v, %v", seen, err)
+	}
+	b, err := open.Backend(t.Context(), second.Stores["disk"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := store.New(seen["disk"], b, store.Options{})
+	marked, err := st.Judge(t.Context(), id)
+	if err := errors.Join(err, st.Close(), db.Close()); err != nil || !marked {
+		t.Errorf("its mark is judged %t, %v", marked, err)
+	}
+}
+
 // TestPostgresTheDiskOfACopiedInstallation: the home of what came from SQLite is the
 // node whose data folder had it, also where its disk is not mounted when it first is
 // one of a cluster.

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -83,7 +85,7 @@ func ImportOsproxy(ctx context.Context, cfg Config, o OsproxyImport, log *slog.L
 // dry is a dry run. An installation that there is not yet has no files.
 func (o OsproxyImport) dry(ctx context.Context, cfg Config, names []string, src *predecessor.Source, log *slog.Logger) (sum predecessor.Summary, err error) {
 	var records predecessor.Records = noRecords{}
-	installation := "not there yet"
+	installation, instances := "not there yet", map[string]string{}
 	switch used := cfg.isUsed(ctx); {
 	case used == nil:
 		database := cfg.metadata(log)
@@ -95,6 +97,9 @@ func (o OsproxyImport) dry(ctx context.Context, cfg Config, names []string, src 
 		defer func() { err = errors.Join(err, db.Close()) }()
 		if installation, err = db.ServerID(ctx); err != nil {
 			return sum, at(StageDatabase, err)
+		}
+		if instances, err = cfg.seenInstances(ctx, db, installation); err != nil {
+			return sum, at(StageStore, err)
 		}
 		records = db
 	case !errors.Is(used, errUnused):
@@ -111,12 +116,28 @@ func (o OsproxyImport) dry(ctx context.Context, cfg Config, names []string, src 
 		if err != nil {
 			return sum, at(StageStore, fmt.Errorf("store %s: %w", name, err))
 		}
-		stores[name] = store.New(name, b, store.Options{})
+		stores[name] = store.New(cmp.Or(instances[name], name), b, store.Options{})
 		if err := foretellMark(ctx, stores[name], cfg.Stores[name], installation); err != nil {
 			return sum, at(StageStore, err)
 		}
 	}
 	return o.run(ctx, cfg, records, stores, names, src)
+}
+
+// seenInstances are the names that the stores of the configuration have in the
+// database, without a word of them written down.
+func (c Config) seenInstances(ctx context.Context, db *meta.DB, installation string) (_ map[string]string, err error) {
+	in := &Installation{DB: db, ServerID: installation}
+	switch _, none := os.Stat(filepath.Join(c.Data, nodeFile)); {
+	case none == nil:
+		if in.Node, err = nodeID(c.Data); err != nil {
+			return nil, err
+		}
+	case !errors.Is(none, fs.ErrNotExist):
+		return nil, none
+	}
+	err = in.nameStores(ctx, &c, false)
+	return in.instances, err
 }
 
 // foretellMark is the error of an import that may not put its mark into a store,
