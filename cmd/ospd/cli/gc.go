@@ -37,7 +37,8 @@ func newGC(e *env) *cobra.Command {
 			"gone for good before that, no daemon starts without it until --forget-store gives\n" +
 			"those objects up: where they exist still, they stay. What is past its time is ended\n" +
 			"first. A store that is in the configuration, or in which files or open uploads have\n" +
-			"their bytes, is not forgotten.\n\n" +
+			"their bytes, is not forgotten. The disk of a node of a cluster that is gone is\n" +
+			"NAME@NODE, as osp admin stores shows it.\n\n" +
 			"Exit: 0 done, 1 the clock may be wrong, 2 the store to be forgotten is configured or\n" +
 			"unknown, 4 it is needed, or some objects could not be deleted (the next round tries\n" +
 			"again), 8 a daemon is running.",
