@@ -15,11 +15,12 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
+// routePeerStores is asked by peers alone, at pathPeerStores: each node knows how its
+// own disks are.
+const routePeerStores protocol.RouteName = "peer_stores"
+
 const (
-	// routePeerStores is asked by peers alone, at pathPeerStores: each node knows how
-	// its own disks are.
-	routePeerStores protocol.RouteName = "peer_stores"
-	pathPeerStores                     = "/peer/stores"
+	pathPeerStores = "/peer/stores"
 	// storesWait is how long another node has to say how its disks are, which waits
 	// for them; maxStores bounds what is read of that.
 	storesWait = 12 * time.Second
