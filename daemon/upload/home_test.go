@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -194,6 +195,40 @@ func TestUploadsOfBeforeThereWereHomes(t *testing.T) {
 	a.holds(uid, content)
 	a.commit(loose, protocol.CommitUpload{Size: ptr(int64(block))})
 	a.holds(loose, content[:block])
+}
+
+// TestTwoNodesSettleOneHome: the first parts of an upload without a home come to two
+// nodes at once. One of them becomes it, and the other says so.
+func TestTwoNodesSettleOneHome(t *testing.T) {
+	a, b := twoNodes(t, nil)
+	ctx := t.Context()
+	for i := range 15 {
+		content := random(int64(i), 2*block)
+		uid, err := a.minter.Next(ctx)
+		must(t, err)
+		_, err = a.db.BeginUpload(ctx, meta.NewUpload{FileFields: meta.FileFields{Owner: owner, Name: "loose"}, UID: uid, CreatedAt: a.clock.Now(), PartSize: block}, nil)
+		must(t, err)
+		nodes, errs := []*bench{a, b}, make([]error, 2)
+		var both sync.WaitGroup
+		for k, w := range nodes {
+			both.Go(func() {
+				_, errs[k] = w.PutPart(ctx, owner, uid, protocol.PartNumber(k+1), body(content[k*block:(k+1)*block]))
+			})
+		}
+		both.Wait()
+		up, err := a.db.Upload(ctx, owner, uid)
+		must(t, err)
+		for k, node := range []meta.NodeID{nodeA, nodeB} {
+			if node == up.Node {
+				must(t, errs[k])
+				nodes[k].put(uid, protocol.PartNumber(2-k), content[(1-k)*block:(2-k)*block])
+				nodes[k].commit(uid, protocol.CommitUpload{Size: ptr(int64(2 * block))})
+				nodes[k].holds(uid, content)
+			} else {
+				sentTo(t, "the part at the other node", errs[k], up.Node)
+			}
+		}
+	}
 }
 
 // TestNodesOnASharedStore: an upload on it has no home, and each node takes any
