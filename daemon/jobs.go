@@ -77,21 +77,27 @@ func (c *Config) handlers(w workers) []job.Handler {
 // periodic are the jobs that come again and again. What a node's own disk is swept
 // by is that node's alone, and waits while it is down.
 func (c *Config) periodic(node meta.NodeID) []job.Periodic {
-	scrubs := job.Periodic{Job: meta.NewJob{Kind: protocol.JobScrub, Subject: everything}, Every: c.Scrub.Period}
 	list := []job.Periodic{
 		{Job: meta.NewJob{Kind: protocol.JobExpire, Subject: everything}, Every: c.SweepInterval},
 		{Job: meta.NewJob{Kind: protocol.JobSweep, Subject: everything}, Every: c.SweepInterval},
 		{Job: digest.Job(), Every: digestInterval},
 	}
-	if !c.joins {
+	scrubs := job.Periodic{Job: meta.NewJob{Kind: protocol.JobScrub, Subject: everything, Priority: protocol.PriorityIdle}, Every: c.Scrub.Period}
+	if !c.DB.shared() {
 		return append(list, scrubs)
 	}
-	mine := job.Periodic{Job: scrubOn(node), Every: scrubs.Every}
-	for _, s := range []*job.Periodic{&scrubs, &mine} {
-		s.Job.Priority = protocol.PriorityIdle
+	// A node that is alone again ends what it had beside others, and the other way
+	// round.
+	mine := []job.Periodic{{Job: scrubOn(node), Every: c.Scrub.Period}, {Job: sweepOn(node), Every: c.SweepInterval}, {Job: digest.JobOn(node), Every: digestInterval}}
+	mine[0].Job.Priority = scrubs.Job.Priority
+	if c.joins {
+		scrubs.Every = 0
+	} else {
+		for i := range mine {
+			mine[i].Every = 0
+		}
 	}
-	scrubs.Every = 0
-	return append(list, scrubs, mine, job.Periodic{Job: sweepOn(node), Every: c.SweepInterval}, job.Periodic{Job: digest.JobOn(node), Every: digestInterval})
+	return append(append(list, scrubs), mine...)
 }
 
 // sweepOn is the sweep of a node's own disks.

@@ -162,7 +162,7 @@ func TestRequests(t *testing.T) {
 // TestRequestsOfAllNodes: what an administrator has done now is done by each node that
 // lives, of what it alone reaches.
 func TestRequestsOfAllNodes(t *testing.T) {
-	db := openMeta(t)
+	db, address := openMeta(t), "postgres://"
 	for node, lease := range map[meta.NodeID]time.Duration{"dead": 0, "a": time.Hour, "b": time.Hour} {
 		if _, err := db.TakeNode(t.Context(), meta.NewNode{ID: node}, lease); err != nil {
 			t.Fatal(err)
@@ -172,7 +172,7 @@ func TestRequestsOfAllNodes(t *testing.T) {
 		protocol.JobSweep: {"all", "disks of node a", "disks of node b"}, protocol.JobDigest: {"due", "due on node a", "due on node b"},
 		protocol.JobScrub: {"all that node a reaches", "all that node b reaches"}, protocol.JobExpire: {"all"},
 	} {
-		c := Config{joins: true, SweepInterval: time.Hour, Scrub: ScrubConfig{Period: time.Hour}}
+		c := Config{joins: true, DB: Database{address: &address}, SweepInterval: time.Hour, Scrub: ScrubConfig{Period: time.Hour}}
 		n, err := c.requests(&Installation{DB: db, Node: "a"}, nil, nil, nil)[kind](t.Context(), job.Caller{All: true}, json.RawMessage(`{}`))
 		if err != nil {
 			t.Fatal(err)
@@ -206,6 +206,37 @@ func TestRequestsOfAllNodes(t *testing.T) {
 		slices.Sort(got)
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: %v", kind, got)
+		}
+	}
+}
+
+// TestAloneAgain: what a node does for itself beside others it does no more once it is
+// alone, since what it does of everything is about all of that; and the other way round.
+func TestAloneAgain(t *testing.T) {
+	db, address := openMeta(t), "postgres://"
+	for joins, want := range map[bool][]string{
+		true:  {"all", "all", "all that node a reaches", "disks of node a", "due", "due on node a"},
+		false: {"all", "all", "all", "due"},
+	} {
+		c := Config{joins: joins, DB: Database{address: &address}, SweepInterval: time.Hour, Scrub: ScrubConfig{Period: time.Hour}}
+		for _, is := range []bool{!joins, joins} {
+			c.joins = is
+			for _, p := range c.periodic("a") {
+				if err := db.SetPeriodic(t.Context(), p.Job, p.Every); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		jobs, err := db.Jobs(t.Context(), meta.AnyOwner, meta.JobQuery{Limit: 100, State: protocol.JobReady})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, j := range jobs {
+			got = append(got, j.Subject)
+		}
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("in a cluster %t it does %q", joins, got)
 		}
 	}
 }
