@@ -37,6 +37,8 @@ type plan struct {
 	// certified has the nodes know each other by certificates, under a name that is
 	// not of loopback alone, in place of a key.
 	certified bool
+	// more is what all nodes have in their configuration besides.
+	more string
 }
 
 // onDisks is a plan of nodes with a disk each.
@@ -116,7 +118,7 @@ func (c *cluster) join() *node {
 		}
 		stores = fmt.Sprintf(stores, folder)
 	}
-	text := fmt.Sprintf("db: %q\n", c.database) + stores + usual
+	text := fmt.Sprintf("db: %q\n", c.database) + stores + usual + p.more
 	if p.nodes > 1 {
 		text += c.section(n, host, filepath.Join(dir, "data"))
 	}
