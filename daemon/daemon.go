@@ -217,13 +217,29 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.log.Info("draining: finishing requests in flight", "timeout", d.cfg.DrainTimeout)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.DrainTimeout)
 		defer cancel()
+		handed := d.handOver()
 		err = errors.Join(at(StageDrain, d.api.Drain(drain)), <-served)
+		<-handed
 	case <-d.in.lost():
 		err = at(StageDatabase, errPlaceLost)
 		d.giveUp(context.WithoutCancel(ctx))
 		err = errors.Join(err, <-served)
 	}
 	return errors.Join(err, d.Close())
+}
+
+// handOver gives the jobs that run here back, while requests have their time to
+// end: another node goes on with them at once, or the next start.
+func (d *Daemon) handOver() (done <-chan struct{}) {
+	over := make(chan struct{})
+	stopDigest, stopJobs := d.stopDigest, d.stopJobs
+	d.stopDigest, d.stopJobs = nil, nil
+	go func() {
+		defer close(over)
+		stopDigest()
+		stopJobs()
+	}()
+	return over
 }
 
 // giveUp ends a daemon whose database another has taken over: new requests are
