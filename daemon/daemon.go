@@ -135,7 +135,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	imports := cfg.importing(in, d.uploads, minter, d.digest.Wake, log)
 	if d.jobs, err = cfg.queue(in, workers{
 		db: in.DB, sweep: d.sweep, compose: composer, digest: d.digest, scrub: scrubs, events: d.events, webhooks: hooks, migrate: migrates, intake: imports,
-	}, met, log); err != nil {
+	}, d.peers.standsAside, met, log); err != nil {
 		return nil, at(StageConfig, err)
 	}
 	removed, err := d.uploads.Settle(ctx)
@@ -172,7 +172,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 
 // report is what the nodes beside this one are told of it.
 func (d *Daemon) report() meta.NodeReport {
-	return meta.NodeReport{Draining: d.ends.Load(), Load: int64(d.api.Load())}
+	return meta.NodeReport{Ending: d.ends.Load(), Load: int64(d.api.Load())}
 }
 
 func (d *Daemon) capabilities(version string) protocol.Capabilities {
@@ -303,10 +303,14 @@ func (d *Daemon) Close() error {
 
 // notes lists what holds the daemon back from less than its work.
 func (d *Daemon) notes() []string {
+	var notes []string
 	if held := d.sweep.Held(); held != "" {
-		return []string{held}
+		notes = append(notes, held)
 	}
-	return nil
+	if d.peers.standsAside() {
+		notes = append(notes, "this node is drained: what is new goes to others")
+	}
+	return notes
 }
 
 // notReady lists why the daemon cannot do its work now.

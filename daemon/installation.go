@@ -170,6 +170,9 @@ func (in *Installation) holds(ctx context.Context) error {
 	return in.place.renew(ctx)
 }
 
+// drained reports whether the node was to take nothing new when it started.
+func (in *Installation) drained() bool { return in.place != nil && in.place.lease.Draining }
+
 // worker is the number in the uids that this process mints.
 func (in *Installation) worker() int {
 	if in.place == nil {

@@ -123,7 +123,7 @@ func (c *Config) jobHolder(in *Installation) meta.JobHolder {
 }
 
 // queue makes the queue that runs them.
-func (c *Config) queue(in *Installation, w workers, met *metrics.Metrics, log *slog.Logger) (*job.Queue, error) {
+func (c *Config) queue(in *Installation, w workers, aside func() bool, met *metrics.Metrics, log *slog.Logger) (*job.Queue, error) {
 	handlers := c.handlers(w)
 	for i, h := range handlers {
 		if n := c.Jobs.Concurrency[h.Kind]; n > 0 {
@@ -132,9 +132,10 @@ func (c *Config) queue(in *Installation, w workers, met *metrics.Metrics, log *s
 	}
 	return job.New(job.Config{
 		Meta: in.DB, Handlers: handlers, Periodic: c.periodic(in.Node), Holder: c.jobHolder(in),
-		Alone:  !c.joins, // the lock on the data folder is ours, or the database
-		Ended:  func(kind protocol.JobKind, r meta.JobResult, took time.Duration) { met.Job(kind, r.String(), took) },
-		Logger: log,
+		StandsAside: aside,
+		Alone:       !c.joins, // the lock on the data folder is ours, or the database
+		Ended:       func(kind protocol.JobKind, r meta.JobResult, took time.Duration) { met.Job(kind, r.String(), took) },
+		Logger:      log,
 	})
 }
 

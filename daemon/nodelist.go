@@ -26,17 +26,47 @@ func (l nodeList) List(ctx context.Context) (list protocol.NodeList, err error) 
 		return list, err
 	}
 	for _, n := range all {
-		node := protocol.Node{ID: string(n.ID), Version: n.Version, Worker: n.Worker, Since: protocol.TimeOf(n.Since), LeaseUntil: protocol.TimeOf(n.Until),
-			Living: n.Living, Draining: n.Draining, Load: n.Load}
-		if n.Address != "" {
-			node.Address = &n.Address
-		}
-		if h := held[n.ID]; !h.unknown {
-			node.HeldBytes = &h.bytes
+		node, err := l.describe(ctx, n, held[n.ID])
+		if err != nil {
+			return list, err
 		}
 		list.Nodes = append(list.Nodes, node)
 	}
 	return list, nil
+}
+
+// Drain says whether a node is to take nothing new, where drain is not nil, and
+// gives it as it is then.
+func (l nodeList) Drain(ctx context.Context, id string, drain *bool) (protocol.Node, error) {
+	if drain != nil {
+		if err := l.db.DrainNode(ctx, meta.NodeID(id), *drain); err != nil {
+			return protocol.Node{}, err
+		}
+	}
+	list, err := l.List(ctx)
+	if err != nil {
+		return protocol.Node{}, err
+	}
+	for _, n := range list.Nodes {
+		if n.ID == id {
+			return n, nil
+		}
+	}
+	return protocol.Node{}, meta.NoNode()
+}
+
+func (l nodeList) describe(ctx context.Context, n meta.Node, h held) (protocol.Node, error) {
+	node := protocol.Node{ID: string(n.ID), Version: n.Version, Worker: n.Worker, Since: protocol.TimeOf(n.Since), LeaseUntil: protocol.TimeOf(n.Until),
+		Living: n.Living, Draining: n.Draining, Stopping: n.Living && n.Ending, Load: n.Load}
+	if n.Address != "" {
+		node.Address = &n.Address
+	}
+	if !h.unknown {
+		node.HeldBytes = &h.bytes
+	}
+	var err error
+	node.OpenUploads, err = l.db.OpenUploadsOn(ctx, n.ID)
+	return node, err
 }
 
 // held is how much lies on a node's own disks.

@@ -60,7 +60,7 @@ func (c *Config) newPeering(ctx context.Context, in *Installation, place *placin
 			return nil, at(StageConfig, err)
 		}
 	}
-	p.cluster = cluster.New(cluster.Config{Self: in.Node, Nodes: in.DB, Sender: p.client, Pinger: p.pings, Log: log, Report: p.report, Changed: counts.PeerChanged})
+	p.cluster = cluster.New(cluster.Config{Self: in.Node, Nodes: in.DB, Sender: p.client, Pinger: p.pings, Log: log, Report: p.report, Draining: in.drained(), Changed: counts.PeerChanged})
 	p.Verifier = peer.NewVerifier(peer.VerifierConfig{Self: in.Node, Key: key, Certificates: certs, Lives: p.cluster.Lives})
 	p.measure(ctx)
 	if err := p.homes.read(ctx); err != nil {
@@ -179,8 +179,11 @@ func (p *peering) report() cluster.Report {
 	return cluster.Report{Ending: p.ends.Load(), Free: p.free.Load()}
 }
 
+// standsAside reports whether what is new is for other nodes.
+func (p *peering) standsAside() bool { return p != nil && p.cluster.StandsAside() }
+
 // Report is api.Peers.
-func (p *peering) Report() any { return p.report() }
+func (p *peering) Report() any { return p.cluster.Report() }
 
 // Watch is api.Peers.
 func (p *peering) Watch(from peer.Verified, cut func()) api.Vigil {

@@ -15,13 +15,23 @@ type Node struct {
 	Since      Time `json:"since"`
 	LeaseUntil Time `json:"lease_until"`
 	Living     bool `json:"living"`
-	// Draining: it ends once the requests have that it is at work on.
+	// Draining: it is to take nothing new, until that is taken back.
 	Draining bool `json:"draining"`
+	// Stopping: it ends once the requests have that it is at work on.
+	Stopping bool `json:"stopping"`
 	// Load is how many requests it was at work on at its last sign of life.
 	Load int64 `json:"load"`
 	// HeldBytes is how much lies on its own disks, and so cannot be read without
 	// it; nil where it could not be counted in time.
 	HeldBytes *int64 `json:"held_bytes"`
+	// OpenUploads is how many uploads go on with it alone, since their bytes lie on
+	// its disks.
+	OpenUploads int64 `json:"open_uploads"`
+}
+
+// PatchNode is the body of PATCH /v1/nodes/{id}. A nil Draining stays as it is.
+type PatchNode struct {
+	Draining *bool `json:"draining"`
 }
 
 // NodeList is the answer of GET /v1/nodes, by id. A daemon on SQLite has none

@@ -49,6 +49,7 @@ const (
 
 	RouteListStores RouteName = "list_stores"
 	RouteListNodes  RouteName = "list_nodes"
+	RoutePatchNode  RouteName = "patch_node"
 
 	RouteCreateLinks RouteName = "create_links"
 	RouteRevokeLinks RouteName = "revoke_links"
@@ -103,6 +104,7 @@ var routes = [...]Route{
 	{RouteReplayWebhook, "POST", "/v1/webhooks/{id}/replay"},
 	{RouteListStores, "GET", "/v1/stores"},
 	{RouteListNodes, "GET", "/v1/nodes"},
+	{RoutePatchNode, "PATCH", "/v1/nodes/{id}"},
 	{RouteCreateLinks, "POST", "/v1/links"},
 	{RouteRevokeLinks, "DELETE", "/v1/links"},
 	{RouteGetLink, "GET", "/l/{token}"},

@@ -103,6 +103,7 @@ func guards() map[protocol.RouteName]guard {
 
 		protocol.RouteListStores: admin,
 		protocol.RouteListNodes:  admin,
+		protocol.RoutePatchNode:  admin,
 
 		protocol.RouteCreateLinks: links,
 		protocol.RouteRevokeLinks: links,

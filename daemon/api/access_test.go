@@ -125,6 +125,8 @@ func anImport(o *ospd) (protocol.UID, string) {
 	return 0, into[protocol.Job](o.t, o.do(http.MethodPost, "/v1/jobs", `{"kind": "import"}`), http.StatusCreated).ID.String()
 }
 
+func aNode(*ospd) (protocol.UID, string) { return 0, "aaaa" }
+
 // aWebhook leads to where nobody listens.
 func aWebhook(o *ospd) (protocol.UID, string) {
 	return 0, into[protocol.CreatedWebhook](o.t, o.do(http.MethodPost, "/v1/webhooks", newWebhook), http.StatusCreated).Webhook.ID.String()
@@ -175,6 +177,7 @@ func visits() map[protocol.RouteName]visit {
 
 		protocol.RouteListStores: {scope: "admin", want: http.StatusOK},
 		protocol.RouteListNodes:  {scope: "admin", want: http.StatusOK},
+		protocol.RoutePatchNode:  {scope: "admin", prepare: aNode, body: `{"draining": false}`, want: http.StatusOK},
 
 		protocol.RouteCreateLinks: {scope: "link:create", with: []protocol.Scope{"file:write"}, body: `{"links": [{"action": "put", "name": "a"}]}`, want: http.StatusOK},
 		protocol.RouteRevokeLinks: {scope: "link:create", query: "?all=true", want: http.StatusNoContent},

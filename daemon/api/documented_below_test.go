@@ -79,6 +79,7 @@ func databaseFull(t *testing.T, s *seen) {
 	s.note(http.MethodPost, path, o.do(http.MethodPost, path, second), http.StatusInsufficientStorage)
 	s.note(http.MethodPost, "/v1/links", o.do(http.MethodPost, "/v1/links", `{"links": [{"action": "put", "name": "a"}]}`, "Idempotency-Key", "k"), http.StatusInsufficientStorage)
 	s.note(http.MethodPost, "/v1/webhooks/"+hook+"/replay", o.do(http.MethodPost, "/v1/webhooks/"+hook+"/replay", ""), http.StatusInsufficientStorage)
+	s.note(http.MethodPatch, "/v1/nodes/bbbb", o.do(http.MethodPatch, "/v1/nodes/bbbb", `{"draining": true}`), http.StatusInsufficientStorage)
 }
 
 // secondRound is the body of a claim of "abc" that proves to have it.

@@ -105,6 +105,7 @@ func jobsAlone(o *ospd, do doing) {
 	do(http.StatusConflict, http.MethodPost, "/v1/jobs/"+first.ID.String()+"/retry", "")
 	do(http.StatusNotFound, http.MethodPost, "/v1/jobs", `{"kind": "nap", "args": {"file": "7"}}`)
 	do(http.StatusCreated, http.MethodPost, "/v1/jobs", `{"kind": "migrate", "args": {"from": "disk", "to": "other"}}`)
+	do(http.StatusConflict, http.MethodPatch, "/v1/nodes/aaaa", `{"draining": true}`)
 	do(http.StatusConflict, http.MethodPost, "/v1/jobs", `{"kind": "migrate", "args": {"from": "other", "to": "disk"}}`)
 }
 

@@ -52,6 +52,7 @@ func (s *Server) endpoints() map[protocol.RouteName]endpoint {
 
 		protocol.RouteListStores: {serve: (*call).listStores},
 		protocol.RouteListNodes:  {serve: (*call).listNodes},
+		protocol.RoutePatchNode:  {serve: (*call).patchNode, body: bodyJSON},
 
 		protocol.RouteCreateLinks: {serve: (*call).createLinks, body: bodyJSON},
 		protocol.RouteRevokeLinks: {serve: (*call).revokeLinks, query: []string{"uid", "all"}},

@@ -53,3 +53,48 @@ func TestWhereSomethingNewIsPut(t *testing.T) {
 		t.Errorf("a node that is down is chosen: %q", got)
 	}
 }
+
+// TestStandsAside: a node that is drained, as the database says or did when it
+// began, leaves what is new to others, while there is one that takes it.
+func TestStandsAside(t *testing.T) {
+	w := start(t)
+	drained := func(on bool) {
+		w.rows.set(meta.Node{ID: self, Address: "127.0.0.1:1", Living: true, Draining: on})
+		w.until("it is known", func() bool { return w.Report().Draining == on })
+	}
+	drained(true)
+	if w.StandsAside() || w.Choose(1) != "" {
+		t.Error("nobody else is there")
+	}
+	other := w.join(one, hello)
+	for name, c := range map[string]struct {
+		is    Report
+		row   meta.Node
+		takes bool
+	}{
+		"one":                     {Report{Free: 10}, meta.Node{}, true},
+		"one that drains":         {Report{Free: 10, Draining: true}, meta.Node{}, false},
+		"one that stops":          {Report{Free: 10, Ending: true}, meta.Node{}, false},
+		"one that is drained now": {Report{Free: 10}, meta.Node{Draining: true}, false},
+	} {
+		c.row.ID, c.row.Address, c.row.Living = one, other.Listener.Addr().String(), true
+		w.rows.set(c.row)
+		other.set(c.is)
+		w.until("its report is known", func() bool {
+			s, _ := w.state(one)
+			return s.Heard && s.Report.Ending == c.is.Ending && s.Report.Draining == (c.is.Draining || c.row.Draining) && s.Report.Free == 10
+		})
+		if got := w.Choose(1) == one; w.StandsAside() != c.takes || got != c.takes {
+			t.Errorf("beside %s: it stands aside: %v, the other is chosen: %v", name, w.StandsAside(), got)
+		}
+	}
+	w.rows.set(meta.Node{ID: one, Address: other.Listener.Addr().String(), Living: true})
+	w.until("it takes again", w.StandsAside)
+	drained(false)
+	if w.StandsAside() || w.Choose(1) != "" {
+		t.Error("it is not drained any more")
+	}
+	if c := New(Config{Report: w.report, Draining: true}); !c.Report().Draining {
+		t.Error("it does not know when it begins that it is drained")
+	}
+}

@@ -39,8 +39,10 @@ type Config struct {
 	// keeps them from being made or answered. It is the Sender where it is nil.
 	Pinger Sender
 	Log    *slog.Logger
-	// Report is how this node is doing, and must not wait for anything.
-	Report func() Report
+	// Report is how this node is doing, and must not wait for anything. Whether it
+	// drains the database says, and Draining did when it began.
+	Report   func() Report
+	Draining bool
 	// Changed is told what became of another node: "new", "down", "back" or "over".
 	// It may be nil, and must not wait for anything.
 	Changed func(change string)
@@ -87,6 +89,8 @@ type Cluster struct {
 	looked time.Time
 	failed bool
 	over   map[meta.NodeID]time.Time
+	// drains says that this node is to take nothing new.
+	drains bool
 	// run is the context of Run, nil before and after.
 	run     context.Context
 	members map[meta.NodeID]*member
@@ -97,7 +101,7 @@ type Cluster struct {
 
 // New makes the cluster of a node.
 func New(cfg Config) *Cluster {
-	c := &Cluster{cfg: cfg, times: cfg.Times, members: map[meta.NodeID]*member{}, over: map[meta.NodeID]time.Time{},
+	c := &Cluster{cfg: cfg, drains: cfg.Draining, times: cfg.Times, members: map[meta.NodeID]*member{}, over: map[meta.NodeID]time.Time{},
 		vigils: map[*Vigil]struct{}{}, begun: make(chan struct{}), fell: make(chan struct{}, 1)}
 	if c.cfg.Pinger == nil {
 		c.cfg.Pinger = cfg.Sender
@@ -209,6 +213,9 @@ func (c *Cluster) follow(list []meta.Node) {
 	}
 	living := map[meta.NodeID]bool{}
 	for _, n := range list {
+		if n.ID == c.cfg.Self {
+			c.drain(n.Draining)
+		}
 		if living[n.ID] = n.ID != c.cfg.Self && n.Living && n.Address != ""; !living[n.ID] {
 			c.overNow(n.ID)
 			continue
@@ -231,6 +238,14 @@ func (c *Cluster) follow(list []meta.Node) {
 			c.leave(node, m)
 		}
 	}
+}
+
+// drain notes whether this node is to take nothing new. c.mu is held.
+func (c *Cluster) drain(on bool) {
+	if c.drains != on {
+		c.cfg.Log.Info(map[bool]string{true: "draining: what is new goes to other nodes until this one is undrained", false: "not draining any more"}[on])
+	}
+	c.drains = on
 }
 
 // leave forgets a node. c.mu is held.

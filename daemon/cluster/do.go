@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/cluster/peer"
@@ -100,13 +101,13 @@ func (c *Cluster) down(node meta.NodeID, why error) error {
 // most room is chosen. That this one stops is no reason: what it has accepted it
 // ends, and the others may be stopping too.
 func (c *Cluster) Choose(size int64) meta.NodeID {
-	own := c.cfg.Report()
+	own := c.Report()
 	if !own.Draining && own.Free >= max(size, 1) {
 		return ""
 	}
 	var best State
 	for _, s := range c.States() {
-		if s.Heard && !s.Down && !s.Report.Draining && !s.Report.Ending && s.Report.Free >= max(size, 1) && s.Report.Free > best.Report.Free {
+		if s.takes() && s.Report.Free >= max(size, 1) && s.Report.Free > best.Report.Free {
 			best = s
 		}
 	}
@@ -133,5 +134,22 @@ func (c *Cluster) States() []State {
 	return states
 }
 
+// StandsAside reports whether what is new is for others: this node is drained, and
+// another lives that is not.
+func (c *Cluster) StandsAside() bool {
+	return c.Report().Draining && slices.ContainsFunc(c.States(), State.takes)
+}
+
+// takes reports whether a node takes what is new.
+func (s State) takes() bool {
+	return s.Heard && !s.Down && !s.Report.Draining && !s.Report.Ending
+}
+
 // Report is how this node is doing: the answer to a ping.
-func (c *Cluster) Report() Report { return c.cfg.Report() }
+func (c *Cluster) Report() Report {
+	r := c.cfg.Report()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r.Draining = r.Draining || c.drains
+	return r
+}

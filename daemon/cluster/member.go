@@ -68,6 +68,7 @@ type member struct {
 
 	mu     sync.Mutex
 	peer   peer.Peer
+	drains bool
 	ends   bool
 	report Report
 	heard  bool
@@ -98,7 +99,7 @@ func (m *member) live() { m.life, m.die = context.WithCancelCause(m.ctx) }
 func (m *member) row(n meta.Node) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.ends = n.Draining
+	m.drains, m.ends = n.Draining, n.Ending
 	if m.peer.Address != n.Address {
 		m.peer.Address = n.Address
 		m.ask()
@@ -124,7 +125,7 @@ func (m *member) state() State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := State{Node: m.peer.Node, Address: m.peer.Address, Down: m.life.Err() != nil, Report: m.report, Heard: m.heard}
-	s.Report.Ending = s.Report.Ending || m.ends
+	s.Report.Draining, s.Report.Ending = s.Report.Draining || m.drains, s.Report.Ending || m.ends
 	return s
 }
 

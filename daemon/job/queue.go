@@ -33,6 +33,10 @@ type Config struct {
 	Periodic []Periodic
 	// Holder is this process.
 	Holder meta.JobHolder
+	// StandsAside says that this process is to leave jobs to others that they can do:
+	// it takes those alone that are bound to its node, and gives back what it has of
+	// the others. Nil: it never is.
+	StandsAside func() bool
 	// Alone: no other process runs jobs of the database, so that those that run
 	// at the start are nobody's. Where it is not said, those are that earlier
 	// processes of the holder's node left.
@@ -77,6 +81,9 @@ type Queue struct {
 func New(cfg Config) (*Queue, error) {
 	if cfg.Poll <= 0 {
 		cfg.Poll = defaultPoll
+	}
+	if cfg.StandsAside == nil {
+		cfg.StandsAside = func() bool { return false }
 	}
 	if cfg.Random == nil {
 		cfg.Random = rand.Float64

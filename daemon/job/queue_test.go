@@ -232,6 +232,58 @@ func TestDrain(t *testing.T) {
 	w.ends(id, protocol.JobDone)
 }
 
+// TestStandsAside: a process that is to leave jobs to others gives back what it has
+// of them, as a drain does, and goes on with what is bound to its node; also with
+// what an earlier process of the node left. Once it stands aside no more it takes all.
+func TestStandsAside(t *testing.T) {
+	w := newWorld(t)
+	var aside atomic.Bool
+	told := make(chan error, 10)
+	cfg := one(func(ctx context.Context, r *Run) error {
+		if r.Job.Node != "" || r.Job.Attempts > 1 {
+			return nil
+		}
+		told <- nil
+		<-ctx.Done()
+		told <- context.Cause(ctx)
+		return ctx.Err()
+	})
+	cfg.Holder, cfg.StandsAside = meta.JobHolder{Name: "one", Node: "a"}, aside.Load
+	var left []protocol.JobID
+	for _, node := range []string{"a", ""} {
+		id := w.enqueue(meta.NewJob{Kind: "left", Node: node})
+		left = append(left, id)
+	}
+	if jobs, err := w.db.LeaseJobs(t.Context(), meta.JobHolder{Name: "gone", Node: "a"}, meta.JobLine{Kind: "left", Node: "a", Priority: protocol.PriorityNormal}, 0, 5); len(jobs) != 1 || err != nil {
+		t.Fatalf("%v (%v)", jobs, err)
+	}
+	if jobs, err := w.db.LeaseJobs(t.Context(), meta.JobHolder{Name: "gone", Node: "a"}, meta.JobLine{Kind: "left", Priority: protocol.PriorityNormal}, 0, 5); len(jobs) != 1 || err != nil {
+		t.Fatalf("%v (%v)", jobs, err)
+	}
+	cfg.Poll = time.Millisecond
+	cfg.Handlers = append(cfg.Handlers, Handler{Kind: "left", Do: func(context.Context, *Run) error { return nil }})
+	shared := w.enqueue(meta.NewJob{})
+	aside.Store(true)
+	w.run(cfg)
+	w.ends(w.enqueue(meta.NewJob{Node: "a"}), protocol.JobDone)
+	w.ends(left[0], protocol.JobDone)
+	for id, want := range map[protocol.JobID]protocol.JobState{left[1]: protocol.JobRunning, shared: protocol.JobReady} {
+		if j := w.job(id); j.State != want {
+			t.Errorf("job %d, which others can do, is %s", id, j.State)
+		}
+	}
+	aside.Store(false)
+	<-told
+	w.ends(left[1], protocol.JobDone)
+	aside.Store(true)
+	if cause := <-told; !errors.Is(cause, ErrDraining) {
+		t.Errorf("it was told %v", cause)
+	}
+	if j := w.until(shared, "given back", func(j meta.Job) bool { return j.State == protocol.JobReady }); j.Attempts != 0 {
+		t.Errorf("it is given back as %+v", j)
+	}
+}
+
 func TestCancel(t *testing.T) {
 	w := newWorld(t)
 	told := make(chan error, 2)

@@ -19,12 +19,34 @@ func (q *Queue) turn(ctx context.Context) (wait time.Duration, err error) {
 	if err := q.endCancelled(ctx); err != nil {
 		return q.cfg.Poll, err
 	}
+	q.handOver()
 	return q.begin(ctx)
+}
+
+// handOver ends the contexts of the attempts that others are to go on with.
+func (q *Queue) handOver() {
+	if !q.cfg.StandsAside() {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, r := range q.running {
+		if r.Job.Node == "" {
+			r.cancel(ErrDraining)
+		}
+	}
+}
+
+// holder is who leases jobs now.
+func (q *Queue) holder() meta.JobHolder {
+	h := q.cfg.Holder
+	h.Bound = q.cfg.StandsAside()
+	return h
 }
 
 // begin is turn once all is prepared.
 func (q *Queue) begin(ctx context.Context) (wait time.Duration, err error) {
-	lines, err := q.cfg.Meta.JobLines(ctx, q.cfg.Holder, q.freeKinds())
+	lines, err := q.cfg.Meta.JobLines(ctx, q.holder(), q.freeKinds())
 	if err != nil {
 		return q.cfg.Poll, err
 	}
@@ -127,7 +149,7 @@ func (q *Queue) lease(ctx context.Context, line meta.JobLine) error {
 	if n <= 0 {
 		return nil
 	}
-	jobs, err := q.cfg.Meta.LeaseJobs(ctx, q.cfg.Holder, line, h.Lease, n)
+	jobs, err := q.cfg.Meta.LeaseJobs(ctx, q.holder(), line, h.Lease, n)
 	for _, j := range jobs {
 		q.start(ctx, h, j, now)
 	}

@@ -17,6 +17,17 @@ type JobHolder struct {
 	Name string
 	// Node is the one it runs on. Jobs that are bound to another are not its.
 	Node string
+	// Bound says that it takes those alone that are bound to its node.
+	Bound bool
+}
+
+// other is the node beside its own of whose jobs it takes: "", of those that are
+// bound to none.
+func (h JobHolder) other() string {
+	if h.Bound {
+		return h.Node
+	}
+	return ""
 }
 
 // JobLease is the right to do a job, and to write in its name. The fence is
@@ -101,8 +112,8 @@ func waitingLines(all []JobLine, firsts []*int64, now int64) (lines []JobLine) {
 // one line. An idle daemon asks it alone, with the time where that is the
 // server's.
 func linesOf(holder JobHolder, kinds []protocol.JobKind) (lines []JobLine, text string, args []any) {
-	nodes := []string{""}
-	if holder.Node != "" {
+	nodes := []string{holder.other()}
+	if holder.Node != holder.other() {
 		nodes = append(nodes, holder.Node)
 	}
 	var parts []string
@@ -112,7 +123,7 @@ func linesOf(holder JobHolder, kinds []protocol.JobKind) (lines []JobLine, text 
 	}
 	add(JobLine{}, `, MAX(queued_at) FROM jobs WHERE state = 'ready'`)
 	for _, kind := range kinds {
-		add(JobLine{Kind: kind, Expired: true}, `, MIN(lease_until) FROM jobs WHERE state = 'running' AND kind = ? AND `+takeable, string(kind), holder.Node)
+		add(JobLine{Kind: kind, Expired: true}, `, MIN(lease_until) FROM jobs WHERE state = 'running' AND kind = ? AND `+takeable, string(kind), holder.other(), holder.Node)
 		for p := protocol.PriorityHigh; p >= protocol.PriorityIdle; p-- {
 			for _, node := range nodes {
 				add(JobLine{Kind: kind, Priority: p, Node: node},
@@ -158,13 +169,13 @@ func (t *tx) takeReady(holder JobHolder, line JobLine, now, until int64, limit i
 
 // takeable is what a node may take of what holders left: what it may do, and what
 // only has to be ended, since the node that it is bound to may never come back.
-const takeable = `(node IN ('', ?) OR cancel = 1 OR attempts >= max_attempts)`
+const takeable = `(node IN (?, ?) OR cancel = 1 OR attempts >= max_attempts)`
 
 // takeLeft leases jobs whose holders left them, but ends those for which
 // another attempt is not what is due.
 func (t *tx) takeLeft(holder JobHolder, line JobLine, now, until int64, limit int) (jobs []LeasedJob, err error) {
 	left, err := ids[protocol.JobID](t.query, `SELECT id FROM jobs WHERE state = 'running' AND kind = ? AND lease_until <= ? AND `+takeable+`
-		ORDER BY lease_until LIMIT ? FOR UPDATE SKIP LOCKED`, string(line.Kind), now, holder.Node, limit)
+		ORDER BY lease_until LIMIT ? FOR UPDATE SKIP LOCKED`, string(line.Kind), now, holder.other(), holder.Node, limit)
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func (j *joining) take(lease time.Duration) (l NodeLease, err error) {
 	if own == nil {
 		own, l.Worker, err = j.otherPlace()
 	} else {
-		l.Worker = own.lease.Worker
+		l.Worker, l.Draining = own.lease.Worker, own.lease.Draining
 	}
 	if err == nil && own != nil {
 		err = j.vacate(*own)
@@ -65,8 +65,8 @@ func (j *joining) take(lease time.Duration) (l NodeLease, err error) {
 	if err != nil {
 		return l, err
 	}
-	_, err = j.exec(`INSERT INTO nodes (name, worker, address, version, boot_id, fence, lease_until, started_at, alone) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(l.Node), l.Worker, j.node.Address, j.node.Version, j.node.Spot, l.Fence, j.now+lease.Milliseconds(), j.now, flag(j.node.Alone))
+	_, err = j.exec(`INSERT INTO nodes (name, worker, address, version, boot_id, fence, lease_until, started_at, alone, draining) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(l.Node), l.Worker, j.node.Address, j.node.Version, j.node.Spot, l.Fence, j.now+lease.Milliseconds(), j.now, flag(j.node.Alone), flag(l.Draining))
 	return l, err
 }
 
@@ -181,9 +181,9 @@ func (j *joining) fence(r placeRow) error {
 
 // places reads rows of nodes.
 func (q query) places(text string, args ...any) (list []placeRow, err error) {
-	err = q.each(`SELECT name, worker, boot_id, fence, lease_until, started_at, alone = 1 FROM nodes `+text, args, func(scan scanFunc) error {
+	err = q.each(`SELECT name, worker, boot_id, fence, lease_until, started_at, alone = 1, draining = 1 FROM nodes `+text, args, func(scan scanFunc) error {
 		var r placeRow
-		err := scan(&r.lease.Node, &r.lease.Worker, &r.spot, &r.lease.Fence, &r.until, &r.since, &r.alone)
+		err := scan(&r.lease.Node, &r.lease.Worker, &r.spot, &r.lease.Fence, &r.until, &r.since, &r.alone, &r.lease.Draining)
 		list = append(list, r)
 		return err
 	})

@@ -32,6 +32,8 @@ type NodeLease struct {
 	// lives, and until another is given the number after that, nobody else has it.
 	Worker int
 	Fence  int64
+	// Draining says that the node was to take nothing new, when it took the place.
+	Draining bool
 }
 
 // holder names who has the lease.
@@ -39,8 +41,8 @@ func (l NodeLease) holder() string { return fmt.Sprintf("%s/%d", l.Node, l.Fence
 
 // NodeReport is what a node tells of itself.
 type NodeReport struct {
-	// Draining says that it ends once its requests have.
-	Draining bool
+	// Ending says that it stops once its requests have ended.
+	Ending bool
 	// Load is how many requests it is at work on.
 	Load int64
 }
@@ -55,6 +57,8 @@ type Node struct {
 	// Living says that its lease has not ended, by the time of the database.
 	Living bool
 	Alone  bool
+	// Draining says that it is to take nothing new: see DB.DrainNode.
+	Draining bool
 	NodeReport
 }
 
@@ -122,13 +126,13 @@ func (db *DB) KeepNode(ctx context.Context, l NodeLease, lease time.Duration, r 
 		}
 		now = timeOf(at)
 		until := at + lease.Milliseconds()
-		return t.held(t.exec(`UPDATE nodes SET lease_until = ?, draining = ?, load = ? WHERE name = ? AND fence = ? AND lease_until <= ?`,
-			until, flag(r.Draining), r.Load, string(l.Node), l.Fence, db.kept.extend(l, until)))
+		return t.held(t.exec(`UPDATE nodes SET lease_until = ?, ending = ?, load = ? WHERE name = ? AND fence = ? AND lease_until <= ?`,
+			until, flag(r.Ending), r.Load, string(l.Node), l.Fence, db.kept.extend(l, until)))
 	})
 	return now, err
 }
 
-// LeaveNode gives the place back, or is ErrNodeLost. The node stays Draining, by
+// LeaveNode gives the place back, or is ErrNodeLost. The node stays Ending, by
 // which it is told from one that died (PruneNodes).
 func (db *DB) LeaveNode(ctx context.Context, l NodeLease) error {
 	return db.update(ctx, full, "leave the place on the database", func(t *tx) error {
@@ -136,7 +140,7 @@ func (db *DB) LeaveNode(ctx context.Context, l NodeLease) error {
 		if err != nil {
 			return err
 		}
-		return t.held(t.exec(`UPDATE nodes SET lease_until = ?, draining = 1, load = 0 WHERE name = ? AND fence = ?`, now, string(l.Node), l.Fence))
+		return t.held(t.exec(`UPDATE nodes SET lease_until = ?, ending = 1, load = 0 WHERE name = ? AND fence = ?`, now, string(l.Node), l.Fence))
 	})
 }
 
@@ -157,11 +161,11 @@ func (db *DB) Nodes(ctx context.Context) (list []Node, err error) {
 		if q.leaseTime != "" {
 			now, args = `(`+q.leaseTime+`)`, nil
 		}
-		return q.each(`SELECT name, worker, address, version, started_at, lease_until, lease_until > `+now+`, alone = 1, draining = 1, load
+		return q.each(`SELECT name, worker, address, version, started_at, lease_until, lease_until > `+now+`, alone = 1, draining = 1, ending = 1, load
 			FROM nodes ORDER BY name`, args, func(scan scanFunc) error {
 			var n Node
 			var since, until int64
-			err := scan(&n.ID, &n.Worker, &n.Address, &n.Version, &since, &until, &n.Living, &n.Alone, &n.Draining, &n.Load)
+			err := scan(&n.ID, &n.Worker, &n.Address, &n.Version, &since, &until, &n.Living, &n.Alone, &n.Draining, &n.Ending, &n.Load)
 			n.Since, n.Until = timeOf(since), timeOf(until)
 			list = append(list, n)
 			return err

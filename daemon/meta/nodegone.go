@@ -17,7 +17,7 @@ const (
 )
 
 // PruneNodes forgets nodes of a cluster that are gone, and gives how many: those that
-// left an hour ago, and those whose lease ended a week ago, of which nothing is
+// left an hour ago, and those whose lease ended a week ago or which are drained since then, of which nothing is
 // needed. That is where something lies on a disk of theirs, an upload has its home
 // there, or a job that somebody asked for waits for them. One that comes back
 // is as a new one.
@@ -29,7 +29,7 @@ func (db *DB) PruneNodes(ctx context.Context) (n int, err error) {
 			return err
 		}
 		// A row that is locked is being taken.
-		gone, err := t.places(`WHERE alone = 0 AND (draining = 1 AND lease_until <= ? OR lease_until <= ?) ORDER BY name FOR UPDATE SKIP LOCKED`,
+		gone, err := t.places(`WHERE alone = 0 AND (ending = 1 AND draining = 0 AND lease_until <= ? OR lease_until <= ?) ORDER BY name FOR UPDATE SKIP LOCKED`,
 			now-leftFor.Milliseconds(), now-goneFor.Milliseconds())
 		if err != nil {
 			return err

@@ -29,7 +29,7 @@ func verbs(t *testing.T) map[string]*cobra.Command {
 			}
 			walk(sub)
 		}
-		if cmd.RunE != nil && !cmd.HasSubCommands() {
+		if cmd.RunE != nil && (!cmd.HasSubCommands() || cmd.Annotations[printsObjects] != "") {
 			found[strings.TrimPrefix(cmd.CommandPath(), "osp ")] = cmd
 		}
 	}
@@ -47,7 +47,7 @@ func sample(t *testing.T, cmd *cobra.Command, dir string) []string {
 	words := map[string]string{
 		"FILE": filepath.Join(dir, "file"), "PATH": filepath.Join(dir, "file"), "DIR": dir, "PREFIX": "prefix",
 		"UID": "1234567890123456", "TRANSFER": "01JD0000000000000000000000", "NAME": "work",
-		"JOB": "42", "METHOD": "GET", "SOURCE": "s3:minio/photos/", "KIND": "sweep", "WEBHOOK": "3", "URL": "https://example.com/",
+		"JOB": "42", "METHOD": "GET", "SOURCE": "s3:minio/photos/", "KIND": "sweep", "WEBHOOK": "3", "NODE": "0123456789abcdef0123456789abcdef", "URL": "https://example.com/",
 	}
 	args := strings.Fields(strings.TrimPrefix(cmd.CommandPath(), "osp "))
 	given := []string{}

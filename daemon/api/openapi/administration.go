@@ -106,6 +106,14 @@ func adminOperations() map[protocol.RouteName]operation {
 			tag: tagAdmin, summary: "List the daemons on one database, and how they are",
 			answers: []answer{ok("All that have a place, or had one that nobody has taken since, by id; none on SQLite.", list("nodes", "Node", nil))},
 		},
+		protocol.RoutePatchNode: {
+			tag: tagAdmin, summary: "Drain a node of a cluster, or take that back", takes: "PatchNode",
+			about: "A node that is drained takes nothing new, also after a restart: what is new goes to other nodes, jobs that are not bound to it too. It answers, and goes on with " +
+				"what lies on its disks. The last one that takes what is new is not drained.",
+			id:      parameter{about: "Of the node.", schema: object{"type": "string", "minLength": 1, "maxLength": 128}},
+			answers: []answer{ok("The node, as it is now.", ref("Node"))},
+			fails:   []protocol.Kind{protocol.KindConflict, protocol.KindStoreFull},
+		},
 	}
 }
 

@@ -237,7 +237,7 @@ func TestSchemasAgreeWithTheStructs(t *testing.T) {
 	}
 	requests := map[string]any{
 		"api/begin_upload.json": protocol.BeginUpload{}, "api/probe.json": protocol.Probe{}, "api/commit_upload.json": protocol.CommitUpload{},
-		"api/claim.json": protocol.Claim{}, "api/create_token.json": protocol.CreateToken{}, "api/create_job.json": protocol.CreateJob{},
+		"api/claim.json": protocol.Claim{}, "api/create_token.json": protocol.CreateToken{}, "api/create_job.json": protocol.CreateJob{}, "api/patch_node.json": protocol.PatchNode{},
 		"api/create_webhook.json": protocol.CreateWebhook{}, "api/create_links.json": protocol.CreateLinks{}, "api/new_link.json": protocol.NewLink{},
 	}
 	// What has no struct of protocol: the patch is read member by member, and how

@@ -157,17 +157,80 @@ var clusterTests = map[string]func(*env){
 		l := e.takeNode(peer("a"))
 		began := e.clock.Now()
 		e.clock.Add(time.Second)
-		now, err := e.db.KeepNode(e.ctx, l, placeLease, meta.NodeReport{Draining: true, Load: 7})
+		now, err := e.db.KeepNode(e.ctx, l, placeLease, meta.NodeReport{Ending: true, Load: 7})
 		e.ok(err)
 		list, err := e.db.Nodes(e.ctx)
 		e.ok(err)
 		e.same("nodes", list, []meta.Node{{ID: "a", Address: "127.0.0.1:1", Version: "v1", Since: began, Until: now.Add(placeLease), Living: true,
-			NodeReport: meta.NodeReport{Draining: true, Load: 7}}})
+			NodeReport: meta.NodeReport{Ending: true, Load: 7}}})
 		e.same("the database's time", now, e.clock.Now())
 		e.takeNode(peer("a"))
 		list, err = e.db.Nodes(e.ctx)
 		e.ok(err)
 		e.same("started again", list[0].NodeReport, meta.NodeReport{})
+	},
+	"a node that is drained is so until it is not, whatever becomes of it": func(e *env) {
+		drained := func() (ids []meta.NodeID) {
+			list, err := e.db.Nodes(e.ctx)
+			e.ok(err)
+			for _, n := range list {
+				if n.Draining {
+					ids = append(ids, n.ID)
+				}
+			}
+			return ids
+		}
+		e.kind(e.db.DrainNode(e.ctx, "a", true), protocol.KindNotFound)
+		a := e.takeNode(peer("a"))
+		e.kind(e.db.DrainNode(e.ctx, "a", true), protocol.KindConflict)
+		b := e.takeNode(peer("b"))
+		for range 2 {
+			e.ok(e.db.DrainNode(e.ctx, "a", true))
+		}
+		e.kind(e.db.DrainNode(e.ctx, "b", true), protocol.KindConflict)
+		_, err := e.db.KeepNode(e.ctx, a, placeLease, meta.NodeReport{})
+		e.ok(err)
+		e.same("drained", []any{a.Draining, drained()}, []any{false, []meta.NodeID{"a"}})
+		e.ok(e.db.LeaveNode(e.ctx, a))
+		e.same("started again", []any{e.takeNode(peer("a")).Draining, drained()}, []any{true, []meta.NodeID{"a"}})
+		e.ok(e.db.DrainNode(e.ctx, "a", false))
+		_, err = e.db.KeepNode(e.ctx, b, placeLease, meta.NodeReport{Ending: true})
+		e.ok(err)
+		e.kind(e.db.DrainNode(e.ctx, "a", true), protocol.KindConflict)
+		e.ok(e.db.LeaveNode(e.ctx, b))
+		e.ok(e.db.DrainNode(e.ctx, "b", true)) // it does not live: so it will start
+		e.same("drained", drained(), []meta.NodeID{"b"})
+	},
+	"of nodes that are drained at once one is the last": func(e *env) {
+		e.takeNode(peer("a"))
+		e.takeNode(peer("b"))
+		done := make(chan error)
+		for _, id := range []meta.NodeID{"a", "b"} {
+			go func() { done <- e.db.DrainNode(e.ctx, id, true) }()
+		}
+		first, second := <-done, <-done
+		if first == nil {
+			first = second
+		} else {
+			e.ok(second)
+		}
+		e.kind(first, protocol.KindConflict)
+	},
+	"open uploads are counted where they are at home": func(e *env) {
+		for i, node := range []meta.NodeID{"a", "a", "b", ""} {
+			up := e.newUpload(fmt.Sprint(i))
+			up.Node = node
+			_, err := e.db.BeginUpload(e.ctx, up, nil)
+			e.ok(err)
+			if i == 0 {
+				e.ok(e.db.AbortUpload(e.ctx, up.Owner, up.UID))
+			}
+		}
+		for id, want := range map[meta.NodeID]int64{"a": 1, "b": 1, "c": 0} {
+			n, err := e.db.OpenUploadsOn(e.ctx, id)
+			e.ok(err)
+			e.same("on "+string(id), n, want)
+		}
 	},
 	"a number that was another's mints no uid again, on a clock that is behind": func(e *env) {
 		var last protocol.UID

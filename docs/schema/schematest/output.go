@@ -32,6 +32,8 @@ func Objects() map[string]string {
 
 		"admin stores":        "store.json",
 		"admin nodes":         "node.json",
+		"admin nodes drain":   "node.json",
+		"admin nodes undrain": "node.json",
 		"admin migrate":       "job.json",
 		"admin import":        "manifest_entry.json",
 		"admin jobs manifest": "manifest_entry.json",
