@@ -163,7 +163,7 @@ func TestStaleDirectory(t *testing.T) {
 // refused as such by every node.
 func TestEarlyAnswersOfTheOwner(t *testing.T) {
 	p := onDisks(3)
-	p.disk = smallDisk(t, "64m")
+	p.disk = harness.SmallDisk(t, "64m")
 	c := start(t, p)
 	small, other := c.nodes[0].API(), c.nodes[1].API()
 	part := make([]byte, protocol.MinPartSize)

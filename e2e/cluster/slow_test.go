@@ -9,8 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -48,7 +46,7 @@ func TestSlowDownloadsThroughAPeer(t *testing.T) {
 		})
 		c.slowly(c.nodes[1], f.UID, data)
 		for k, n := range c.nodes {
-			peaks[i][k] = peakMemory(t, n.PID())
+			peaks[i][k] = harness.PeakMemory(t, n.PID())
 		}
 	}
 	t.Logf("peaks of the file's node and of the other, in bytes: 4 MiB %v, 64 MiB %v", peaks[0], peaks[1])
@@ -145,15 +143,4 @@ func (r *slowReader) take(n int) error {
 	m, err := io.ReadFull(r.body, piece)
 	r.got = append(r.got, piece[:m]...)
 	return err
-}
-
-// peakMemory is the most memory that a process has had.
-func peakMemory(t *testing.T, pid int) int64 {
-	t.Helper()
-	_, after, _ := strings.Cut(readFile(t, fmt.Sprintf("/proc/%d/status", pid)), "VmHWM:")
-	kib, err := strconv.ParseInt(strings.TrimSpace(strings.SplitN(after, "kB", 2)[0]), 10, 64)
-	if err != nil {
-		t.Fatalf("no VmHWM in %q: %v", after, err)
-	}
-	return kib << 10
 }

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/osproxy/osproxy/e2e/harness"
@@ -17,7 +16,7 @@ import (
 // stays readable, everything it could not keep is 507 and is not there, and
 // once there is room it goes on without a restart.
 func TestFullDisk(t *testing.T) {
-	disk := smallDisk(t, "64m")
+	disk := harness.SmallDisk(t, "64m")
 	ballast := filepath.Join(disk, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 24<<20), 0o600); err != nil {
 		t.Fatal(err)
@@ -92,19 +91,4 @@ func fillDisk(t *testing.T, api *harness.API, acked map[protocol.UID][]byte) {
 	if len(acked) == 0 {
 		t.Fatal("the disk was full from the beginning")
 	}
-}
-
-// smallDisk mounts a tmpfs for the time of the test.
-func smallDisk(t *testing.T, size string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
-		t.Fatalf("mount a small tmpfs (this test needs root): %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			t.Errorf("unmount: %v", err)
-		}
-	})
-	return dir
 }

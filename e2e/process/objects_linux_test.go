@@ -51,7 +51,7 @@ func TestFilesOnObjectStores(t *testing.T) {
 				t.Error("the large file came back as another")
 			}
 			ranges(t, d, put.UID.String(), harness.Content(77, wholeSize))
-			peak := peakMemory(t, d.PID())
+			peak := harness.PeakMemory(t, d.PID())
 			t.Logf("peak: %.1f MB", float64(peak)/1e6)
 			if peak > mostMemory {
 				t.Errorf("the daemon had %d bytes resident, the target is %d", peak, mostMemory)

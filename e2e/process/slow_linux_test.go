@@ -7,8 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -65,7 +63,7 @@ func slowPeak(t *testing.T, size int64) int64 {
 	for range 4 {
 		each(readers, func(i int) error { return readers[i].take(slowPiece) }, t)
 	}
-	peak := peakMemory(t, d.PID())
+	peak := harness.PeakMemory(t, d.PID())
 	want := sha256.Sum256(content)
 	each(readers, func(i int) error {
 		defer readers[i].conn.Close()
@@ -162,19 +160,4 @@ func needDescriptors(t *testing.T, n uint64) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// peakMemory is the most memory that a process has had.
-func peakMemory(t *testing.T, pid int) int64 {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, after, _ := strings.Cut(string(text), "VmHWM:")
-	kib, err := strconv.ParseInt(strings.TrimSpace(strings.SplitN(after, "kB", 2)[0]), 10, 64)
-	if err != nil {
-		t.Fatalf("no VmHWM in %q: %v", text, err)
-	}
-	return kib << 10
 }

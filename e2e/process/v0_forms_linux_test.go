@@ -56,7 +56,7 @@ func TestFormsOfV0KeepMemoryFlat(t *testing.T) {
 		all.Go(func() { put(large+n, little) })
 	}
 	all.Wait()
-	peak := peakMemory(t, d.PID())
+	peak := harness.PeakMemory(t, d.PID())
 	t.Logf("peak: %.1f MB", float64(peak)/1e6)
 	if most := int64(mostMemory + 32*(mib+64<<10)); peak > most { // 32 forms may be held
 		t.Errorf("the daemon had %d bytes resident, the target is %d", peak, most)
