@@ -163,7 +163,7 @@ func TestStaleDirectory(t *testing.T) {
 // refused as such by every node.
 func TestEarlyAnswersOfTheOwner(t *testing.T) {
 	p := onDisks(3)
-	p.disk = harness.SmallDisk(t, "64m")
+	p.disk = harness.SmallDisk(t, "192m")
 	c := start(t, p)
 	small, other := c.nodes[0].API(), c.nodes[1].API()
 	part := make([]byte, protocol.MinPartSize)
@@ -176,7 +176,7 @@ func TestEarlyAnswersOfTheOwner(t *testing.T) {
 	small.Require(ans, http.StatusCreated)
 	var unknown protocol.Upload
 	mustJSON(t, ans.Body, &unknown)
-	writeFile(t, filepath.Join(p.disk, "ballast"), string(make([]byte, 59<<20)))
+	writeFile(t, filepath.Join(p.disk, "ballast"), string(make([]byte, 187<<20)))
 	for what, c := range map[string]struct {
 		ask    func() harness.Answer
 		status int
@@ -203,7 +203,8 @@ func (c *cluster) avoids(full *node) {
 	harness.Eventually(c.t, "an upload begins", func() (begun bool) {
 		var ans harness.Answer
 		u, ans = full.API().Begin("new", int64(len(data)))
-		return ans.Status == http.StatusCreated
+		// Until the node has looked at its disk again it keeps what is new.
+		return ans.Status == http.StatusCreated && full.API().PutPart(u.UID, 1, partOf(u, data, 0)).Status == http.StatusOK
 	})
 	full.API().MustPutParts(u, data)
 	full.API().MustFile(full.API().Commit(u.UID), http.StatusOK)
