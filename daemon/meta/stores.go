@@ -63,7 +63,7 @@ func (db *DB) MoveStoreHome(ctx context.Context, store string, from, to NodeID) 
 			return err
 		}
 		_, err = t.exec(`UPDATE uploads SET node = ? WHERE node = ? AND uid IN (SELECT u.uid FROM uploads u `+openIn+`
-			UNION SELECT u.uid FROM uploads u WHERE u.open = 1 AND u.touched_at >= ? AND u.blob_id IS NULL
+			UNION ALL SELECT u.uid FROM uploads u WHERE u.open = 1 AND u.touched_at >= ? AND u.blob_id IS NULL
 				AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.state = 'writing' AND b.owner_kind = 'upload' AND b.owner_id = u.uid)
 				AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.uid = u.uid))`,
 			string(to), string(from), 0, store, store, store, 0)
