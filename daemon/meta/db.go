@@ -82,7 +82,7 @@ func open(ctx context.Context, cfg Config, d dialect, start func(ctx context.Con
 	if err != nil {
 		return nil, d.asError("open the database", err)
 	}
-	db := &DB{cfg: cfg, dialect: d, engine: e, reads: newReads(), emitted: make(word, 1), doubted: make(word, 1)}
+	db := &DB{cfg: cfg, dialect: d, engine: e, reads: newReads(), emitted: make(word, 1), doubted: make(word, 1), kept: newTenure()}
 	if err := db.refuseRetired(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

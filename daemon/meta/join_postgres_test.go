@@ -144,6 +144,27 @@ func TestALeaseIsKeptByOne(t *testing.T) {
 	}
 }
 
+// A process that renews its lease twice at once is not taken for two.
+func TestALeaseIsKeptTwiceAtOnce(t *testing.T) {
+	db := node(t)
+	lease, err := db.TakeNode(t.Context(), NewNode{ID: "a"}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	for range 4 {
+		all.Go(func() {
+			for range 25 {
+				if _, err := db.KeepNode(t.Context(), lease, time.Minute, NodeReport{}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+}
+
 // Peers work with the schema that there is: another that would change it waits
 // for all of them to end, and one that was stopped meanwhile does not go on with
 // the new one.

@@ -118,6 +118,11 @@ func (db *DB) TakeNode(ctx context.Context, n NewNode, lease time.Duration) (l N
 // cloned while it ran has the same lease twice. now is the time by which leases
 // run.
 func (db *DB) KeepNode(ctx context.Context, l NodeLease, lease time.Duration, r NodeReport) (now time.Time, err error) {
+	done, err := db.kept.await(ctx)
+	if err != nil {
+		return now, err
+	}
+	defer done()
 	// What a power cut takes back is given again by the next.
 	err = db.update(ctx, relaxed, "keep the place on the database", func(t *tx) error {
 		at, err := t.databaseNow()

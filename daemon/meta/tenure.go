@@ -1,15 +1,33 @@
 package meta
 
 import (
+	"context"
+	"fmt"
 	"math"
 	"sync"
 )
 
 // tenure is how long this process has had its lease last.
 type tenure struct {
+	// turn has a place for who extends the lease: of two at once the one that is
+	// behind would find the lease to last longer than it knows of.
+	turn chan struct{}
+
 	mu     sync.Mutex
 	lease  NodeLease
 	latest int64 // 0 where it did not extend it
+}
+
+func newTenure() tenure { return tenure{turn: make(chan struct{}, 1)} }
+
+// await waits for the turn of an extension, which done ends.
+func (t *tenure) await(ctx context.Context) (done func(), err error) {
+	select {
+	case t.turn <- struct{}{}:
+		return func() { <-t.turn }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for another renewal of the lease: %w", ctx.Err())
+	}
 }
 
 // begin is of a lease that was just given.
