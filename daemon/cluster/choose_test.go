@@ -89,6 +89,7 @@ func TestStandsAside(t *testing.T) {
 		}
 	}
 	w.rows.set(meta.Node{ID: one, Address: other.Listener.Addr().String(), Living: true})
+	other.set(Report{Free: 10})
 	w.until("it takes again", w.StandsAside)
 	drained(false)
 	if w.StandsAside() || w.Choose(1) != "" {
