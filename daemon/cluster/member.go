@@ -76,8 +76,8 @@ type member struct {
 	// counts is when a ping has to have begun for its failing to count: one that
 	// began before another failed, or was answered, tells nothing new.
 	counts time.Time
-	// down is when the node went down.
-	down time.Time
+	// down is when the node went down, sent when it sent a request last.
+	down, sent time.Time
 	// life ends when the node goes down, with the cause; another begins when it
 	// answers again.
 	life context.Context
@@ -134,6 +134,20 @@ func (m *member) lives() (peer.Peer, context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.peer, m.life
+}
+
+// sends notes that the node has sent a request.
+func (m *member) sends() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sent = time.Now()
+}
+
+// sentLast is when the node sent a request last.
+func (m *member) sentLast() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sent
 }
 
 // downSince says since when the node is down, and why; one that is not has no why.

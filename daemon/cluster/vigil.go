@@ -34,6 +34,9 @@ type rule struct {
 	// sent to one that is stopped moves until the buffers between are full. It is 0
 	// for no end.
 	most time.Duration
+	// sender is of a connection by which the node sends: while its requests come
+	// here it lives, though nothing gets to it from here.
+	sender bool
 }
 
 // keep begins a vigil, of which nobody waits for the node yet.
@@ -48,7 +51,7 @@ func (c *Cluster) keep(node meta.NodeID, r rule, cut func(cause error)) *Vigil {
 // Watch keeps a vigil over a connection by which a node sends requests here: cut is
 // called when the node is down and somebody has waited for it too long.
 func (c *Cluster) Watch(node meta.NodeID, cut func()) *Vigil {
-	return c.keep(node, rule{stall: 3 * c.times.Stall, fromDown: true}, func(error) { cut() })
+	return c.keep(node, rule{stall: 3 * c.times.Stall, fromDown: true, sender: true}, func(error) { cut() })
 }
 
 // Begin says that somebody waits for the node from now on.
@@ -101,7 +104,11 @@ func (c *Cluster) cutStill(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for v := range c.vigils {
-		if down, why := c.downSince(v.node); why != nil && v.over(now, down) {
+		down, why := c.downSince(v.node)
+		if sent := c.sentLast(v); down.Before(sent) {
+			down = sent
+		}
+		if why != nil && v.over(now, down) {
 			delete(c.vigils, v)
 			v.cut(why)
 		}
@@ -118,6 +125,15 @@ func (c *Cluster) downSince(node meta.NodeID) (since time.Time, why error) {
 		return since, errOver
 	}
 	return time.Time{}, nil
+}
+
+// sentLast is when a vigil's node has last shown by a request that it lives, where
+// that counts. c.mu is held.
+func (c *Cluster) sentLast(v *Vigil) time.Time {
+	if m := c.members[v.node]; m != nil && v.rule.sender {
+		return m.sentLast()
+	}
+	return time.Time{}
 }
 
 // fall has the vigils looked after now.

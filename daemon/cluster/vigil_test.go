@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/cluster/peer"
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -159,6 +160,30 @@ func TestAConnectionOfADeadNodeIsCut(t *testing.T) {
 	}
 	if _, err := w.ask(one); !errors.Is(err, errOver) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestAConnectionOfANodeThatSendsIsKept though it cannot be asked: the network
+// carries one direction alone, or its address is wrong here.
+func TestAConnectionOfANodeThatSendsIsKept(t *testing.T) {
+	times := quick()
+	times.Stall = time.Minute
+	w := startWith(t, times)
+	w.join(one, hello).Close()
+	w.until("it is down", func() bool { return w.isDown(one) })
+	var cuts atomic.Int32
+	v := w.Watch(one, func() { cuts.Add(1) })
+	defer v.End()
+	v.Begin()
+	began := time.Now()
+	if !w.Lives(t.Context(), one) {
+		t.Fatal("its lease is over")
+	}
+	if w.cutStill(began.Add(3 * times.Stall)); cuts.Load() != 0 {
+		t.Error("it was cut as if nothing had come")
+	}
+	if w.cutStill(time.Now().Add(3 * times.Stall)); cuts.Load() != 1 {
+		t.Error("it is kept although nothing comes any more")
 	}
 }
 
