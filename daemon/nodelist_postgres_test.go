@@ -71,8 +71,8 @@ func TestPostgresWhatNodesTell(t *testing.T) {
 	eventually(t, func() bool { return load() == 0 })
 	a.ends.Store(true)
 	load()
-	if !b.ofNode(t, a).Draining {
-		t.Error("a node that drains is told to be none")
+	if n := b.ofNode(t, a); !n.Stopping || n.Draining {
+		t.Error("a node that stops is told to be none")
 	}
 }
 

@@ -68,7 +68,7 @@ func (q query) nodeNeeded(node NodeID) (bool, error) {
 	}
 	for _, text := range [...]string{
 		`SELECT 1 FROM uploads WHERE open = 1 AND touched_at >= 0 AND node = ? LIMIT 1`,
-		`SELECT 1 FROM jobs WHERE state IN ('ready', 'running') AND every IS NULL AND node = ? LIMIT 1`,
+		`SELECT 1 FROM jobs WHERE state IN ('ready', 'running') AND node <> '' AND node = ? AND every IS NULL LIMIT 1`,
 	} {
 		if found, err := q.one(text, []any{string(node)}, new(int)); err != nil || found {
 			return found, err
@@ -97,7 +97,7 @@ func (q query) disksOf(node NodeID) (names []string, err error) {
 
 // endPeriodicOf ends what a node does again and again, as nobody does it any more.
 func (t *tx) endPeriodicOf(node NodeID) error {
-	jobs, err := ids[protocol.JobID](t.query, `SELECT id FROM jobs WHERE state IN ('ready', 'running') AND every IS NOT NULL AND node = ? ORDER BY id`, string(node))
+	jobs, err := ids[protocol.JobID](t.query, `SELECT id FROM jobs WHERE state IN ('ready', 'running') AND node <> '' AND node = ? AND every IS NOT NULL ORDER BY id`, string(node))
 	if err != nil {
 		return err
 	}

@@ -10,3 +10,6 @@ UPDATE nodes SET draining = 0;
 
 -- How many uploads are open on a node's disk.
 CREATE INDEX uploads_home ON uploads (node) WHERE open = 1;
+
+-- Which jobs wait for a node: few are bound to one.
+CREATE INDEX jobs_bound ON jobs (node, id) WHERE state IN ('ready', 'running') AND node <> '';
