@@ -24,39 +24,41 @@ const (
 // these stores.
 func (db *DB) LeaveDigests(ctx context.Context, uids []protocol.UID, reads []string) error {
 	return db.update(ctx, relaxed, "leave digests", func(t *tx) error {
-		stores, err := t.storesOf(uids)
+		left, stores, err := t.outside(uids, reads)
 		if err != nil {
 			return err
 		}
 		for _, store := range stores {
-			if slices.Contains(reads, store) {
-				continue
-			}
 			if err := t.set(settingDigests(store), digestsLeft); err != nil {
 				return err
 			}
 		}
-		return t.putOffDigests(uids, digestNever)
+		return t.putOffDigests(left, digestNever)
 	})
 }
 
-// storesOf are those in which bytes of files lie, in the order of their names.
-func (t *tx) storesOf(uids []protocol.UID) (stores []string, err error) {
+// outside are those of the files that have bytes in stores that are not read, and
+// these stores in the order of their names. A file that was moved meanwhile to
+// where it is read is none of them.
+func (t *tx) outside(uids []protocol.UID, reads []string) (files []protocol.UID, stores []string, err error) {
 	if len(uids) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	var args []any
 	for _, uid := range uids {
 		args = append(args, int64(uid))
 	}
-	err = t.each(`SELECT DISTINCT b.store FROM files f JOIN extents e ON e.content_id = f.content_id JOIN blobs b ON b.id = e.blob_id
-		WHERE f.uid IN (?`+strings.Repeat(`, ?`, len(uids)-1)+`) ORDER BY b.store`, args, func(scan scanFunc) error {
+	err = t.each(`SELECT DISTINCT b.store, f.uid FROM files f JOIN extents e ON e.content_id = f.content_id JOIN blobs b ON b.id = e.blob_id
+		WHERE f.uid IN (?`+strings.Repeat(`, ?`, len(uids)-1)+`) ORDER BY b.store, f.uid`, args, func(scan scanFunc) error {
 		var store string
-		err := scan(&store)
-		stores = append(stores, store)
-		return err
+		var uid int64
+		if err := scan(&store, &uid); err != nil || slices.Contains(reads, store) {
+			return err
+		}
+		files, stores = append(files, protocol.UID(uid)), append(stores, store)
+		return nil
 	})
-	return stores, err
+	return files, slices.Compact(stores), err
 }
 
 // WantDigests has digest jobs look, now, at up to limit files that were left in the
