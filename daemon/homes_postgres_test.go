@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
+	"github.com/osproxy/osproxy/protocol"
 	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/open"
 )
@@ -129,6 +131,16 @@ func TestPostgresTheDiskOfACopiedInstallation(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
+	local, err := sql.Open("sqlite", cfg.databasePath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := local.ExecContext(t.Context(), `UPDATE files SET imported_from = 'dir:/srv/a'`); err != nil {
+		t.Fatal(err)
+	}
+	if err := local.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if err := CopyMetadata(t.Context(), completed(t, cfg), shared.DB, quiet(), func(string, int64, bool) {}); err != nil {
 		t.Fatal(err)
 	}
@@ -140,6 +152,10 @@ func TestPostgresTheDiskOfACopiedInstallation(t *testing.T) {
 	second := nodeOn(t, shared)
 	node := isCalled(t, second, false)
 	d, stop = running(t, joining(t, shared))
+	object := "dir@" + string(d.in.Node) + ":/srv/a"
+	if of, err := d.in.DB.ImportedFiles(t.Context(), protocol.OwnerLocal, []string{object}); err != nil || of[object].UID != f.UID {
+		t.Errorf("what was imported from a folder is not known any more: %v, %v", of, err)
+	}
 	if in := storeOf(t, d, f.UID); in != "disk" || d.in.instances["disk"] != in || holder.Instance("disk", node) == in {
 		t.Errorf("it lies in %s, and this node has %v", in, d.in.instances)
 	}

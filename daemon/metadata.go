@@ -30,21 +30,21 @@ func CopyMetadata(ctx context.Context, cfg Config, to Database, log *slog.Logger
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close(), lock.Unlock()) }()
-	homes, err := cfg.homesOf(ctx, db)
+	node, err := nodeID(cfg.Data)
+	if err != nil {
+		return at(StageLock, err)
+	}
+	homes, err := cfg.homesOf(ctx, db, node)
 	if err != nil {
 		return err
 	}
-	_, err = db.CopyTo(ctx, meta.CopyConfig{URL: *to.address, Homes: homes, Progress: func(t meta.CopiedTable, verified bool) { progress(t.Name, t.Rows, verified) }})
+	_, err = db.CopyTo(ctx, meta.CopyConfig{URL: *to.address, Homes: homes, Node: node, Progress: func(t meta.CopiedTable, verified bool) { progress(t.Name, t.Rows, verified) }})
 	return at(StageDatabase, err)
 }
 
 // homesOf are the homes of the local stores that the data folder's daemon has used: the
 // node that it is from now on.
-func (c *Config) homesOf(ctx context.Context, db *meta.DB) (map[string]meta.NodeID, error) {
-	node, err := nodeID(c.Data)
-	if err != nil {
-		return nil, at(StageLock, err)
-	}
+func (c *Config) homesOf(ctx context.Context, db *meta.DB, node meta.NodeID) (map[string]meta.NodeID, error) {
 	known, err := db.KnownStores(ctx)
 	if err != nil {
 		return nil, at(StageDatabase, err)

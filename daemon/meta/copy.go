@@ -18,6 +18,9 @@ type CopyConfig struct {
 	// Homes are the nodes that are the homes of local stores, by the stores' names,
 	// which the other database is told: nobody else can reach this one.
 	Homes map[string]NodeID
+	// Node is whose the folders are that files were imported from: in the other database
+	// there may be those of other nodes, of the same names.
+	Node NodeID
 	// Progress is told of each table: when its rows are in the copy, and when
 	// they were read back and compared. It may be nil.
 	Progress func(t CopiedTable, verified bool)
@@ -68,7 +71,7 @@ func (db *DB) CopyTo(ctx context.Context, c CopyConfig) (list []CopiedTable, err
 	defer t.close()
 	err = db.update(ctx, full, "copy the metadata", func(x *tx) (err error) {
 		if list, err = x.copyTo(ctx, t, c.Progress); err == nil {
-			err = t.claimHomes(ctx, c.Homes)
+			err = errors.Join(t.claimHomes(ctx, c.Homes), t.claimFolders(ctx, c.Node))
 		}
 		return t.asError(err)
 	})

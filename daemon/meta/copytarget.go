@@ -116,6 +116,16 @@ func (t *copyTarget) claimHomes(ctx context.Context, homes map[string]NodeID) er
 	return nil
 }
 
+// claimFolders has the names of folders' files say whose folders they are
+// (ImportObject.From), so that they are known when they are imported again.
+func (t *copyTarget) claimFolders(ctx context.Context, node NodeID) error {
+	if node == "" {
+		return nil
+	}
+	_, err := t.conn.Exec(ctx, `UPDATE files SET imported_from = 'dir@' || $1::text || substr(imported_from, 4) WHERE imported_from LIKE 'dir:%'`, string(node))
+	return err
+}
+
 // commit ends the transaction, whether or not ctx does. known says that err is
 // what became of it.
 func (t *copyTarget) commit(ctx context.Context) (known bool, err error) {
