@@ -68,7 +68,7 @@ func TestImportOfAStoreElsewhere(t *testing.T) {
 	w.importing.Node = "n1"
 	w.foreign(b, "x", "", []byte("x"))
 	has := w.intake(nil)
-	w.importing.Stores, w.importing.Node = map[string]*store.Store{}, "n2"
+	w.importing.Stores, w.importing.Node, w.importing.Peers = map[string]*store.Store{}, "n2", true
 	hasNot := w.intake(nil)
 	n, err := has.Request(t.Context(), job.Caller{Owner: "ann", All: true}, json.RawMessage(`{"source": "s3:old"}`))
 	must(t, err)

@@ -17,7 +17,7 @@ func (c *Config) importing(in *Installation, uploads *upload.Service, minter *me
 		}
 	}
 	return intake.New(intake.Config{
-		Meta: in.DB, Uploads: uploads, Minter: minter, Stores: in.Stores, Folders: folders, Others: c.others(), Data: c.Data, Node: c.nodeOf(in), Committed: committed, Logger: log,
+		Meta: in.DB, Uploads: uploads, Minter: minter, Stores: in.Stores, Folders: folders, Others: c.others(), Data: c.Data, Node: c.nodeOf(in), Peers: c.joins, Committed: committed, Logger: log,
 	})
 }
 

@@ -60,6 +60,8 @@ type Config struct {
 	// Node is this one, where the database may have others: their folders have the
 	// same paths. It is "" where nobody else can have the database.
 	Node meta.NodeID
+	// Peers: there may be other nodes, with stores that this one does not have.
+	Peers bool
 	// Committed is told that files were committed. It may be nil.
 	Committed func()
 	Now       func() time.Time

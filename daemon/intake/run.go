@@ -59,7 +59,7 @@ type run struct {
 
 // Do is the handler of the job.
 func (w *Worker) Do(ctx context.Context, r *job.Run, a Args) (err error) {
-	if name := a.store(); w.cfg.Node != "" && name != "" && w.cfg.Stores[name] == nil {
+	if name := a.store(); w.cfg.Peers && name != "" && w.cfg.Stores[name] == nil {
 		r.Progress(protocol.JobProgress{Unit: "objects", Note: "waits for a node that has store " + name})
 		return job.Snooze(elsewherePause)
 	}
