@@ -49,10 +49,13 @@ func (in *Installation) nameStores(ctx context.Context, cfg *Config, keep bool) 
 // over and of which the database does not say so yet.
 func (in *Installation) storeHomes(ctx context.Context) (map[string]meta.NodeID, error) {
 	homes, err := in.DB.StoreHomes(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for name := range in.takes {
 		homes[name] = in.Node
 	}
-	return homes, err
+	return homes, nil
 }
 
 // takeHomes writes down which stores this node has taken over, once nothing keeps it
