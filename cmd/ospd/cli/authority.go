@@ -27,6 +27,8 @@ const (
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
+	// made says that it is new: nobody believes it yet.
+	made bool
 }
 
 // openAuthority reads the authority of a folder, and makes one where there is
@@ -34,9 +36,12 @@ type authority struct {
 func openAuthority(folder string, now time.Time) (*authority, error) {
 	path := filepath.Join(folder, "ca.pem")
 	text, err := os.ReadFile(path)
+	made := false
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeAuthority(path, now); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
+		} else if err == nil {
+			made = true
 		}
 		text, err = os.ReadFile(path)
 	}
@@ -51,7 +56,7 @@ func openAuthority(folder string, now time.Time) (*authority, error) {
 	if !ok || !pair.Leaf.IsCA {
 		return nil, fmt.Errorf("%s is not the authority of a cluster", path)
 	}
-	return &authority{pair.Leaf, key}, nil
+	return &authority{pair.Leaf, key, made}, nil
 }
 
 // makeAuthority has the file be there whole, and leaves one that is there.
@@ -82,6 +87,30 @@ func makeAuthority(path string, now time.Time) error {
 	return errors.Join(os.Link(whole, path), os.Remove(whole))
 }
 
+// beside gives what a node is to believe: this authority, and those in the file that
+// it believes already, while they are good. They are taken out by hand, once no node
+// has a certificate of theirs any more.
+func (a *authority) beside(path string, now time.Time) ([]byte, error) {
+	all := certPEM(a.cert.Raw)
+	rest, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return all, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for block, rest := pem.Decode(rest); block != nil; block, rest = pem.Decode(rest) {
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if !cert.Equal(a.cert) && cert.NotAfter.After(now) {
+			all = append(all, certPEM(cert.Raw)...)
+		}
+	}
+	return all, nil
+}
+
 // issue makes a key and writes it with its certificate and the authority's into
 // the folder. It returns until when the certificate is good.
 func (a *authority) issue(node, folder string, now, until time.Time) (time.Time, error) {
@@ -108,11 +137,15 @@ func (a *authority) issue(node, folder string, now, until time.Time) (time.Time,
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return until, err
 	}
+	believed, err := a.beside(filepath.Join(folder, "ca.crt"), now)
+	if err != nil {
+		return until, err
+	}
 	for _, file := range []struct {
 		name string
 		text []byte
 		mode fs.FileMode
-	}{{"ca.crt", certPEM(a.cert.Raw), 0o644}, {"peer.key", text, 0o600}, {"peer.crt", certPEM(der), 0o644}} {
+	}{{"ca.crt", believed, 0o644}, {"peer.key", text, 0o600}, {"peer.crt", certPEM(der), 0o644}} {
 		path := filepath.Join(folder, file.name)
 		whole, err := writeBeside(path, file.text, file.mode)
 		if err == nil {

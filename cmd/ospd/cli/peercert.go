@@ -29,8 +29,8 @@ func newPeerCert(e *env) *cobra.Command {
 			"folder, which gets one if it has none yet. Who signs is a certificate authority\n" +
 			"of the cluster's own, in the file ca.pem of FOLDER, made if it is not there.\n" +
 			"Keep that file where no node runs: who has it can be any node.\n\n" +
-			"Written are peer.crt, peer.key and ca.crt. Run it again to renew them; a daemon\n" +
-			"that runs takes them up. With --node it makes those of a node elsewhere, whose id\n" +
+			"Written are peer.crt, peer.key and ca.crt, in which other authorities stay. Run it\n" +
+			"again to renew them; a daemon that runs takes them up. With --node it makes those of a node elsewhere, whose id\n" +
 			"is in the file node of its data folder.",
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error { return runPeerCert(e, o) },
@@ -83,6 +83,9 @@ func runPeerCert(e *env, o *peerCertOptions) error {
 	ca, err := openAuthority(o.ca, now)
 	if err != nil {
 		return fmt.Errorf("the certificate authority: %w", err)
+	}
+	if ca.made {
+		fmt.Fprintf(e.stderr, "ospd: a new authority was made in %s: nodes believe what it signs once its certificate is in their ca.crt too\n", o.ca)
 	}
 	until, err := ca.issue(node, out, now, now.AddDate(0, 0, o.days))
 	if err != nil {

@@ -73,6 +73,35 @@ func TestPeerCert(t *testing.T) {
 	}
 }
 
+// TestPeerCertOfAnotherAuthority: who changes the authority has nodes believe both
+// for a while; a certificate of the new one takes the old one from nobody.
+func TestPeerCertOfAnotherAuthority(t *testing.T) {
+	data := t.TempDir()
+	signed := func(ca string) (tls.Certificate, *x509.CertPool, string) {
+		t.Helper()
+		code, _, stderr := ospd(t, "peer-cert", "--ca", ca, "--data", data)
+		if code != exitDone {
+			t.Fatalf("exit %d: %s", code, stderr)
+		}
+		cert, pool := peerFiles(t, filepath.Join(data, "peer"))
+		return cert, pool, stderr
+	}
+	first, second := t.TempDir(), t.TempDir()
+	before, _, told := signed(first)
+	if !strings.Contains(told, "a new authority was made in "+first) {
+		t.Errorf("it says %q", told)
+	}
+	if _, _, told := signed(first); told != "" {
+		t.Errorf("of an authority that was there it says %q", told)
+	}
+	after, pool, _ := signed(second)
+	for name, cert := range map[string]tls.Certificate{"old": before, "new": after} {
+		if _, err := cert.Leaf.Verify(x509.VerifyOptions{Roots: pool, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}); err != nil {
+			t.Errorf("the %s authority is not believed: %v", name, err)
+		}
+	}
+}
+
 // TestPeerCertElsewhere: of a node whose id is said, and again for one that has
 // one: another certificate of the same authority.
 func TestPeerCertElsewhere(t *testing.T) {
