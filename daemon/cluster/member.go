@@ -63,7 +63,8 @@ type member struct {
 	end context.CancelFunc
 	// doubt has it asked at once.
 	doubt chan struct{}
-	// asking bounds how many pings are under way.
+	// asking bounds how many pings are under way: those that count, and one that has
+	// failed and asked for the next.
 	asking chan struct{}
 
 	mu     sync.Mutex
@@ -86,7 +87,7 @@ type member struct {
 
 // newMember is a node that is thought to live until it was asked.
 func newMember(c *Cluster, n meta.Node) *member {
-	m := &member{c: c, doubt: make(chan struct{}, 1), asking: make(chan struct{}, fails), peer: peer.Peer{Node: n.ID}}
+	m := &member{c: c, doubt: make(chan struct{}, 1), asking: make(chan struct{}, fails+1), peer: peer.Peer{Node: n.ID}}
 	m.ctx, m.end = context.WithCancel(c.run)
 	m.live()
 	return m

@@ -9,8 +9,9 @@ import (
 )
 
 // Vigil is kept over what comes from a node or goes to it. As long as something
-// moves the node lives, whatever became of the pings; what stands still while its
-// node is down is cut. Its methods are safe for concurrent use.
+// moves the node lives, whatever became of the pings, up to what its rule says; what
+// stands still while its node is down is cut: a piece that is not read or written as
+// a whole within the stall stands still. Its methods are safe for concurrent use.
 type Vigil struct {
 	c    *Cluster
 	node meta.NodeID
