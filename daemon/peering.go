@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -181,6 +182,21 @@ func (p *peering) report() cluster.Report {
 
 // standsAside reports whether what is new is for other nodes.
 func (p *peering) standsAside() bool { return p != nil && p.cluster.StandsAside() }
+
+// unreachable lists the nodes that have a lease and do not answer this one: they have
+// just died, or one of the two is told a wrong address, key or certificate.
+func (p *peering) unreachable() (nodes []meta.NodeID) {
+	if p == nil {
+		return nil
+	}
+	for _, s := range p.cluster.States() {
+		if s.Down {
+			nodes = append(nodes, s.Node)
+		}
+	}
+	slices.Sort(nodes)
+	return nodes
+}
 
 // Report is api.Peers.
 func (p *peering) Report() any { return p.cluster.Report() }

@@ -5,6 +5,7 @@ package cluster
 import (
 	"net/http"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -57,6 +58,9 @@ func TestOwnerKilled(t *testing.T) {
 		"an abort": func() harness.Answer { return other.Do("DELETE", upload, nil, 0) },
 	} {
 		c.down(what, ask)
+	}
+	if ans := other.Do("GET", "/readyz", nil, 0); ans.Status != http.StatusOK || !strings.Contains(string(ans.Body), owner.id(t)) {
+		t.Errorf("the other says of itself: %d %s", ans.Status, ans.Body)
 	}
 	for i := 1; i < 3; i++ {
 		api := c.nodes[i].API()
