@@ -182,7 +182,9 @@ func isLoopback(addr string) (bool, error) {
 
 func (c *Config) checkStores() error {
 	var errs []error
-	if _, ok := c.Stores[c.DefaultStore]; !ok {
+	if _, ok := c.Stores[c.DefaultStore]; !ok && c.DefaultStore == "" {
+		errs = append(errs, errors.New("default_store is missing: of several stores, name the one where new files go"))
+	} else if !ok {
 		errs = append(errs, fmt.Errorf("default_store: %q is not one of the stores", c.DefaultStore))
 	}
 	var good []string

@@ -101,7 +101,7 @@ func TestRefusedConfigs(t *testing.T) {
 		"a store of a later day":    {"stores: {a: {type: s3, path: /a}}", "s3"},
 		"a relative path":           {"stores: {a: {type: local, path: blobs}}", "absolute"},
 		"two stores, one folder":    {"default_store: a\nstores: {a: {type: local, path: /a}, b: {type: local, path: /a/}}", "where those of store a lie"},
-		"no default":                {"stores: {a: {type: local, path: /a}, b: {type: local, path: /b}}", "default_store"},
+		"no default":                {"stores: {a: {type: local, path: /a}, b: {type: local, path: /b}}", "default_store is missing"},
 		"reads sometimes":           {"verify_reads: sometimes", "always"},
 		"no time to drain":          {"drain_timeout: 0s", "drain_timeout"},
 		"not a time":                {"drain_timeout: soon", "drain_timeout"},

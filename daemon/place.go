@@ -116,7 +116,7 @@ func refused(held *meta.NodeHeld, n meta.NewNode) error {
 		who += ", which has no cluster section and so is alone,"
 	case !held.Alone && n.Alone:
 		who += ", which is one of a cluster,"
-		next = "this one would be alone on it: give it the cluster section that a daemon beside others needs, or stop all nodes first"
+		next = "this one would be alone on it: stop all nodes first (gc, fsck and imports from osproxy are always alone), or, of a daemon that is to be one of them, give it the cluster section"
 	}
 	return fmt.Errorf("%w on this database: %s holds it since %s, and until %s unless it renews that; %s", ErrRunning, who,
 		held.Since.Format(time.RFC3339), held.Until.Format(time.RFC3339), next)
