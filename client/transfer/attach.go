@@ -59,6 +59,9 @@ func (p *put) continueRecord(ctx context.Context) error {
 	case isKind(err, protocol.KindNotFound):
 		p.gone(p.record.UID)
 		return nil
+	case isKind(err, protocol.KindOwnerDown):
+		p.away(p.record.UID)
+		return nil
 	case err != nil:
 		return err
 	}
@@ -132,6 +135,13 @@ func (p *put) outgrown(size int64) {
 
 func (p *put) gone(uid protocol.UID) {
 	p.e.cfg.Warn(fmt.Sprintf("the daemon no longer has upload %s of %s; it is sent from the beginning", uid, p.req.Path))
+	p.beginAnew(uid, Restarted)
+}
+
+// away is of an upload whose node does not come back for as long as requests are
+// repeated: what was sent there is sent again, to another.
+func (p *put) away(uid protocol.UID) {
+	p.e.cfg.Warn(fmt.Sprintf("the node that has upload %s of %s is down; the file is sent from the beginning, and that upload ends by itself", uid, p.req.Path))
 	p.beginAnew(uid, Restarted)
 }
 

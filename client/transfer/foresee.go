@@ -106,7 +106,7 @@ func (p *put) foresee(ctx context.Context) (err error) {
 		return nil
 	}
 	_, err = p.getUpload(ctx, t.UID)
-	if isKind(err, protocol.KindNotFound) {
+	if isKind(err, protocol.KindNotFound, protocol.KindOwnerDown) {
 		return nil
 	}
 	p.res.Would, p.res.UID = Resumed, t.UID

@@ -366,6 +366,29 @@ func TestPutAfterTheUploadWasLost(t *testing.T) {
 	r.transfers(t, 0)
 }
 
+// The node of a cluster where the put began is gone: another takes the file.
+func TestPutAfterTheNodeWasLost(t *testing.T) {
+	r := newRig(t)
+	path, data := r.write(t, "a.bin", 3*testPart)
+	first := interrupt(t, r, path, 2)
+	r.d.on(func(w http.ResponseWriter, q *http.Request, serve http.HandlerFunc) {
+		if strings.HasPrefix(q.URL.Path, "/v1/uploads/"+first.UID.String()) {
+			writeProblem(w, protocol.KindOwnerDown, nil)
+			return
+		}
+		serve(w, q)
+	})
+	res, err := r.Put(t.Context(), PutRequest{Path: path})
+	if err != nil || res.UID == first.UID || res.Outcome != Restarted || res.SentBytes != int64(len(data)) {
+		t.Fatal(res, err)
+	}
+	r.d.stored(t, res.UID, data)
+	r.transfers(t, 0)
+	if len(r.warned) == 0 || !strings.Contains(r.warned[len(r.warned)-1], "is down; the file is sent from the beginning") {
+		t.Errorf("warned %q", r.warned)
+	}
+}
+
 func TestPutWhileTheUploadIsLost(t *testing.T) {
 	r := newRig(t)
 	path, data := r.write(t, "a.bin", 4*testPart)
