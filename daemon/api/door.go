@@ -41,7 +41,9 @@ type door struct {
 	conns conns
 
 	mu sync.Mutex
-	l  net.Listener // guarded by mu
+	// l is where serve listens, and shut says that it is not to: guarded by mu.
+	l    net.Listener
+	shut bool
 }
 
 // newFront is the way in for clients.
@@ -116,7 +118,7 @@ func (d *door) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig 
 // serve answers on l until the door is shut.
 func (d *door) serve(l net.Listener) error {
 	d.mu.Lock()
-	if d.srv.base.Err() != nil {
+	if d.shut || d.srv.base.Err() != nil {
 		d.mu.Unlock()
 		return l.Close()
 	}
@@ -138,10 +140,11 @@ func (d *door) address() string {
 	return d.l.Addr().String()
 }
 
-// stopListening makes serve return.
+// stopListening makes serve return, also one that begins after it.
 func (d *door) stopListening() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.shut = true
 	if d.l == nil {
 		return nil
 	}
@@ -151,13 +154,14 @@ func (d *door) stopListening() error {
 	return nil
 }
 
-// shutdown closes idle connections and waits for the others.
+// shutdown closes idle connections and waits for the others. fasthttp stops
+// listening by itself, unless its Serve is about to begin.
 func (d *door) shutdown(ctx context.Context) error {
 	d.conns.closeIdle()
 	if err := d.http.ShutdownWithContext(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("wait for connections: %w", err)
+		return errors.Join(fmt.Errorf("wait for connections: %w", err), d.stopListening())
 	}
-	return nil
+	return d.stopListening()
 }
 
 // connLog gives slog what fasthttp says of connections: mostly that a client

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -52,6 +53,34 @@ func TestDrain(t *testing.T) {
 	waiting.ended()
 	idle.ended()
 	unused.ended()
+}
+
+// TestDrainAtTheStart: a server that is drained in the moment in which it begins to
+// listen listens no more, whichever came first.
+func TestDrainAtTheStart(t *testing.T) {
+	for name, late := range map[string]bool{"before": false, "after fasthttp was shut": true} {
+		f := start(t, Config{}, nil)
+		d := newFront(f.Server)
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if late {
+			d.l = l // as serve has done by then
+		}
+		if err := d.shutdown(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !late {
+			if err := d.serve(l); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: it listens still", name)
+		}
+	}
 }
 
 // TestDrainRunsOut: a drain that takes too long says so, and Close ends what
