@@ -55,7 +55,7 @@ func TestStoppedPastItsLease(t *testing.T) {
 	n := c.nodes[1]
 	n.Signal(syscall.SIGSTOP)
 	t.Cleanup(func() { n.Signal(syscall.SIGCONT) })
-	c.sql(`UPDATE nodes SET lease_until = 1 WHERE name = $1`, n.id(t)) // as time would
+	c.sql(`UPDATE nodes SET lease_until = extract(epoch FROM clock_timestamp()) * 1000 WHERE name = $1`, n.id(t)) // as time would
 	l.progress(50)
 	n.Signal(syscall.SIGCONT)
 	n.ready(t)
@@ -74,7 +74,7 @@ func TestTwoNodesOfOneNumber(t *testing.T) {
 	n := c.nodes[1]
 	n.Signal(syscall.SIGSTOP)
 	t.Cleanup(func() { n.Signal(syscall.SIGCONT) })
-	c.sql(`UPDATE nodes SET lease_until = 1 WHERE name = $1`, n.id(t))
+	c.sql(`UPDATE nodes SET lease_until = extract(epoch FROM clock_timestamp()) * 1000 WHERE name = $1`, n.id(t))
 	c.takeAllNumbers()
 	worker := c.worker(n)
 	after := c.join()

@@ -146,7 +146,7 @@ func TestPostgresCopiedNode(t *testing.T) {
 func TestPostgresStoppedNode(t *testing.T) {
 	_, address := postgres(t, false)
 	d, beside := startNode(t, address), startNode(t, address)
-	over := `UPDATE nodes SET lease_until = 1 WHERE name = '` + idOf(t, d) + `'` // as time would
+	over := `UPDATE nodes SET lease_until = extract(epoch FROM clock_timestamp()) * 1000 WHERE name = '` + idOf(t, d) + `'` // as time would
 	t.Cleanup(func() { d.Signal(syscall.SIGCONT) })
 	d.Signal(syscall.SIGSTOP)
 	runSQL(t, address, over)
