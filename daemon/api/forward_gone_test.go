@@ -18,10 +18,9 @@ import (
 
 // waited waits until the owner waits for the other node, and has it find that this
 // one is down.
-func (w *way) waited() {
-	for w.cutStill() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+func (w *way) waited(t *testing.T) {
+	t.Helper()
+	until(t, "that the other node is waited for", func() bool { return w.cutStill() > 0 })
 }
 
 // TestASenderThatIsGone: the owner works no longer for a node that is down and sends
@@ -47,10 +46,8 @@ func TestASenderThatIsGone(t *testing.T) {
 		"sends nothing": putPart + "500000\r\n\r\n" + strings.Repeat("a", 300<<10), "takes nothing": "GET /v1/files/1/content HTTP/1.1\r\nHost: HOST\r\n\r\n",
 	} {
 		f.dial().send(raw)
-		for ended := false; !ended; ended = owner.Load() > 0 {
-			time.Sleep(time.Millisecond)
-		}
-		way.waited()
+		until(t, "that the owner is at work", func() bool { return owner.Load() > 0 })
+		way.waited(t)
 		if err := <-ended; err == nil {
 			t.Errorf("one that %s is served to the end", name)
 		}
@@ -71,13 +68,9 @@ func TestAPartOfASenderThatIsGone(t *testing.T) {
 	up := p.owner.begin(`{"name": "a", "size": 16777216}`)
 	path := "/v1/uploads/" + up.UID.String() + "/parts/1"
 	p.sender.dial().send("PUT " + path + " HTTP/1.1\r\nHost: HOST\r\nContent-Length: 8388608\r\n\r\n" + strings.Repeat("a", 1<<20))
-	for p.owner.Load() == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	p.owns.waited()
-	for p.owner.Load() > 0 {
-		time.Sleep(time.Millisecond)
-	}
+	until(t, "that the owner is at work", func() bool { return p.owner.Load() > 0 })
+	p.owns.waited(t)
+	until(t, "that the owner is done", func() bool { return p.owner.Load() == 0 })
 	if a := p.owner.do(http.MethodPut, path, string(noise(8<<20))); a.StatusCode != http.StatusOK {
 		t.Errorf("answered %s %s", a.Status, a.body)
 	}
@@ -94,9 +87,7 @@ func TestPingsOfAFullNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer first.Close()
-	for owner.side.conns.count() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	until(t, "that the first is in", func() bool { return owner.side.conns.count() > 0 })
 	for path, want := range map[string]int{peer.PingPath: http.StatusOK, "/v1/files/1/content": http.StatusServiceUnavailable} {
 		fields := []peer.Field{{Name: peer.HeaderOwner, Value: "local"}, {Name: peer.HeaderScopes, Value: protocol.AllScopes().String()}}
 		a, err := sends.Client.Do(t.Context(), sends.other, peer.Request{Method: http.MethodGet, Path: path, Fields: fields})
@@ -126,6 +117,7 @@ func TestSlowReaderOverTLS(t *testing.T) {
 	defer far.Close()
 	read := make(chan error, 1) // it ends with the test's other end
 	go func() {
+		// Who the other is does not matter here, only how it writes.
 		c := tls.Client(far, &tls.Config{InsecureSkipVerify: true})
 		for p, left := make([]byte, 16<<10), sliceBytes; left > 0; time.Sleep(20 * time.Millisecond) {
 			n, err := c.Read(p)

@@ -243,3 +243,13 @@ func (k *counting) seen() []string {
 	defer k.mu.Unlock()
 	return append([]string(nil), k.calls...)
 }
+
+// until waits for what is to come to be true, for as long as patience lasts.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s did not come true in %s", what, patience)
+		}
+	}
+}
