@@ -38,8 +38,6 @@ type Report struct {
 // State is how a node is, seen from here.
 type State struct {
 	Node meta.NodeID
-	// Address is where it listens for peers.
-	Address string
 	// Down is true of one that does not answer.
 	Down bool
 	// Report is the last that it gave. Heard is false before the first.
@@ -125,7 +123,7 @@ func (m *member) leave() {
 func (m *member) state() State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := State{Node: m.peer.Node, Address: m.peer.Address, Down: m.life.Err() != nil, Report: m.report, Heard: m.heard}
+	s := State{Node: m.peer.Node, Down: m.life.Err() != nil, Report: m.report, Heard: m.heard}
 	s.Report.Draining, s.Report.Ending = s.Report.Draining || m.drains, s.Report.Ending || m.ends
 	return s
 }
