@@ -79,15 +79,19 @@ func TestAPartOfASenderThatIsGone(t *testing.T) {
 // TestPingsOfAFullNode: one that has as many connections as it serves is there all
 // the same, and says of all else that it has too many.
 func TestPingsOfAFullNode(t *testing.T) {
-	f, owner := startHanding(t, Config{Limits: Limits{Connections: 1}}, map[protocol.RouteName]endpoint{protocol.RouteGetContent: {serve: (&counting{}).serve}})
+	// Two, so that the server, which takes twice as many, still has room while a
+	// connection that it refused is being closed.
+	const served = 2
+	f, owner := startHanding(t, Config{Limits: Limits{Connections: served}}, map[protocol.RouteName]endpoint{protocol.RouteGetContent: {serve: (&counting{}).serve}})
 	sends := f.cfg.Peers.(*way)
-	address := sends.other.Address
-	first, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
-	if err != nil {
-		t.Fatal(err)
+	for range served {
+		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", sends.other.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
 	}
-	defer first.Close()
-	until(t, "that the first is in", func() bool { return owner.side.conns.count() > 0 })
+	until(t, "that they are in", func() bool { return owner.side.conns.count() == served })
 	for path, want := range map[string]int{peer.PingPath: http.StatusOK, "/v1/files/1/content": http.StatusServiceUnavailable} {
 		fields := []peer.Field{{Name: peer.HeaderOwner, Value: "local"}, {Name: peer.HeaderScopes, Value: protocol.AllScopes().String()}}
 		a, err := sends.Client.Do(t.Context(), sends.other, peer.Request{Method: http.MethodGet, Path: path, Fields: fields})
