@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -57,10 +58,12 @@ func putText(t *testing.T, d *Daemon, media, text string) protocol.UID {
 // until waits for something to become true.
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	for !is() {
 		select {
-		case <-t.Context().Done():
-			t.Fatalf("it never came to %s", what)
+		case <-ctx.Done():
+			t.Fatalf("within a minute it did not come to %s", what)
 		case <-time.After(time.Millisecond):
 		}
 	}

@@ -61,24 +61,18 @@ func TestJobsAreHandedOverAtOnce(t *testing.T) {
 	if _, err := rest.Write([]byte("a")); err != nil {
 		t.Fatal(err)
 	}
-	for resume() == uid {
-		if t.Context().Err() != nil {
-			t.Fatal("the request does not come")
-		}
-	}
+	eventually(t, func() bool { return resume() != uid })
 	stop()
 	if cause := <-told; !errors.Is(cause, job.ErrDraining) {
 		t.Errorf("the job was told %v", cause)
 	}
-	for {
+	eventually(t, func() bool {
 		j, err := d.in.DB.Job(t.Context(), meta.AnyOwner, id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if j.State == protocol.JobReady && j.Attempts == 0 {
-			break
-		}
-	}
+		return j.State == protocol.JobReady && j.Attempts == 0
+	})
 	select {
 	case err := <-ended:
 		t.Errorf("it ended before the request did: %v", err)

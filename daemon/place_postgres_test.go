@@ -276,21 +276,19 @@ func TestNoDatabase(t *testing.T) {
 // by its node's, jobs by one that no other process has.
 func TestNamesInTheDatabase(t *testing.T) {
 	cfg := config(t)
-	names := map[string]bool{}
-	for range 2 {
+	names := map[string]bool{} // of all that were seen: a process leases again what the one before it did
+	for process := range 2 {
 		d, stop := running(t, cfg)
-		uploadTo(t, d, []byte("a"))
+		uploadTo(t, d, []byte{byte(process)}) // of which there is work to do in each
 		until(t, "the event is handled", func() bool {
 			return column(t, cfg, `SELECT DISTINCT holder FROM consumers WHERE holder <> ''`) == string(d.in.Node)
 		})
-		var held []string
 		until(t, "a job was leased", func() bool {
-			held = strings.Fields(column(t, cfg, `SELECT COALESCE(string_agg(DISTINCT leased_by, ' '), '') FROM jobs`))
-			return len(held) > len(names)
+			for _, name := range strings.Fields(column(t, cfg, `SELECT COALESCE(string_agg(DISTINCT leased_by, ' '), '') FROM jobs`)) {
+				names[name] = true
+			}
+			return len(names) > process
 		})
-		for _, name := range held {
-			names[name] = true
-		}
 		if err := stop(); err != nil {
 			t.Fatal(err)
 		}
