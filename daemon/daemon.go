@@ -310,6 +310,9 @@ func (d *Daemon) notes() []string {
 	if d.peers.standsAside() {
 		notes = append(notes, "this node is drained: what is new goes to others")
 	}
+	if note := d.peers.certificateNote(time.Now()); note != "" {
+		notes = append(notes, note)
+	}
 	for _, node := range d.peers.unreachable() {
 		notes = append(notes, fmt.Sprintf("node %s does not answer this one: what lies on its disk cannot be had here; the log says why", node))
 	}

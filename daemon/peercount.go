@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/cluster/peer"
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -18,6 +19,8 @@ type peerCounts interface {
 	PeerBytes(sent, received int64)
 	PeerInFlight(side string, delta int)
 	PeerChanged(change string)
+	// PeerCertificateEnds says when the node's certificate does.
+	PeerCertificateEnds(at time.Time)
 }
 
 // handOn hands a request to a node, and counts it.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/cluster"
 	"github.com/osproxy/osproxy/daemon/cluster/peer"
@@ -31,6 +32,9 @@ func (c *counted) note(label string, n int) {
 
 func (c *counted) PeerHanded(outcome string) { c.note(outcome, 1) }
 func (c *counted) PeerChanged(change string) { c.note("a node is "+change, 1) }
+func (c *counted) PeerCertificateEnds(at time.Time) {
+	c.note("a certificate that ends at "+at.String(), 1)
+}
 func (c *counted) PeerBytes(sent, received int64) {
 	c.note("sent", int(sent))
 	c.note("received", int(received))

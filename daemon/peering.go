@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,7 +29,7 @@ type peering struct {
 	self          meta.NodeID
 	homes         homes
 	l             net.Listener
-	tls           *tls.Config // nil with a key
+	certs         *peer.Certificates // nil with a key
 	counts        peerCounts
 	// place says where new blobs go.
 	place *placing.Placer
@@ -53,9 +52,7 @@ func (c *Config) newPeering(ctx context.Context, in *Installation, place *placin
 	if err != nil {
 		return nil, at(StageConfig, err)
 	}
-	if certs != nil {
-		p.tls = certs.Server()
-	}
+	p.certs = certs
 	for _, client := range []**peer.Client{&p.client, &p.pings} {
 		if *client, err = peer.NewClient(peer.Signer{Self: in.Node, Key: key}, certs); err != nil {
 			return nil, at(StageConfig, err)
@@ -64,6 +61,7 @@ func (c *Config) newPeering(ctx context.Context, in *Installation, place *placin
 	p.cluster = cluster.New(cluster.Config{Self: in.Node, Nodes: in.DB, Sender: p.client, Pinger: p.pings, Log: log, Report: p.report, Draining: in.drained(), Changed: counts.PeerChanged})
 	p.Verifier = peer.NewVerifier(peer.VerifierConfig{Self: in.Node, Key: key, Certificates: certs, Lives: p.cluster.Lives})
 	p.measure(ctx)
+	p.remind(time.Now())
 	if err := p.homes.read(ctx); err != nil {
 		return nil, at(StageDatabase, err)
 	}
@@ -72,16 +70,6 @@ func (c *Config) newPeering(ctx context.Context, in *Installation, place *placin
 	}
 	log.Info("listening for the other nodes of the cluster", "node", in.Node, "on", p.l.Addr().String(), "at", c.Cluster.address())
 	return p, nil
-}
-
-// identity is by what nodes know each other: a key, or certificates.
-func (c ClusterConfig) identity(node meta.NodeID, log *slog.Logger) (peer.Key, *peer.Certificates, error) {
-	if c.TLS == (PeerCertConfig{}) {
-		key, err := peer.NewKey(c.Key.Reveal())
-		return key, nil, err
-	}
-	certs, err := peer.LoadCertificates(node, peer.Files{Cert: c.TLS.Cert, Key: c.TLS.Key, CA: c.TLS.CA}, log)
-	return peer.Key{}, certs, err
 }
 
 // ofUploads has the write side know of the other nodes. A peering that is nil, as
@@ -111,7 +99,7 @@ func (p *peering) serveWith(s *api.Server, front net.Listener) error {
 	})
 	side := make(chan error, 1)
 	go func() {
-		err := s.ServePeers(p.l, p.tls)
+		err := s.ServePeers(p.l, p.sealing())
 		if err != nil {
 			err = errors.Join(err, front.Close())
 		}
@@ -149,6 +137,7 @@ func (p *peering) watchRoom(ctx context.Context) {
 			return
 		case <-tick.C:
 			p.measure(ctx)
+			p.remind(time.Now())
 			_ = p.homes.read(ctx) // those that were read before stand
 		}
 	}

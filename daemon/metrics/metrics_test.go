@@ -40,11 +40,13 @@ func TestEachMethodMovesItsCollector(t *testing.T) {
 	m.PeerBytes(3, 4)
 	m.PeerInFlight("handed", 2)
 	m.PeerInFlight("served", -1)
+	m.PeerCertificateEnds(time.Unix(5, 0))
 
 	want := map[string]float64{
 		"ospd_peer_requests_handed_total": 1, "ospd_peer_requests_served_total": 2, "ospd_peer_refusals_total": 1, "ospd_peer_changes_total": 1,
 		"ospd_peer_bytes_total": 7, "ospd_peer_requests_in_flight": 1,
-		"ospd_http_requests_in_flight": 1, "ospd_http_requests_total": 1, "ospd_http_request_duration_seconds": 1,
+		"ospd_peer_certificate_not_after_seconds": 5,
+		"ospd_http_requests_in_flight":            1, "ospd_http_requests_total": 1, "ospd_http_request_duration_seconds": 1,
 		"ospd_errors_total": 1, "ospd_auth_failures_total": 1, "ospd_upload_bytes_total": 7, "ospd_download_bytes_total": 9, "ospd_uploads_total": 1,
 		"ospd_instant_saved_bytes_total": 11,
 		"ospd_corrupt_blocks_total":      1, "ospd_store_operation_duration_seconds": 2, "ospd_store_retries_total": 1,

@@ -1,6 +1,10 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // peers are the collectors of what is between this node and the others of its
 // cluster. Pings count for none of them but refusals.
@@ -11,6 +15,8 @@ type peers struct {
 	nodes    *prometheus.CounterVec
 	bytes    *prometheus.CounterVec
 	inFlight *prometheus.GaugeVec
+	// certs has one value, and none where nodes know each other by a key.
+	certs *prometheus.GaugeVec
 }
 
 func newPeers(reg prometheus.Registerer) peers {
@@ -20,15 +26,17 @@ func newPeers(reg prometheus.Registerer) peers {
 		served: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ospd_peer_requests_served_total",
 			Help: "Requests that another node handed on, by what came of it: ok, refused (4xx), failed (5xx) or cut."}, []string{"outcome"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ospd_peer_refusals_total",
-			Help: "Requests to the listener for peers that were not taken for a peer's, by why: fields, receiver, sender, signature, certificate, time, replayed, forgotten, full or lease."}, []string{"reason"}),
+			Help: "Requests to the listener for peers that were not taken for a peer's, by why: tls (no connection came about), fields, receiver, sender, signature, certificate, time, replayed, forgotten, full or lease."}, []string{"reason"}),
 		nodes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ospd_peer_changes_total",
 			Help: "What was seen of other nodes: new, down (it does not answer), back, or over (its lease has ended)."}, []string{"change"}),
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ospd_peer_bytes_total",
 			Help: "Bytes of bodies, sent to other nodes and received from them."}, []string{"direction"}),
 		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "ospd_peer_requests_in_flight",
 			Help: "Requests between nodes now: handed to others, and served for them."}, []string{"side"}),
+		certs: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "ospd_peer_certificate_not_after_seconds",
+			Help: "When this node's certificate, or what vouches for it, ends, in seconds since 1970: no node takes its requests after that."}, nil),
 	}
-	reg.MustRegister(p.handed, p.served, p.refused, p.nodes, p.bytes, p.inFlight)
+	reg.MustRegister(p.handed, p.served, p.refused, p.nodes, p.bytes, p.inFlight, p.certs)
 	return p
 }
 
@@ -54,4 +62,9 @@ func (m *Metrics) PeerBytes(sent, received int64) {
 // PeerInFlight adds delta to the requests that are "handed" or "served" now.
 func (m *Metrics) PeerInFlight(side string, delta int) {
 	m.peers.inFlight.WithLabelValues(side).Add(float64(delta))
+}
+
+// PeerCertificateEnds says when this node's certificate ends.
+func (m *Metrics) PeerCertificateEnds(at time.Time) {
+	m.peers.certs.WithLabelValues().Set(float64(at.Unix()))
 }

@@ -33,12 +33,15 @@ type Certificates struct {
 	looked time.Time
 	stamps [3]stamp
 	loaded *loaded
+	// reminder is of the certificate in force.
+	reminder reminder
 }
 
 // loaded is what was read of the files.
 type loaded struct {
 	cert *tls.Certificate
 	pool *x509.CertPool
+	ends ending
 	// seen are certificates of others that pool vouches for.
 	seen vouched
 }
@@ -96,13 +99,14 @@ func (f Files) load(node meta.NodeID) (*loaded, error) {
 			opts.Intermediates.AddCert(between)
 		}
 	}
+	var chains [][]*x509.Certificate
 	for _, use := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
 		opts.KeyUsages = []x509.ExtKeyUsage{use}
-		if _, err := cert.Leaf.Verify(opts); err != nil {
+		if chains, err = cert.Leaf.Verify(opts); err != nil {
 			return nil, fmt.Errorf("the certificate %s is not one that peers take (it serves on both sides, so it needs serverAuth and clientAuth; ospd peer-cert makes one): %w", f.Cert, err)
 		}
 	}
-	return &loaded{cert: &cert, pool: pool}, nil
+	return &loaded{cert: &cert, pool: pool, ends: endingOf(chains)}, nil
 }
 
 // now gives what is in force, which is what lies on the disk where that is good.
@@ -126,7 +130,7 @@ func (c *Certificates) now() *loaded {
 		return c.loaded
 	}
 	c.stamps, c.loaded = stamps, next
-	c.log.Info("certificates of the cluster were renewed", "not_after", next.cert.Leaf.NotAfter)
+	c.log.Info("certificates of the cluster were renewed", "not_after", next.ends.until)
 	return c.loaded
 }
 
