@@ -173,6 +173,8 @@ type Server struct {
 	stop context.CancelFunc
 	// front is where clients come in, side where the other nodes of a cluster do.
 	front, side *door
+	// strangers are those who come in by the side and are no peers.
+	strangers *strangers
 	// active are the requests being served.
 	active requests
 	// oneShots and forms are the memory for bodies that are held.
@@ -199,6 +201,7 @@ func New(cfg Config) *Server {
 		cfg.Capabilities.OneShotMax = protocol.OneShotMax
 	}
 	s := &Server{cfg: cfg, limits: cfg.Limits.orDefaults(), log: cfg.Logger, met: cfg.Metrics, hosts: hostSet(cfg.Hosts), origins: newOrigins(cfg.Origins)}
+	s.strangers = newStrangers(s.log)
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.setRouters(newRouter(s.endpoints()), newV0Router())
 	s.document = sync.OnceValue(func() []byte { return Document(cmp.Or(cfg.Capabilities.Version, "unknown")) })

@@ -97,7 +97,7 @@ func (c *tcpConn) abort() error { return c.TCPConn.Close() }
 
 // plain is the connection below TLS.
 func plain(c net.Conn) net.Conn {
-	if t, ok := c.(*tls.Conn); ok {
+	if t, ok := c.(*sealedConn); ok {
 		return t.NetConn()
 	}
 	return c
@@ -138,7 +138,7 @@ func (l listener) Accept() (net.Conn, error) {
 			c = &tcpConn{TCPConn: t, full: open >= most}
 		}
 		if l.d.tls != nil {
-			c = tls.Server(c, l.d.tls)
+			c = &sealedConn{tls.Server(c, l.d.tls), l.d.srv.refusedTLS}
 		}
 		return c, nil
 	}

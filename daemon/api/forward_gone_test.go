@@ -132,7 +132,7 @@ func TestSlowReaderOverTLS(t *testing.T) {
 		}
 		read <- nil
 	}()
-	w := &rollingWriter{conn: tls.Server(near, &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}}), stall: 600 * time.Millisecond}
+	w := &rollingWriter{conn: &sealedConn{Conn: tls.Server(near, &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}})}, stall: 600 * time.Millisecond}
 	if n, err := w.Write(make([]byte, sliceBytes)); err != nil || n != sliceBytes {
 		t.Fatalf("%d bytes were sent, then %v", n, err)
 	}

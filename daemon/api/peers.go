@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -87,7 +86,7 @@ func (c *call) verify() error {
 		c.countRefused(err)
 		if protocol.KindOf(err) == protocol.KindUnauthenticated {
 			c.srv.met.AuthFailed(authRefused)
-			c.srv.log.LogAttrs(c.ctx, slog.LevelWarn, "not a peer", slog.String("remote", c.http.RemoteAddr().String()), slog.Any("error", err))
+			c.srv.strangers.tell(c.ctx, c.http.RemoteAddr(), string(c.http.Request.Header.Peek(peer.HeaderNode)), err)
 			return closing{unknownPeer(err)}
 		}
 		if err != nil {

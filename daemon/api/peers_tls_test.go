@@ -11,9 +11,11 @@ import (
 	"encoding/pem"
 	"log/slog"
 	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,7 +98,8 @@ func TestPeersOverTLS(t *testing.T) {
 	sends := &way{Client: client, Verifier: peer.NewVerifier(peer.VerifierConfig{Self: senderNode})}
 	content := noise(5 << 20)
 	var k counting
-	owner := start(t, Config{Peers: &way{Verifier: peer.NewVerifier(peer.VerifierConfig{Self: ownerNode})}}, map[protocol.RouteName]endpoint{
+	var l labels
+	owner := start(t, Config{Metrics: &l, Peers: &way{Verifier: peer.NewVerifier(peer.VerifierConfig{Self: ownerNode})}}, map[protocol.RouteName]endpoint{
 		protocol.RoutePutPart: {serve: k.serve}, protocol.RouteGetContent: fixed(content, `"tag"`),
 		protocol.RoutePutFile: {serve: func(*call) error { return protocol.Errorf(protocol.KindStoreFull, "full") }},
 	})
@@ -114,9 +117,33 @@ func TestPeersOverTLS(t *testing.T) {
 	}
 	sender.do(http.MethodPost, "/v1/files?name=a", body).problem(t, protocol.KindStoreFull)
 
-	other := newAuthority(t)
-	for name, certs := range map[string]*peer.Certificates{"none": nil, "of another authority": other.node(senderNode)} {
-		config := &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true}
+	strangersOverTLS(t, address, newAuthority(t))
+	if err := owner.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := l.seen["not a peer: tls"]; n != 3 {
+		t.Errorf("%d connections are counted that were refused, of 3", n)
+	}
+	log := owner.log.String()
+	if n := strings.Count(log, "not a peer"); n != 1 || !strings.Contains(log, "remote=127.0.0.1:") || !strings.Contains(log, "peer refused: tls: ") {
+		t.Errorf("the log tells %d times of them: %s", n, log)
+	}
+}
+
+// strangersOverTLS come to a node of another authority: without a certificate, with one
+// of theirs, and asking for one of theirs; and one goes away without a word. None is
+// spoken to.
+func strangersOverTLS(t *testing.T, address string, other *authority) {
+	t.Helper()
+	look, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := look.Close(); err != nil {
+		t.Error(err)
+	}
+	for name, certs := range map[string]*peer.Certificates{"none": nil, "of another authority": other.node(senderNode), "that it does not believe": nil} {
+		config := &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: name != "that it does not believe"}
 		if certs != nil {
 			pair, err := tls.LoadX509KeyPair(filepath.Join(other.dir, string(senderNode)+".crt"), filepath.Join(other.dir, string(senderNode)+".key"))
 			if err != nil {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -144,7 +143,7 @@ func (w *rollingWriter) roll() error {
 // Write is io.Writer.
 func (w *rollingWriter) Write(p []byte) (n int, err error) {
 	slice := sliceBytes
-	if _, sealed := w.conn.(*tls.Conn); sealed {
+	if _, sealed := w.conn.(*sealedConn); sealed {
 		slice = sealedBytes
 	}
 	for n < len(p) {

@@ -22,6 +22,9 @@ type Reason string
 
 // The reasons.
 const (
+	// ReasonTLS is of a connection that did not come about: one of the two does not
+	// take the other's certificate.
+	ReasonTLS       Reason = "tls"
 	ReasonFields    Reason = "fields"
 	ReasonReceiver  Reason = "receiver"
 	ReasonSender    Reason = "sender"
