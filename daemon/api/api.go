@@ -1,8 +1,8 @@
 // Package api is the HTTP of ospd, and the only place that knows fasthttp.
 //
 // A request's way: the connection is accepted in conn.go, its request goes
-// through the wrapper Server.serve (serve.go: request id, log line, guards,
-// drain-or-close), is routed (route.go; for which pages, cors.go), let in or not by the one table of
+// through the wrapper Server.serve (serve.go: request id, guards,
+// drain-or-close; account.go: log line, metrics), is routed (route.go; for which pages, cors.go), let in or not by the one table of
 // access.go, and reaches a handler (uploads.go, files.go, content.go,
 // tokens.go, links.go, jobs.go, webhooks.go, system.go). A handler decodes, calls a service and
 // encodes; what it returns as an error is written by call.fail (problem.go).
