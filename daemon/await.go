@@ -28,6 +28,8 @@ type claim struct {
 	kind   string
 	before bool // the database knows it
 	noted  bool // and that it is of this kind
+	// bucket is what others are held to that come later, empty where there are none.
+	bucket meta.NotedBucket
 }
 
 // reach makes sure that the store is this installation's and lets us work. Nothing
@@ -40,10 +42,15 @@ func (c claim) reach(ctx context.Context, installation string) error {
 
 // note has the database know the store.
 func (c claim) note(ctx context.Context, db *meta.DB) error {
-	if c.noted {
+	if !c.noted {
+		if err := errors.Join(db.RememberStore(ctx, c.st.Name()), db.NoteStoreType(ctx, c.st.Name(), c.kind)); err != nil {
+			return err
+		}
+	}
+	if c.bucket.Bucket == "" {
 		return nil
 	}
-	return errors.Join(db.RememberStore(ctx, c.st.Name()), db.NoteStoreType(ctx, c.st.Name(), c.kind))
+	return db.NoteStoreBucket(ctx, c.st.Name(), c.bucket)
 }
 
 // await opens the stores that could not be reached at the start as they come

@@ -2,14 +2,10 @@ package daemon
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/gofrs/flock"
 
@@ -124,6 +120,9 @@ func OpenInstallation(ctx context.Context, cfg *Config, create bool, log *slog.L
 	if in.ServerID, err = in.DB.ServerID(ctx); err != nil {
 		return nil, at(StageDatabase, err)
 	}
+	if err := in.equalStores(ctx, cfg, create); err != nil {
+		return nil, at(StageStore, err)
+	}
 	if err := in.nameStores(ctx, cfg, create); err != nil {
 		return nil, at(StageStore, err)
 	}
@@ -232,19 +231,4 @@ func (in *Installation) Close() error {
 		errs = append(errs, in.lock.Unlock())
 	}
 	return errors.Join(errs...)
-}
-
-// bootID names this boot of this machine. Where the system has no such id, one
-// is made for this process: then bytes that an earlier process left unsynced
-// are verified although the machine stayed up, which costs time and loses
-// nothing.
-func bootID() string {
-	if b, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
-		if id := strings.TrimSpace(string(b)); id != "" {
-			return id
-		}
-	}
-	var b [16]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
 }

@@ -72,8 +72,7 @@ func (in *Installation) checkKnown(ctx context.Context, name string, known map[s
 	case !ok && name != cfg.forgets:
 		return missing(name, use, before, cfg.AbandonAfter)
 	case ok && use != meta.StoreUnused:
-		return fmt.Errorf("store %s: it was of type %s, is of type %s in the configuration, and objects of this installation lie in the former; nothing was changed; "+
-			"configure the former under this name and the new one under another, and have osp admin migrate move what lies in it", name, was, sc.Type)
+		return otherType(name, was, sc.Type)
 	case ok:
 		delete(known, name)
 	}
@@ -111,6 +110,9 @@ func (in *Installation) openStore(ctx context.Context, name string, sc open.Conf
 	in.Stores[name] = st
 	was, before := known[name]
 	c := claim{st: st, kind: sc.Type, before: before, noted: before && was == sc.Type}
+	if in.place != nil {
+		c.bucket = meta.NotedBucket{Node: in.Node, Bucket: sc.BucketOf()}
+	}
 	err = c.reach(ctx, in.ServerID)
 	_, files := st.FileOpener()
 	switch {

@@ -55,9 +55,9 @@ func copiedTables() []copiedTable {
 	}
 }
 
-// uncopied are tables of ours that stay behind: the lanes and nodes of
-// processes, none of which runs.
-func uncopied() []string { return []string{"lanes", "nodes"} }
+// uncopied are tables of ours that stay behind: the lanes, nodes and nodes' stores
+// of processes, none of which runs.
+func uncopied() []string { return []string{"lanes", "nodes", "node_stores"} }
 
 func copies(name, key, rest string) copiedTable {
 	t := copiedTable{name: name, key: strings.Fields(key)}

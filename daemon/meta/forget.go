@@ -69,7 +69,7 @@ func (db *DB) ForgetStore(ctx context.Context, store string, limit int) (c Store
 		if more = seen == limit; more {
 			return nil
 		}
-		for _, name := range [...]string{settingStoreKnown(store), settingStoreType(store), settingStoreClosed(store), settingMigration(store), settingDigests(store)} {
+		for _, name := range [...]string{settingStoreKnown(store), settingStoreType(store), settingStoreBucket(store), settingStoreClosed(store), settingMigration(store), settingDigests(store)} {
 			if _, err := t.exec(`DELETE FROM settings WHERE name = ?`, name); err != nil {
 				return err
 			}

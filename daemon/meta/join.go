@@ -162,10 +162,16 @@ func (j *joining) unusedWorker() (worker int, err error) {
 	return worker, err
 }
 
-// vacate ends a place, whoever thinks to hold it.
+// vacate ends a place, whoever thinks to hold it. What the node said of its stores is
+// forgotten with it, but for what it said itself that takes its place again.
 func (j *joining) vacate(r placeRow) error {
 	if err := j.fence(r); err != nil {
 		return err
+	}
+	if r.lease.Node != j.node.ID {
+		if _, err := j.exec(`DELETE FROM node_stores WHERE node = ?`, string(r.lease.Node)); err != nil {
+			return err
+		}
 	}
 	_, err := j.exec(`DELETE FROM nodes WHERE name = ?`, string(r.lease.Node))
 	return err

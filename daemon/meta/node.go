@@ -162,10 +162,8 @@ func (t *tx) held(changed int64, err error) error {
 func (db *DB) Nodes(ctx context.Context) (list []Node, err error) {
 	err = db.look(ctx, "list the nodes", func(q query) error {
 		list = nil
-		now, args := `CAST(? AS BIGINT)`, []any{q.now}
-		if q.leaseTime != "" {
-			now, args = `(`+q.leaseTime+`)`, nil
-		}
+		var args []any
+		now := q.leaseNow(&args)
 		return q.each(`SELECT name, worker, address, version, started_at, lease_until, lease_until > `+now+`, alone = 1, draining = 1, ending = 1, load
 			FROM nodes ORDER BY name`, args, func(scan scanFunc) error {
 			var n Node
@@ -177,6 +175,16 @@ func (db *DB) Nodes(ctx context.Context) (list []Node, err error) {
 		})
 	})
 	return list, err
+}
+
+// leaseNow is the time by which leases run, in a statement, of whose arguments it is
+// the first, or none.
+func (q query) leaseNow(args *[]any) string {
+	if q.leaseTime != "" {
+		return `(` + q.leaseTime + `)`
+	}
+	*args = append([]any{q.now}, *args...)
+	return `CAST(? AS BIGINT)`
 }
 
 // NodeDoubted has word when a write failed because another has the place.

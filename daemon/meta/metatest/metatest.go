@@ -62,7 +62,7 @@ func groups() []group {
 		{"claim", claimTests}, {"held", heldTests}, {"sweep", sweepTests}, {"expiry", expiryTests}, {"token", tokenTests}, {"quota", quotaTests},
 		{"scrub", scrubTests}, {"job", jobTests}, {"job ends", jobEndTests}, {"job request", requestTests}, {"periodic", periodicTests},
 		{"event", eventTests}, {"numbering", numberingTests}, {"consumer", consumerTests}, {"webhook", webhookTests}, {"delivery", deliveryTests},
-		{"findings", findingsTests}, {"fill", fillTests}, {"verified", verifiedTests}, {"node", nodeTests}, {"cluster", clusterTests}, {"job blob", jobBlobTests}, {"move", moveTests}, {"compose", composeTests}, {"import", importTests}, {"inherit", inheritTests}, {"stores", storesTests}, {"migration", migrationTests}, {"link", linkTests}, {"attempt", attemptTests},
+		{"findings", findingsTests}, {"fill", fillTests}, {"verified", verifiedTests}, {"node", nodeTests}, {"cluster", clusterTests}, {"node stores", nodeStoresTests}, {"job blob", jobBlobTests}, {"move", moveTests}, {"compose", composeTests}, {"import", importTests}, {"inherit", inheritTests}, {"stores", storesTests}, {"migration", migrationTests}, {"link", linkTests}, {"attempt", attemptTests},
 	}
 }
 

@@ -1,0 +1,115 @@
+//go:build postgres
+
+package daemon
+
+import (
+	"maps"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/osproxy/osproxy/daemon/meta/metatest"
+	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/open"
+)
+
+// bucketAway is a store in a bucket of a service that does not answer.
+func bucketAway(t *testing.T, bucket string) open.Config {
+	t.Helper()
+	return open.Config{Type: "s3", Endpoint: "http://" + nobody(t), Region: "us-east-1", Bucket: bucket, AccessKeyID: "key", SecretAccessKey: store.NewSecret("hush-hush"), PathStyle: true}
+}
+
+// with has cfg have other stores beside its disk.
+func with(t *testing.T, cfg Config, stores map[string]open.Config) Config {
+	t.Helper()
+	cfg.DefaultStore = "disk"
+	cfg.Stores = map[string]open.Config{"disk": {Type: "local", Path: filepath.Join(cfg.Data, "blobs")}}
+	maps.Copy(cfg.Stores, stores)
+	return cfg
+}
+
+// starts expects that a node starts, or is refused in these words.
+func starts(t *testing.T, cfg Config, refused ...string) {
+	t.Helper()
+	d, err := New(t.Context(), cfg, "test", quiet())
+	if err == nil {
+		err = d.Close()
+	}
+	if len(refused) == 0 {
+		if err != nil {
+			t.Errorf("it does not start: %v", err)
+		}
+		return
+	}
+	said(t, err, refused...)
+}
+
+// TestPostgresEqualStores: a node whose store is not that which a living one has
+// under its name does not start, and nothing of it stays; another address, another
+// key, a store more or less are no reason.
+func TestPostgresEqualStores(t *testing.T) {
+	first := joining(t, config(t))
+	files := bucketAway(t, "files")
+	first = with(t, first, map[string]open.Config{"files": files})
+	a, stop := running(t, first)
+	other := func(stores map[string]open.Config) Config { return with(t, nodeOn(t, first), stores) }
+	node := "node " + string(a.in.Node)
+	starts(t, other(map[string]open.Config{"files": bucketAway(t, "mistake")}), "store files", node, "bucket files of type s3", "bucket mistake of type s3", "nothing was changed")
+	folder := open.Config{Type: "local", Path: filepath.Join(t.TempDir(), "files")}
+	starts(t, other(map[string]open.Config{"files": folder}), "store files", node, "of type local")
+	disk := other(nil)
+	disk.Stores["disk"] = bucketAway(t, "disk")
+	starts(t, disk, "store disk", node, "of type local", "bucket disk of type s3")
+	if homes, err := a.in.DB.StoreHomes(t.Context()); err != nil || len(homes) != 1 {
+		t.Errorf("homes are %v, %v", homes, err)
+	}
+	starts(t, other(nil))
+	starts(t, other(map[string]open.Config{"files": files, "more": bucketAway(t, "more")}))
+	moved := files
+	moved.Endpoint, moved.SecretAccessKey = "http://"+nobody(t), store.NewSecret("a new one")
+	starts(t, other(map[string]open.Config{"files": moved}), "store files", node, files.Place(), moved.Place(), "osp admin stores")
+	if err := a.in.DB.RememberStore(t.Context(), "files"); err != nil {
+		t.Fatal(err)
+	}
+	starts(t, other(map[string]open.Config{"files": moved}))
+	// Once nobody says otherwise, another bucket is as good while nothing lies in it.
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	starts(t, other(map[string]open.Config{"files": bucketAway(t, "another")}))
+	starts(t, with(t, first, map[string]open.Config{"files": bucketAway(t, "another")}))
+}
+
+// TestPostgresStoresThatHoldFiles: where something lies in a store, a start with
+// another one under its name is refused although nobody else runs.
+func TestPostgresStoresThatHoldFiles(t *testing.T) {
+	first := with(t, joining(t, config(t)), nil)
+	a, stop := running(t, first)
+	uploadTo(t, a, []byte("on its disk"))
+	id := string(a.in.Node)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	second := nodeOn(t, first)
+	second.DefaultStore, second.Stores = "disk", map[string]open.Config{"disk": bucketAway(t, "disk")}
+	starts(t, second, "store disk", "was of type local", "is of type s3")
+	// What a bucket holds, as far as the database knows.
+	for _, text := range []string{
+		`INSERT INTO settings (name, value) VALUES ('store/files', '1'), ('store_type/files', 's3'), ('store_bucket/files', '` + id + ` files')`,
+		`INSERT INTO blobs (store, key, size, state, created_at, doomed_at) VALUES ('files', '` + strings.Repeat("0", 8) + "/" + strings.Repeat("1", 32) + `', 1, 'doomed', 1, 1)`,
+	} {
+		metatest.Behind(t, first.databasePath(), text)
+	}
+	other := func(bucket open.Config) Config {
+		return with(t, nodeOn(t, first), map[string]open.Config{"files": bucket})
+	}
+	starts(t, other(bucketAway(t, "mistake")), "store files", `bucket "files"`, "node "+id, `bucket "mistake"`, "osp admin migrate", "without the section cluster")
+	starts(t, other(open.Config{Type: "local", Path: filepath.Join(t.TempDir(), "files")}), "store files", "was of type s3", "is of type local")
+	starts(t, other(bucketAway(t, "files")))
+	if _, err := Check(t.Context(), completed(t, other(bucketAway(t, "mistake"))), false, quiet()); err == nil || !strings.Contains(err.Error(), `bucket "mistake"`) {
+		t.Errorf("fsck: %v", err)
+	}
+	alone := with(t, first, map[string]open.Config{"files": bucketAway(t, "a-copy")})
+	alone.Cluster = ClusterConfig{}
+	starts(t, alone)
+}
