@@ -17,6 +17,7 @@ import (
 // object to looks.
 func (c *checker) blob(ctx context.Context, looks *errgroup.Group, b meta.BlobRefs) error {
 	c.count(func(n *Counts) { n.Blobs++ })
+	c.onOther(b)
 	used := b.Extents+b.Parts > 0
 	switch b.State {
 	case meta.BlobWriting:
@@ -52,7 +53,7 @@ func (c *checker) blob(ctx context.Context, looks *errgroup.Group, b meta.BlobRe
 // bytesOf checks that the object of a blob that contents refer to is there, and
 // as long as it is to be.
 func (c *checker) bytesOf(ctx context.Context, b meta.BlobRefs) error {
-	st := c.store(ctx, b.Store)
+	st := c.store(b.Store)
 	if st == nil {
 		return nil
 	}

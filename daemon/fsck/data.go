@@ -67,7 +67,7 @@ func (r *reading) comparePart(ctx context.Context, p layout.Piece, want meta.Par
 
 // read hashes the bytes of p.
 func (r *reading) read(ctx context.Context, p layout.Piece) error {
-	st := r.c.store(ctx, p.Blob.Store)
+	st := r.c.store(p.Blob.Store)
 	if st == nil {
 		return errUnusable
 	}

@@ -10,7 +10,6 @@ package fsck
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -33,9 +32,9 @@ const looksAtOnce = 16
 type Config struct {
 	Meta   *meta.DB
 	Stores map[string]*store.Store
-	// Elsewhere gives the node on whose disk a store is that is not among Stores,
-	// "" where it is none's. nil: there are no other nodes.
-	Elsewhere func(ctx context.Context, store string) (meta.NodeID, error)
+	// Others gives the stores on the disks of other nodes, which are not looked into.
+	// nil: there are no other nodes.
+	Others func(ctx context.Context) (map[string]Other, error)
 	// ServerID is the installation's; a store that is not marked with it is
 	// a finding and is not looked into. "" skips that check.
 	ServerID string
@@ -60,8 +59,8 @@ type checker struct {
 	report Report
 	// unusable are the stores that cannot be checked; each has its finding.
 	unusable map[string]bool
-	// others are those on other nodes' disks that were met; each is pending.
-	others map[string]bool
+	// others are those on other nodes' disks, by name.
+	others map[string]*Unchecked
 }
 
 // Run checks everything. The error is ctx's, and the report then what was
@@ -70,14 +69,16 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	c := &checker{cfg: cfg, now: cfg.Clock(), unusable: map[string]bool{}, others: map[string]bool{}}
+	c := &checker{cfg: cfg, now: cfg.Clock(), unusable: map[string]bool{}, others: map[string]*Unchecked{}}
 	c.report.ReadData = cfg.ReadData
 	err := c.run(ctx)
+	c.report.Unchecked = c.unchecked()
 	c.report.sort()
 	return c.report, err
 }
 
 func (c *checker) run(ctx context.Context) error {
+	c.findOthers(ctx)
 	for name, st := range c.cfg.Stores {
 		c.checkMark(ctx, name, st)
 	}
@@ -158,10 +159,10 @@ func (c *checker) unusableStore(name, why string) {
 }
 
 // store is the store called name, or nil where it cannot be checked, which is
-// then a finding already, or where it is another node's, which is pending.
-func (c *checker) store(ctx context.Context, name string) *store.Store {
+// then a finding already, or where it is another node's, which is not checked.
+func (c *checker) store(name string) *store.Store {
 	st, ok := c.cfg.Stores[name]
-	if !ok && !c.onOther(ctx, name) {
+	if !ok && c.others[name] == nil {
 		c.unusableStore(name, "the configuration has no such store, and blobs are in it")
 	}
 	c.mu.Lock()
@@ -170,31 +171,4 @@ func (c *checker) store(ctx context.Context, name string) *store.Store {
 		return nil
 	}
 	return st
-}
-
-// onOther notes once that a store is on another node's disk, where it is.
-func (c *checker) onOther(ctx context.Context, name string) bool {
-	if c.cfg.Elsewhere == nil {
-		return false
-	}
-	c.mu.Lock()
-	known, unusable := c.others[name], c.unusable[name]
-	c.mu.Unlock()
-	if known || unusable {
-		return known
-	}
-	node, err := c.cfg.Elsewhere(ctx, name)
-	if err != nil {
-		c.database(err)
-	}
-	if node == "" {
-		return false
-	}
-	c.mu.Lock()
-	known, c.others[name] = c.others[name], true
-	c.mu.Unlock()
-	if !known {
-		c.pending(name, "", fmt.Sprintf("on the disk of node %s, and not looked at; run ospd fsck there", node))
-	}
-	return true
 }

@@ -34,7 +34,7 @@ func (c *checker) part(ctx context.Context, uid protocol.UID, p meta.Part) error
 // partBytes compares the bytes of a part with its record, or, where data is
 // not read, looks whether there are as many.
 func (c *checker) partBytes(ctx context.Context, p meta.Part) error {
-	st := c.store(ctx, p.Store)
+	st := c.store(p.Store)
 	if st == nil {
 		return errUnusable
 	}

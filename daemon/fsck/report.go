@@ -86,12 +86,15 @@ type Counts struct {
 type Report struct {
 	Findings []Finding `json:"findings"`
 	Pending  []Pending `json:"pending"`
-	Counts   Counts    `json:"counts"`
+	// Unchecked are the stores that were not looked into.
+	Unchecked []Unchecked `json:"unchecked"`
+	Counts    Counts      `json:"counts"`
 	// ReadData says whether the bytes themselves were compared.
 	ReadData bool `json:"read_data"`
 }
 
-// Clean reports whether there is no finding. What is pending is no finding.
+// Clean reports whether there is no finding. What is pending is no finding, nor is
+// what was not checked.
 func (r Report) Clean() bool { return len(r.Findings) == 0 }
 
 // WriteJSON writes the report as one JSON object and a line feed. Its lists
@@ -102,11 +105,12 @@ func (r Report) WriteJSON(w io.Writer) error {
 		r.Findings[i].UIDs = append([]protocol.UID{}, r.Findings[i].UIDs...)
 	}
 	r.Pending = append([]Pending{}, r.Pending...)
+	r.Unchecked = append([]Unchecked{}, r.Unchecked...)
 	return json.NewEncoder(w).Encode(r)
 }
 
 // WriteText writes the report for people: a line for each finding, then one
-// for each thing pending, then what was looked at.
+// for each thing pending and each store not checked, then what was looked at.
 func (r Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	for _, f := range r.Findings {
@@ -115,6 +119,9 @@ func (r Report) WriteText(w io.Writer) error {
 	for _, p := range r.Pending {
 		fmt.Fprintf(&b, "pending %s: %s\n", named(p.Store, p.Key, nil), p.Detail)
 	}
+	for _, u := range r.Unchecked {
+		b.WriteString(u.text() + "\n")
+	}
 	c := r.Counts
 	fmt.Fprintf(&b, "Checked %d objects, %d blobs, %d contents, %d files, %d parts of open uploads", c.Objects, c.Blobs, c.Contents, c.Files, c.Parts)
 	if r.ReadData {
@@ -122,19 +129,33 @@ func (r Report) WriteText(w io.Writer) error {
 	} else {
 		b.WriteString("; their bytes were not read (--read-data does)")
 	}
-	fmt.Fprintf(&b, ".\n%s, %d pending.\n", findings(len(r.Findings)), len(r.Pending))
+	fmt.Fprintf(&b, ".\n%s, %d pending%s.\n", r.verdict(), len(r.Pending), r.rest())
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func findings(n int) string {
-	switch n {
-	case 0:
-		return "Clean: no findings"
-	case 1:
+// verdict calls clean only what was checked as a whole.
+func (r Report) verdict() string {
+	switch n := len(r.Findings); {
+	case n == 1:
 		return "1 finding"
+	case n > 1:
+		return fmt.Sprintf("%d findings", n)
+	case len(r.Unchecked) > 0:
+		return "No findings in what was checked"
 	}
-	return fmt.Sprintf("%d findings", n)
+	return "Clean: no findings"
+}
+
+func (r Report) rest() string {
+	switch n := len(r.Unchecked); n {
+	case 0:
+		return ""
+	case 1:
+		return "; 1 store was NOT checked, as is said above"
+	default:
+		return fmt.Sprintf("; %d stores were NOT checked, as is said above", n)
+	}
 }
 
 func named(store, key string, uids []protocol.UID) string {

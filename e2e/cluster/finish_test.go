@@ -53,13 +53,7 @@ func (c *cluster) finish() {
 	}
 }
 
-// pending reports whether fsck said of anything but the disks of other nodes,
-// at which it does not look, that it is still to be done.
+// pending reports whether fsck said of anything that it is still to be done.
 func pending(said string) bool {
-	for line := range strings.Lines(said) {
-		if strings.HasPrefix(line, "pending") && !strings.Contains(line, "on the disk of node") {
-			return true
-		}
-	}
-	return false
+	return strings.Contains(said, "\npending") || strings.HasPrefix(said, "pending")
 }

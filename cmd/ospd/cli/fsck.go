@@ -22,8 +22,10 @@ func newFsck(e *env) *cobra.Command {
 		Long: "Check a stopped installation: every object has its row and every row its\n" +
 			"object, and every content is there from its first byte to its last. With\n" +
 			"--read-data every stored byte is read and compared.\n\n" +
-			"What a crash left for later is printed as pending and is no finding.\n\n" +
-			"Exit: 0 clean, 7 findings (each named by uid or key), 8 a daemon is running.",
+			"What a crash left for later is printed as pending and is no finding. In a cluster,\n" +
+			"with all its nodes stopped, the disk of another node cannot be seen from here: it is\n" +
+			"printed as UNCHECKED, and fsck is to be run there too.\n\n" +
+			"Exit: 0 no findings, 7 findings (each named by uid or key), 8 a daemon is running.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runFsck(cmd.Context(), e, o) },
 	}
