@@ -153,7 +153,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (_ *
 	}
 	d.stores = cfg.storeList(in, log)
 	served := api.Config{
-		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, cfg.requests(in, files, migrates, imports), keys), Webhooks: hooks, Stores: d.stores, Nodes: nodeList{in.DB, d.stores}, Manifests: intake.NewManifests(in.DB), Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
+		Uploads: d.uploads, Files: files, Jobs: job.NewService(in.DB, cfg.requests(in, files, migrates, imports), keys), Webhooks: hooks, Stores: d.stores, Nodes: nodeList{in.DB, d.stores, in.Node, d.peers}, Manifests: intake.NewManifests(in.DB), Logger: log, Metrics: met, Ready: d.notReady, Notes: d.notes,
 		Capabilities: d.capabilities(version), Tokens: tokens,
 		Links:     link.New(link.Config{Records: in.DB, Minter: minter, Once: keys, MaxExpiry: cfg.Links.MaxExpiry, MaxSize: cfg.MaxSize}),
 		PublicURL: cfg.PublicURL, Origins: cfg.CORS.Origins,

@@ -13,6 +13,8 @@ import (
 type nodeList struct {
 	db     *meta.DB
 	stores *stores.Service
+	self   meta.NodeID
+	peers  *peering
 }
 
 // List describes every node, by id.
@@ -57,7 +59,7 @@ func (l nodeList) Drain(ctx context.Context, id string, drain *bool) (protocol.N
 
 func (l nodeList) describe(ctx context.Context, n meta.Node, h held) (protocol.Node, error) {
 	node := protocol.Node{ID: string(n.ID), Version: n.Version, Worker: n.Worker, Since: protocol.TimeOf(n.Since), LeaseUntil: protocol.TimeOf(n.Until),
-		Living: n.Living, Draining: n.Draining, Stopping: n.Living && n.Ending, Load: n.Load}
+		Living: n.Living, Reachable: l.reachable(n.ID), Draining: n.Draining, Stopping: n.Living && n.Ending, Load: n.Load}
 	if n.Address != "" {
 		node.Address = &n.Address
 	}
@@ -67,6 +69,14 @@ func (l nodeList) describe(ctx context.Context, n meta.Node, h held) (protocol.N
 	var err error
 	node.OpenUploads, err = l.db.OpenUploadsOn(ctx, n.ID)
 	return node, err
+}
+
+// reachable says whether a node answers this one, nil where it is not asked.
+func (l nodeList) reachable(node meta.NodeID) *bool {
+	if node == l.self {
+		return new(true)
+	}
+	return l.peers.reaches(node)
 }
 
 // held is how much lies on a node's own disks.

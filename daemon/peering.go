@@ -187,6 +187,20 @@ func (p *peering) unreachable() (nodes []meta.NodeID) {
 	return nodes
 }
 
+// reaches says whether another node answers this one, nil where it has not been
+// asked.
+func (p *peering) reaches(node meta.NodeID) *bool {
+	if p == nil {
+		return nil
+	}
+	for _, s := range p.cluster.States() {
+		if s.Node == node && (s.Down || s.Heard) {
+			return new(!s.Down)
+		}
+	}
+	return nil
+}
+
 // Report is api.Peers.
 func (p *peering) Report() any { return p.cluster.Report() }
 

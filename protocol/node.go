@@ -15,6 +15,9 @@ type Node struct {
 	Since      Time `json:"since"`
 	LeaseUntil Time `json:"lease_until"`
 	Living     bool `json:"living"`
+	// Reachable says whether it answers the node that was asked, which is known
+	// before its lease ends; nil where that node does not ask it.
+	Reachable *bool `json:"reachable"`
 	// Draining: it is to take nothing new, until that is taken back.
 	Draining bool `json:"draining"`
 	// Stopping: it ends once the requests have that it is at work on.

@@ -62,6 +62,14 @@ func TestOwnerKilled(t *testing.T) {
 	if ans := other.Do("GET", "/readyz", nil, 0); ans.Status != http.StatusOK || !strings.Contains(string(ans.Body), owner.id(t)) {
 		t.Errorf("the other says of itself: %d %s", ans.Status, ans.Body)
 	}
+	for _, n := range c.nodes[1].list(t).Nodes {
+		if n.Living && n.Reachable == nil || n.Reachable != nil && *n.Reachable == (n.ID == owner.id(t)) {
+			t.Errorf("of a node, the first of which is dead, is told %+v", n)
+		}
+	}
+	if ans := other.Content(f.UID); !strings.Contains(string(ans.Body), owner.id(t)) {
+		t.Errorf("an administrator is not told which node is down: %s", ans.Body)
+	}
 	for i := 1; i < 3; i++ {
 		api := c.nodes[i].API()
 		api.MustHold(g.UID, elsewhere)

@@ -17,8 +17,10 @@ func newNodes(s *session) *cobra.Command {
 		Long: "List the daemons that work on one database, and those that have: where the others reach\n" +
 			"each, what it runs, since when and until when it is taken to live, how many requests it is\n" +
 			"at work on, how much lies on its own disks, which cannot be read without it, and how many\n" +
-			"uploads are open there. A daemon on SQLite is alone, and lists none. With -q the ids alone,\n" +
-			"with --json one Node a line.\n\n" +
+			"uploads are open there. One that is unreachable does not answer the daemon that is asked,\n" +
+			"though its lease lasts: it has just died, or cannot be reached from there. One that is gone\n" +
+			"left, or died a while ago. A daemon on SQLite is alone, and lists none. With -q the ids\n" +
+			"alone, with --json one Node a line.\n\n" +
 			"Exit: 0.",
 		Example:     "  osp admin nodes\n  osp admin nodes drain 0123456789abcdef0123456789abcdef",
 		Args:        atMost(0),
@@ -84,6 +86,8 @@ func nodeState(n protocol.Node) string {
 	switch {
 	case !n.Living:
 		state = "gone"
+	case n.Reachable != nil && !*n.Reachable:
+		state = "unreachable"
 	case n.Stopping:
 		state = "stopping"
 	case n.Draining:

@@ -21,6 +21,9 @@ func TestNodes(t *testing.T) {
 		{ID: "bb", Address: &address, Version: "v1", Since: at, LeaseUntil: at, Living: true, Stopping: true, HeldBytes: &none},
 		{ID: "cc", Address: &address, Version: "v1", Since: at, LeaseUntil: at, Draining: true, HeldBytes: &none},
 		{ID: "dd", Address: &address, Version: "v1", Since: at, LeaseUntil: at, Living: true, Draining: true},
+		{ID: "ee", Address: &address, Version: "v1", Since: at, LeaseUntil: at, Living: true, Reachable: new(true)},
+		{ID: "ff", Address: &address, Version: "v1", Since: at, LeaseUntil: at, Living: true, Reachable: new(false), Draining: true},
+		{ID: "gg", Address: &address, Version: "v1", Since: at, LeaseUntil: at, Reachable: new(false)},
 	}
 	var asked []string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -45,7 +48,7 @@ func TestNodes(t *testing.T) {
 		return stdout
 	}
 	table := strings.Split(run(), "\n")
-	for i, want := range [][]string{{"HOLDS ALONE", "OPEN UPLOADS"}, {"  draining  ", "5.0 MiB", "  2"}, {"  stopping  "}, {"  gone, draining  "}, {"  draining  ", "  -  "}} {
+	for i, want := range [][]string{{"HOLDS ALONE", "OPEN UPLOADS"}, {"  draining  ", "5.0 MiB", "  2"}, {"  stopping  "}, {"  gone, draining  "}, {"  draining  ", "  -  "}, {"  living  "}, {"  unreachable, draining  "}, {"  gone  "}} {
 		for _, word := range want {
 			if !strings.Contains(table[i], word) {
 				t.Errorf("line %d has no %q: %s", i, word, table[i])
