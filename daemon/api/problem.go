@@ -33,7 +33,7 @@ func (e headerError) Unwrap() error { return e.error }
 // an answer: the cause goes to the log, and to the wire only what an
 // *protocol.Error says for the reader.
 func (c *call) fail(err error) {
-	e := c.explain(err)
+	e := c.named(c.explain(err))
 	row := e.Kind.Row()
 	if row.Status == 0 {
 		e = &protocol.Error{Kind: protocol.KindInternal, Message: internalMessage, Err: err}

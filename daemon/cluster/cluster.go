@@ -89,6 +89,8 @@ type Cluster struct {
 	looked time.Time
 	failed bool
 	over   map[meta.NodeID]time.Time
+	// addresses are where the nodes of the list are, or were reached last.
+	addresses map[meta.NodeID]string
 	// drains says that this node is to take nothing new.
 	drains bool
 	// run is the context of Run, nil before and after.
@@ -212,7 +214,9 @@ func (c *Cluster) follow(list []meta.Node) {
 		return
 	}
 	living := map[meta.NodeID]bool{}
+	c.addresses = map[meta.NodeID]string{}
 	for _, n := range list {
+		c.addresses[n.ID] = n.Address
 		if n.ID == c.cfg.Self {
 			c.drain(n.Draining)
 		}

@@ -71,6 +71,7 @@ func TestTheWaysANodeDies(t *testing.T) {
 			if e := ownerDown(t, err); !strings.Contains(e.Message, "nothing was done") {
 				t.Errorf("%q", e.Message)
 			}
+			w.names(err, one, net.l.Addr().String())
 			if text, err := w.ask(two); err != nil || text != "hello" || w.isDown(two) {
 				t.Errorf("another node suffers: %q, %v", text, err)
 			}

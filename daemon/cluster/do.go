@@ -77,12 +77,12 @@ func (c *Cluster) failure(ctx context.Context, node meta.NodeID, err error) erro
 	}
 	if refused, ok := errors.AsType[*peer.Refused](err); ok {
 		c.cfg.Log.Error("a node does not take requests of this one", "node", node, "error", refused)
-		return &protocol.Error{Kind: protocol.KindUnavailable, Err: err, RetryAfter: c.times.Retry,
+		return &protocol.Error{Kind: protocol.KindUnavailable, Err: c.missing(node, err), RetryAfter: c.times.Retry,
 			Message: "the node that has what this needs does not take requests of this one; nothing was done with it",
 			Hint:    "Try again. If it goes on, the operator finds the reason in the log: another key, a certificate that has ended, or a clock that is wrong."}
 	}
 	if broken, ok := errors.AsType[*peer.Broken](err); ok && broken.Begun {
-		return &protocol.Error{Kind: protocol.KindOwnerDown, Err: err, RetryAfter: c.times.Retry,
+		return &protocol.Error{Kind: protocol.KindOwnerDown, Err: c.missing(node, err), RetryAfter: c.times.Retry,
 			Message: "the node that has what this needs went away before it answered; whether the request was done is not known",
 			Hint:    "Ask for the state, then try again: what was acknowledged is not lost."}
 	}
@@ -91,9 +91,16 @@ func (c *Cluster) failure(ctx context.Context, node meta.NodeID, err error) erro
 
 // down is the error of whoever needs a node that is down.
 func (c *Cluster) down(node meta.NodeID, why error) error {
-	return &protocol.Error{Kind: protocol.KindOwnerDown, Err: fmt.Errorf("node %s: %w", node, why), RetryAfter: c.times.Retry,
+	return &protocol.Error{Kind: protocol.KindOwnerDown, Err: c.missing(node, why), RetryAfter: c.times.Retry,
 		Message: "the node that has what this needs does not answer; nothing was done, and what was acknowledged is not lost",
 		Hint:    "Try again: it goes on when that node is back."}
+}
+
+// missing names the node that did not do what it was asked for, and where it was last.
+func (c *Cluster) missing(node meta.NodeID, why error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &peer.Missing{Peer: peer.Peer{Node: node, Address: c.addresses[node]}, Err: why}
 }
 
 // Choose is the node for something new of that size (-1: not known): "" is this

@@ -64,6 +64,7 @@ func TestALeaseThatIsOver(t *testing.T) {
 	ownerDown(t, <-waits)
 	_, err := w.ask(one)
 	ownerDown(t, err)
+	w.names(err, one, n.Listener.Addr().String())
 	if _, ok := w.state(one); ok {
 		t.Error("it is still asked")
 	}

@@ -232,6 +232,15 @@ func ownerDown(t *testing.T, err error) *protocol.Error {
 	return e
 }
 
+// names checks which node an error's causes name, and where.
+func (w *world) names(err error, id meta.NodeID, address string) {
+	w.t.Helper()
+	missing, ok := errors.AsType[*peer.Missing](err)
+	if !ok || missing.Peer != (peer.Peer{Node: id, Address: address}) {
+		w.t.Errorf("the error names %+v, want node %s at %s", missing, id, address)
+	}
+}
+
 // lockedBuffer is a log.
 type lockedBuffer struct {
 	mu sync.Mutex

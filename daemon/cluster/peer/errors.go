@@ -48,3 +48,18 @@ type BodyFailed struct{ Err error }
 
 func (e *BodyFailed) Error() string { return "read the body of the request: " + e.Err.Error() }
 func (e *BodyFailed) Unwrap() error { return e.Err }
+
+// Missing names the node that a request would have needed, in the causes of an error
+// that tells its caller nothing of nodes: for the log, and for administrators.
+type Missing struct {
+	Peer Peer
+	Err  error
+}
+
+func (e *Missing) Error() string {
+	if e.Peer.Address == "" {
+		return fmt.Sprintf("node %s: %v", e.Peer.Node, e.Err)
+	}
+	return fmt.Sprintf("node %s at %s: %v", e.Peer.Node, e.Peer.Address, e.Err)
+}
+func (e *Missing) Unwrap() error { return e.Err }
