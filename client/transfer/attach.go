@@ -84,6 +84,9 @@ func (p *put) attachOnce(ctx context.Context) error {
 	case isKind(err, protocol.KindNotFound):
 		p.gone(uid)
 		return nil
+	case isKind(err, protocol.KindOwnerDown):
+		p.away(uid)
+		return nil
 	case err != nil:
 		return err
 	case up.Size != nil && *up.Size != p.size && up.State == protocol.UploadOpen:
@@ -115,12 +118,12 @@ func (p *put) storedBefore(uid protocol.UID) error {
 }
 
 // abandon gives up an upload that the file has outgrown. One that was
-// committed is a File, and is left alone.
+// committed is a File, and is left alone; one whose node is down ends by itself.
 func (p *put) abandon(ctx context.Context, uid protocol.UID) error {
 	err := p.e.retry(ctx, &p.tries, func(ctx context.Context) error {
 		return p.e.cfg.Client.AbortUpload(ctx, uid)
 	})
-	if err != nil && !isKind(err, protocol.KindNotFound, protocol.KindCommitted) {
+	if err != nil && !isKind(err, protocol.KindNotFound, protocol.KindCommitted, protocol.KindOwnerDown) {
 		return err
 	}
 	p.beginAnew(uid, Restarted)

@@ -122,7 +122,7 @@ func (p *put) foreseeOnce(ctx context.Context) error {
 	up, err := p.getUpload(ctx, uid)
 	other := up.Size != nil && *up.Size != p.size
 	switch {
-	case isKind(err, protocol.KindNotFound), err == nil && other && up.State == protocol.UploadOpen:
+	case isKind(err, protocol.KindNotFound, protocol.KindOwnerDown), err == nil && other && up.State == protocol.UploadOpen:
 		p.res.Would = Restarted
 		return nil
 	case err == nil && other:

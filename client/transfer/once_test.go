@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -192,7 +194,12 @@ func TestPutWhoseUploadIsGone(t *testing.T) {
 	outgrown := func(n int) func(*rig, *memory, string) {
 		return func(_ *rig, _ *memory, path string) { rewrite(t, path, n) }
 	}
-	for name, spoil := range map[string]func(*rig, *memory, string){"gone": gone, "grown": outgrown(3 * testPart), "shrunk": outgrown(10)} {
+	lost := func(r *rig, m *memory, _ string) { r.d.loseNodeOf(m.uid) }
+	for name, spoil := range map[string]func(*rig, *memory, string){"gone": gone, "grown": outgrown(3 * testPart), "shrunk": outgrown(10), "on a node that is lost": lost,
+		"grown, on a node that is lost": func(r *rig, m *memory, path string) {
+			outgrown(3*testPart)(r, m, path)
+			lost(r, m, path)
+		}} {
 		r := newRig(t)
 		path, _ := r.write(t, "a.bin", 2*testPart)
 		m := &memory{key: "k"}
@@ -204,7 +211,8 @@ func TestPutWhoseUploadIsGone(t *testing.T) {
 		}
 		old := *m
 		res, err := r.Put(t.Context(), m.request(path))
-		if err != nil || res.Outcome != Restarted || len(r.warned) != 1 {
+		anew := func(warning string) bool { return strings.Contains(warning, "from the beginning") }
+		if err != nil || res.Outcome != Restarted || len(r.warned) == 0 || slices.IndexFunc(r.warned, anew) != len(r.warned)-1 {
 			t.Fatalf("%s: %+v (%v), warned %q", name, res, err, r.warned)
 		}
 		// A caller that did not see the new upload finds the same.
@@ -261,6 +269,7 @@ func TestWouldPutOfAnEarlierTry(t *testing.T) {
 		{"open", true, nil, Resumed, ""},
 		{"done", true, putAgain, Resumed, ""},
 		{"gone", true, func(_ *testing.T, r *rig, m *memory, _ string) { delete(r.d.uploads, m.uid) }, Restarted, ""},
+		{"on a node that is lost", true, func(_ *testing.T, r *rig, m *memory, _ string) { r.d.loseNodeOf(m.uid) }, Restarted, ""},
 		{"outgrown", true, func(t *testing.T, _ *rig, _ *memory, path string) { rewrite(t, path, size+1) }, Restarted, ""},
 		{"stored before it changed", true, func(t *testing.T, r *rig, m *memory, path string) {
 			putAgain(t, r, m, path)

@@ -368,24 +368,94 @@ func TestPutAfterTheUploadWasLost(t *testing.T) {
 
 // The node of a cluster where the put began is gone: another takes the file.
 func TestPutAfterTheNodeWasLost(t *testing.T) {
-	r := newRig(t)
-	path, data := r.write(t, "a.bin", 3*testPart)
-	first := interrupt(t, r, path, 2)
-	r.d.on(func(w http.ResponseWriter, q *http.Request, serve http.HandlerFunc) {
-		if strings.HasPrefix(q.URL.Path, "/v1/uploads/"+first.UID.String()) {
+	put := func(_ Transfer, r *rig, path string) (Result, error) {
+		return r.Put(t.Context(), PutRequest{Path: path})
+	}
+	resume := func(tr Transfer, r *rig, _ string) (Result, error) { return r.Resume(t.Context(), tr) }
+	for name, c := range map[string]struct {
+		run   func(Transfer, *rig, string) (Result, error)
+		grows bool
+		told  string
+	}{
+		"put":                          {put, false, "is down; the file is sent from the beginning"},
+		"resume":                       {resume, false, "is down; the file is sent from the beginning"},
+		"put of a file that has grown": {put, true, "it is sent from the beginning"},
+		"resume of one that has grown": {resume, true, "it is sent from the beginning"},
+	} {
+		r := newRig(t)
+		path, data := r.write(t, "a.bin", 3*testPart)
+		first := interrupt(t, r, path, 2)
+		if c.grows {
+			path, data = r.write(t, "a.bin", 4*testPart)
+		}
+		r.d.loseNodeOf(first.UID)
+		res, err := c.run(r.transfers(t, 1)[0], r, path)
+		if err != nil || res.UID == first.UID || res.Outcome != Restarted || res.SentBytes != int64(len(data)) {
+			t.Errorf("%s: %+v, %v", name, res, err)
+			continue
+		}
+		r.d.stored(t, res.UID, data)
+		r.transfers(t, 0)
+		if !strings.Contains(strings.Join(r.warned, "\n"), c.told) {
+			t.Errorf("%s: warned %q", name, r.warned)
+		}
+	}
+}
+
+// loseNodeOf takes away the node that has an upload.
+func (d *fakeDaemon) loseNodeOf(uid protocol.UID) {
+	d.on(func(w http.ResponseWriter, q *http.Request, serve http.HandlerFunc) {
+		if strings.HasPrefix(q.URL.Path, "/v1/uploads/"+uid.String()) {
 			writeProblem(w, protocol.KindOwnerDown, nil)
 			return
 		}
 		serve(w, q)
 	})
-	res, err := r.Put(t.Context(), PutRequest{Path: path})
-	if err != nil || res.UID == first.UID || res.Outcome != Restarted || res.SentBytes != int64(len(data)) {
-		t.Fatal(res, err)
+}
+
+// What is remembered of an upload whose node is gone stays until another is begun, and
+// then until that is committed.
+func TestResumeRemembersUntilItHasAnother(t *testing.T) {
+	r := newRig(t)
+	path, data := r.write(t, "a.bin", 3*testPart)
+	first := interrupt(t, r, path, 2)
+	down := true
+	r.d.on(func(w http.ResponseWriter, q *http.Request, serve http.HandlerFunc) {
+		if strings.HasPrefix(q.URL.Path, "/v1/uploads") && down {
+			writeProblem(w, protocol.KindOwnerDown, nil)
+			return
+		}
+		serve(w, q)
+	})
+	_, err := r.Resume(t.Context(), r.transfers(t, 1)[0])
+	wantKind(t, err, protocol.KindOwnerDown)
+	tr := r.transfers(t, 1)[0]
+	if tr.ID != first.Transfer || tr.UID != first.UID {
+		t.Fatalf("%+v, begun as %+v", tr, first)
+	}
+	down = false
+	res, err := r.Resume(t.Context(), tr)
+	if err != nil || res.UID != first.UID || res.ResumedBytes != 2*testPart {
+		t.Errorf("%+v, %v", res, err)
 	}
 	r.d.stored(t, res.UID, data)
-	r.transfers(t, 0)
-	if len(r.warned) == 0 || !strings.Contains(r.warned[len(r.warned)-1], "is down; the file is sent from the beginning") {
-		t.Errorf("warned %q", r.warned)
+}
+
+// Who names an upload gets no other, and is told how to.
+func TestResumeUIDWhoseNodeIsLost(t *testing.T) {
+	r := newRig(t)
+	path, _ := r.write(t, "a.bin", 3*testPart)
+	first := interrupt(t, r, path, 2)
+	for range 2 { // remembered, and not
+		r.d.loseNodeOf(first.UID)
+		_, err := r.ResumeUID(t.Context(), first.UID, path)
+		e := wantKind(t, err, protocol.KindOwnerDown)
+		if !strings.Contains(e.Message, "no other upload was begun: osp put "+path) || !strings.HasPrefix(e.Hint, "osp resume ") {
+			t.Errorf("%s; %s", e, e.Hint)
+		}
+		if _, err := r.state.Prune(0); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -71,6 +71,10 @@ func (p *put) attachUID(ctx context.Context, uid protocol.UID) error {
 		return err
 	}
 	up, err := p.getUpload(ctx, uid)
+	if isKind(err, protocol.KindOwnerDown) {
+		return &protocol.Error{Kind: protocol.KindOwnerDown, UID: uid, Err: err, Hint: "osp resume " + uid.String() + " " + p.req.Path,
+			Message: fmt.Sprintf("the node that has upload %s is down; it goes on there once that is back, and no other upload was begun: osp put %s sends the file anew, as another one", uid, p.req.Path)}
+	}
 	if err != nil {
 		return err
 	}
