@@ -10,6 +10,9 @@ import (
 	"github.com/osproxy/osproxy/docs/schema/schematest"
 )
 
+// schemasKey is of the published schemas, which all scripts share.
+type schemasKey struct{}
+
 // cmdJSON is `json results|files|jobs|webhooks stdout|FILE [LINE FIELD=VALUE...]`. Results
 // are result lines and one last summary that agrees with them; files are File
 // objects, jobs Job objects, webhooks Webhook objects. LINE counts from 1, summary is the last; VALUE is as JSON prints it,
@@ -18,7 +21,11 @@ func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: json results|files|jobs|webhooks stdout|FILE [LINE FIELD=VALUE...]")
 	}
-	schemas, err := schematest.Load()
+	published, ok := ts.Value(schemasKey{}).(func() (*schematest.Schemas, error))
+	if !ok {
+		ts.Fatalf("there are no schemas")
+	}
+	schemas, err := published()
 	ts.Check(err)
 	verb := map[string]string{"results": "put", "files": "stat", "jobs": "admin jobs show", "webhooks": "admin webhooks list", "stores": "admin stores", "nodes": "admin nodes", "links": "link", "manifest": "admin import"}[args[0]]
 	text := ts.ReadFile(args[1])

@@ -11,13 +11,16 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/osproxy/osproxy/docs/schema/schematest"
 	"github.com/osproxy/osproxy/e2e/harness"
+	"github.com/osproxy/osproxy/e2e/watch"
 )
 
 // patience bounds what a script waits for. It only decides how late a broken
@@ -28,6 +31,8 @@ const patience = 60 * time.Second
 // as a person at a shell would try them. Besides testscript's own there are the
 // commands of scriptCommands.
 func TestScripts(t *testing.T) {
+	smallOSP(t)
+	published := sync.OnceValues(schematest.Load)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -42,7 +47,8 @@ func TestScripts(t *testing.T) {
 			}
 			env.Values[daemonKey{}] = &scriptDaemon{t: tb, data: filepath.Join(env.WorkDir, ".ospd")}
 			env.Values[faultKey{}] = &fault{}
-			return watchScript(env)
+			env.Values[schemasKey{}] = published
+			return watchScript(env, published)
 		},
 		Cmds: scriptCommands(),
 	})
@@ -182,7 +188,7 @@ func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := exec.Command(args[2], args[3:]...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(os.Environ(), "OSP_HOME="+ts.Getenv("OSP_HOME"), "OSP_SERVER="+ts.Getenv("OSP_SERVER"),
-		"OSP_TOKEN="+ts.Getenv("OSP_TOKEN"), "NO_PROXY=*", foundVariable+"="+ts.Getenv(foundVariable))
+		"OSP_TOKEN="+ts.Getenv("OSP_TOKEN"), "NO_PROXY=*", watch.Variable+"="+ts.Getenv(watch.Variable))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	ts.Check(cmd.Start())

@@ -3,18 +3,10 @@
 package cluster
 
 import (
-	"bufio"
-	"bytes"
-	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/osproxy/osproxy/e2e/harness"
-	"github.com/osproxy/osproxy/protocol"
 )
 
 const (
@@ -44,7 +36,7 @@ func TestSlowDownloadsThroughAPeer(t *testing.T) {
 		harness.Eventually(t, "the nodes know each other", func() bool {
 			return c.nodes[1].API().Do("GET", "/v1/files/"+f.UID.String()+"/content", nil, 0, "Range", "bytes=0-0").Status == http.StatusPartialContent
 		})
-		c.slowly(c.nodes[1], f.UID, data)
+		harness.Slowly(t, c.nodes[1].listen, f.UID, data, slowReaders, nil)
 		for k, n := range c.nodes {
 			peaks[i][k] = harness.PeakMemory(t, n.PID())
 		}
@@ -60,87 +52,4 @@ func TestSlowDownloadsThroughAPeer(t *testing.T) {
 		}
 	}
 	c.finish()
-}
-
-// slowly reads a file at a node so often at once, no faster than the slowest of
-// all readers, and compares what a few of them get.
-func (c *cluster) slowly(n *node, uid protocol.UID, data []byte) {
-	c.t.Helper()
-	readers := make([]*slowReader, slowReaders)
-	each(c.t, func(i int) (err error) {
-		readers[i], err = openSlow(n.listen, uid, int64(len(data)))
-		return err
-	})
-	for range 4 {
-		each(c.t, func(i int) error { return readers[i].take(64 << 10) })
-	}
-	each(c.t, func(i int) error {
-		defer readers[i].conn.Close()
-		if i%50 != 0 {
-			return nil
-		}
-		if err := readers[i].take(len(data) - len(readers[i].got)); err != nil {
-			return err
-		}
-		if !bytes.Equal(readers[i].got, data) {
-			return fmt.Errorf("reader %d got other bytes", i)
-		}
-		return nil
-	})
-}
-
-// each does it for every reader at once.
-func each(t *testing.T, do func(i int) error) {
-	t.Helper()
-	var running sync.WaitGroup
-	errs := make([]error, slowReaders)
-	for i := range errs {
-		running.Go(func() { errs[i] = do(i) })
-	}
-	running.Wait()
-	for i, err := range errs {
-		if err != nil {
-			t.Fatalf("reader %d: %v", i, err)
-		}
-	}
-}
-
-// slowReader takes a file piece by piece, over a connection on which hardly
-// anything is under way.
-type slowReader struct {
-	conn net.Conn
-	body io.Reader
-	got  []byte
-}
-
-func openSlow(address string, uid protocol.UID, size int64) (*slowReader, error) {
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	err = conn.(*net.TCPConn).SetReadBuffer(16 << 10)
-	if err == nil {
-		err = conn.SetDeadline(time.Now().Add(4 * harness.Patience))
-	}
-	if err == nil {
-		_, err = fmt.Fprintf(conn, "GET /v1/files/%s/content HTTP/1.1\r\nHost: %s\r\n\r\n", uid, address)
-	}
-	if err != nil {
-		return nil, err
-	}
-	resp, err := http.ReadResponse(bufio.NewReaderSize(conn, 4096), nil)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK || resp.ContentLength != size {
-		return nil, fmt.Errorf("answered %s with %d bytes", resp.Status, resp.ContentLength)
-	}
-	return &slowReader{conn: conn, body: resp.Body}, nil
-}
-
-func (r *slowReader) take(n int) error {
-	piece := make([]byte, n)
-	m, err := io.ReadFull(r.body, piece)
-	r.got = append(r.got, piece[:m]...)
-	return err
 }

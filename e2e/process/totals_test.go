@@ -1,3 +1,5 @@
+//go:build servers
+
 package process
 
 import (
@@ -13,6 +15,9 @@ import (
 	"github.com/osproxy/osproxy/e2e/harness"
 	"github.com/osproxy/osproxy/protocol"
 )
+
+// totalPoints is how often each direction is killed.
+const totalPoints = 6
 
 // totalSizes are the sizes of the files that are moved at once: all that one
 // request carries, all that is a part short or a byte more, and what is not of

@@ -2,8 +2,5 @@
 
 package process
 
-// How often `make test-servers` does what `make test` does less often.
-const (
-	usualKills  = 20
-	totalPoints = 6
-)
+// usualKills is how often `make test-servers` kills.
+const usualKills = 20

@@ -2,8 +2,6 @@
 
 package process
 
-// How often `make test` does what `make test-servers` does more often.
-const (
-	usualKills  = 4
-	totalPoints = 2
-)
+// usualKills is how often `make test` kills; `make test-servers` does it more
+// often.
+const usualKills = 4

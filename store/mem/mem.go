@@ -44,6 +44,9 @@ func New() *Backend {
 	return &Backend{objects: map[store.Key]object{}, begun: map[composition]time.Time{}}
 }
 
+// growAtOnce is the most that is set aside for a body of which no byte is there.
+const growAtOnce = 64 << 20
+
 // Put is store.Backend's. It reads the whole body before it takes the key.
 func (b *Backend) Put(ctx context.Context, key store.Key, r io.Reader, size int64) error {
 	if err := check(ctx, "put", key); err != nil {
@@ -56,6 +59,8 @@ func (b *Backend) Put(ctx context.Context, key store.Key, r io.Reader, size int6
 		return fmt.Errorf("put %s: %w", key, store.ErrExists)
 	}
 	var buf bytes.Buffer
+	// Grown bit by bit it would be copied and cleared several times.
+	buf.Grow(int(min(size, growAtOnce)) + bytes.MinRead)
 	n, err := io.Copy(&buf, io.LimitReader(&ctxReader{ctx, r}, size))
 	if err != nil {
 		return fmt.Errorf("put %s: read body at byte %d: %w", key, n, err)

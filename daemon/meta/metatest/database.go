@@ -21,6 +21,10 @@ const othersTell = false
 // emptyVar names the file of an empty database for the tests of this process.
 const emptyVar = "OSPD_TEST_EMPTY_DB"
 
+// sequences is how many random sequences a model is held to, unless the command
+// line says so: each model is one of `make test-model`, which has very many.
+const sequences = "10"
+
 // server starts nothing: SQLite needs none. It makes an empty database, of which
 // each test's is a copy: to make its schema anew takes longer than most tests.
 func server() (stop func(), err error) {

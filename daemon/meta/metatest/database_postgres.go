@@ -16,6 +16,10 @@ import (
 // begins to listen.
 const othersTell = true
 
+// sequences is how many random sequences a model is held to, unless the command
+// line says so: more than on SQLite, for which `make test-model` has very many.
+const sequences = "30"
+
 // server starts a Postgres server that syncs nothing, and gives what ends it.
 func server() (stop func(), err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)

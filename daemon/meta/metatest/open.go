@@ -13,10 +13,6 @@ import (
 // deleteServer has a closed database be without a server id.
 const deleteServer = `DELETE FROM settings WHERE name = 'server_id'`
 
-// sequences is how many random sequences a model is held to, unless the command
-// line says so, as that of `make test-model` does.
-const sequences = "30"
-
 // OnServer runs the tests of m with what their databases need: with the build
 // tag postgres a server, which is gone when Run returns. Where memory serves as
 // a disk their folders are there: they would learn nothing from waiting for a

@@ -1,0 +1,7 @@
+//go:build race
+
+package e2e
+
+// buildFlags are those with which the programs of scripts are built, as this
+// test binary is.
+var buildFlags = []string{"-race"}

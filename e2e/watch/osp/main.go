@@ -1,0 +1,10 @@
+// Command osp is osp as the scripts of e2e run it.
+package main
+
+import (
+	"os"
+
+	"github.com/osproxy/osproxy/e2e/watch"
+)
+
+func main() { os.Exit(watch.Main(os.Args[1:], os.Environ())) }
