@@ -41,13 +41,44 @@ func (in *Installation) equalStores(ctx context.Context, cfg *Config, keep bool)
 // nodeStores are the stores of the configuration, as the database is told of them.
 func (c *Config) nodeStores() (list []meta.NodeStore) {
 	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
-		s := meta.NodeStore{Name: name, Type: c.Stores[name].Type, Bucket: c.Stores[name].BucketOf()}
-		if s.Bucket != "" { // where a folder is concerns nobody else
-			s.Place = c.Stores[name].Place()
-		}
-		list = append(list, s)
+		list = append(list, c.nodeStore(name))
 	}
 	return list
+}
+
+func (c *Config) nodeStore(name string) meta.NodeStore {
+	sc := c.Stores[name]
+	s := meta.NodeStore{Name: name, Type: sc.Type, Bucket: sc.BucketOf()}
+	if s.Bucket != "" { // where a folder is concerns nobody else
+		s.Place = sc.Place()
+	}
+	return s
+}
+
+// lacking says which of the other nodes that live do not have a store as this one
+// has it. One that stops is started again, with whatever it is configured with then.
+func (in *Installation) lacking(ctx context.Context, own meta.NodeStore) (which []string, err error) {
+	nodes, err := in.DB.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := in.DB.SaidStores(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range nodes {
+		if n.ID == in.Node || !n.Living || n.Ending {
+			continue
+		}
+		i := slices.IndexFunc(all, func(s meta.SaidStore) bool { return s.Node == n.ID && s.Name == own.Name && s.Lives })
+		switch {
+		case i < 0:
+			which = append(which, "node "+string(n.ID)+" has none of that name")
+		case all[i].Type != own.Type || all[i].Bucket != own.Bucket:
+			which = append(which, fmt.Sprintf("that of node %s is %s", n.ID, all[i].NodeStore))
+		}
+	}
+	return which, nil
 }
 
 // storeDiffers says which node has what, and what is to be done about it.

@@ -4,10 +4,12 @@ package daemon
 
 import (
 	"maps"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/store"
 	"github.com/osproxy/osproxy/store/open"
@@ -112,4 +114,35 @@ func TestPostgresStoresThatHoldFiles(t *testing.T) {
 	alone := with(t, first, map[string]open.Config{"files": bucketAway(t, "a-copy")})
 	alone.Cluster = ClusterConfig{}
 	starts(t, alone)
+}
+
+// TestPostgresMigrationToAStoreThatANodeLacks: nothing is moved to where not all nodes
+// that live could read it, and the error names those.
+func TestPostgresMigrationToAStoreThatANodeLacks(t *testing.T) {
+	first := joining(t, config(t))
+	files := bucketAway(t, "files")
+	a, _ := running(t, with(t, first, map[string]open.Config{"files": files}))
+	b, stop := running(t, nodeOn(t, first))
+	ask := func() (int, string) {
+		t.Helper()
+		status, answer := asked(t, http.MethodPost, a.URL()+"/v1/jobs", []byte(`{"kind": "migrate", "args": {"from": "disk", "to": "files"}}`))
+		return status, string(answer)
+	}
+	if status, answer := ask(); status != http.StatusConflict || !strings.Contains(answer, "node "+string(b.in.Node)+" has none of that name") || !strings.Contains(answer, "nothing was done") {
+		t.Errorf("a node lacks it: %d %s", status, answer)
+	}
+	// One of before nodes wrote down what they have.
+	lease := b.in.place.lease
+	other := meta.NodeStore{Name: "files", Type: "s3", Bucket: "other"}
+	metatest.Behind(t, first.databasePath(), `INSERT INTO node_stores (node, store, type, bucket, place, fence) VALUES (?, ?, ?, ?, '', ?)`,
+		string(b.in.Node), other.Name, other.Type, other.Bucket, lease.Fence)
+	if status, answer := ask(); status != http.StatusConflict || !strings.Contains(answer, "that of node "+string(b.in.Node)+" is bucket other of type s3") {
+		t.Errorf("a node has another: %d %s", status, answer)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if status, answer := ask(); status != http.StatusServiceUnavailable || !strings.Contains(answer, "store files is not reachable") {
+		t.Errorf("nobody lacks it: %d %s", status, answer)
+	}
 }

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -219,30 +218,6 @@ func (p *peering) Do(ctx context.Context, to *holder.Elsewhere, r peer.Request) 
 		return nil, to // a store that nobody has configured
 	}
 	return p.handOn(ctx, node, r)
-}
-
-// nodeOf is the node that has what is elsewhere, "" where none is known to.
-func (p *peering) nodeOf(ctx context.Context, to *holder.Elsewhere) (meta.NodeID, error) {
-	if to.Node != "" {
-		return to.Node, nil
-	}
-	if node := p.homes.of(to.Store); node != "" {
-		return node, nil
-	}
-	if err := p.homes.read(ctx); err != nil { // it may be a new one
-		return "", fmt.Errorf("find out which node has a store: %w", err)
-	}
-	return p.homes.of(to.Store), nil
-}
-
-// down reports whether the node that has what is elsewhere is known not to
-// answer. It waits for nothing: who asks may hold a transaction open.
-func (p *peering) down(to *holder.Elsewhere) bool {
-	node := to.Node
-	if node == "" {
-		node = p.homes.of(to.Store)
-	}
-	return node != "" && p.cluster.Down(node)
 }
 
 var _ api.Peers = (*peering)(nil)

@@ -59,12 +59,20 @@ func TestRoomIsMeasuredWhereNewBlobsGo(t *testing.T) {
 	}
 }
 
-// oneHome counts how often it is asked.
+// oneHome counts how often it is asked for homes.
 type oneHome int
 
 func (h *oneHome) StoreHomes(context.Context) (map[string]meta.NodeID, error) {
 	*h++
 	return map[string]meta.NodeID{"disk": "the home"}, nil
+}
+
+func (h *oneHome) SaidStores(context.Context) ([]meta.SaidStore, error) {
+	shared, disk := meta.NodeStore{Name: "new", Type: "s3", Bucket: "new"}, meta.NodeStore{Name: "disk", Type: "local"}
+	return []meta.SaidStore{
+		{NodeStore: shared, Node: "gone"}, {NodeStore: shared, Node: "has it", Lives: true}, {NodeStore: shared, Node: "here", Lives: true},
+		{NodeStore: disk, Node: "has a disk", Lives: true}, {NodeStore: meta.NodeStore{Name: "big", Type: "local"}, Node: "has a disk", Lives: true},
+	}, nil
 }
 
 // TestHomesAreRemembered: whether a node is down is asked for within transactions, and
@@ -83,7 +91,13 @@ func TestHomesAreRemembered(t *testing.T) {
 	if p.down(&holder.Elsewhere{Store: "disk"}) || asked != 1 {
 		t.Errorf("the database was asked %d times", asked)
 	}
-	if node, err := p.nodeOf(t.Context(), &holder.Elsewhere{Store: "another"}); node != "" || err != nil || asked != 2 {
-		t.Errorf("%s, %v, asked %d times", node, err, asked)
+	for name, want := range map[string]meta.NodeID{"another": "", "big": "", "new": "has it", "disk@there": ""} {
+		to := &holder.Elsewhere{Store: name}
+		if name == "disk@there" {
+			to, want = holder.At(name), "there"
+		}
+		if node, err := p.nodeOf(t.Context(), to); node != want || err != nil || asked > 3 {
+			t.Errorf("%s: %s, %v, asked %d times", name, node, err, asked)
+		}
 	}
 }

@@ -161,6 +161,7 @@ func (c *Config) migrating(in *Installation, files *file.Service, place *placing
 	}
 	if c.joins {
 		m.Instance, m.Instances = in.instanceCalled, in.instances
+		m.Lacking = func(ctx context.Context, name string) ([]string, error) { return in.lacking(ctx, c.nodeStore(name)) }
 	}
 	return migrate.New(m)
 }

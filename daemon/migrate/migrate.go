@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/file"
@@ -84,6 +85,9 @@ type Config struct {
 	Instance  func(ctx context.Context, name string) (instance string, elsewhere bool, err error)
 	Instances map[string]string
 	Disks     map[string]bool
+	// Lacking says which of the other nodes do not have a store that all are to
+	// share; nil where there are none.
+	Lacking func(ctx context.Context, store string) ([]string, error)
 	// Digest is the job that finds out digests that are not known of what lies in a
 	// store.
 	Digest func(store string) meta.NewJob
@@ -159,6 +163,14 @@ func (w *Worker) Do(ctx context.Context, r *job.Run, args Args) error {
 	}
 	if w.strands(args) {
 		return job.Hopeless(stranded(args))
+	}
+	lacking, err := w.lacking(ctx, args)
+	if err != nil {
+		return err
+	}
+	if len(lacking) > 0 {
+		m.tell("waits until all nodes have store " + args.To + ": " + strings.Join(lacking, ", "))
+		return job.Snooze(w.cfg.Pause)
 	}
 	found, err := r.Saved(&m.at)
 	if err != nil {

@@ -42,6 +42,14 @@ func (w *Worker) Request(ctx context.Context, args json.RawMessage) (n meta.NewJ
 	if w.strands(a) {
 		return n, stranded(a)
 	}
+	lacking, err := w.lacking(ctx, a)
+	if err == nil && len(lacking) > 0 {
+		err = &protocol.Error{Kind: protocol.KindConflict, Message: fmt.Sprintf("not all nodes of the cluster have store %s, and could not read what is moved there: %s; nothing was done", a.To, strings.Join(lacking, ", ")),
+			Hint: "Configure it there as it is here, start those nodes again one after the other, and ask again; osp admin nodes lists them."}
+	}
+	if err != nil {
+		return n, err
+	}
 	if err := w.free(ctx, a); err != nil {
 		return n, err
 	}
@@ -105,6 +113,15 @@ func (w *Worker) findInstances(ctx context.Context, a *Args) (err error) {
 // strands reports whether other nodes would have no store for new blobs any more:
 // they have a source that all share, and not the disk that it is moved to.
 func (w *Worker) strands(a Args) bool { return w.cfg.Disks[a.To] && !w.cfg.Disks[a.From] }
+
+// lacking says of each living node that does not have the target, or has another under
+// its name, which it is. A node's own disk is no other's.
+func (w *Worker) lacking(ctx context.Context, a Args) ([]string, error) {
+	if w.cfg.Lacking == nil || w.cfg.Disks[a.To] {
+		return nil, nil
+	}
+	return w.cfg.Lacking(ctx, a.To)
+}
 
 func stranded(a Args) error {
 	return &protocol.Error{Kind: protocol.KindBadRequest,

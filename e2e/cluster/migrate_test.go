@@ -13,6 +13,21 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
+// oneHasNot expects of the second node, which does not have the store that the first
+// has, that files are read at it all the same, and that nothing is moved there.
+func oneHasNot(c *cluster, osp *harness.OSP) {
+	c.t.Helper()
+	data := harness.Content(3, 30_000)
+	f := c.nodes[0].API().MustFile(c.nodes[0].API().PutFile("new", data), http.StatusCreated)
+	if ans := c.nodes[1].API().Content(f.UID); ans.Status != http.StatusOK || string(ans.Body) != string(data) {
+		c.t.Errorf("a file in a store that the node has not: %d %.200s, %v", ans.Status, ans.Body, ans.Err)
+	}
+	exit, p := osp.Run("admin", "migrate", "--from", "disk", "--to", "shared")
+	if exit != 9 || !strings.Contains(p.Stderr(), "node "+c.nodes[1].id(c.t)+" has none of that name") {
+		c.t.Errorf("to a store that a node has not: exit %d:\n%s%s", exit, p.Stdout(), p.Stderr())
+	}
+}
+
 // TestDisksAreMovedToASharedStore: one command, at any node, has each node move what
 // lies on its disk to a store that all share; then a node that dies takes nothing
 // along. What all share is not moved to one node's disk.
@@ -26,12 +41,16 @@ func TestDisksAreMovedToASharedStore(t *testing.T) {
 	s3 := s3server.Start(t, s3server.MinIO())
 	shared := fmt.Sprintf("default_store: disk\nstores: {shared: {type: s3, endpoint: %q, region: %s, bucket: %s, access_key_id: %s, secret_access_key: %s, path_style: true}, ",
 		s3.Endpoint, s3.Region, s3.Bucket(t), s3.AccessKeyID, s3.SecretAccessKey)
-	for _, n := range c.nodes {
-		writeFile(t, n.config, strings.Replace(readFile(t, n.config), "stores: {", shared, 1))
+	configured := func(n *node, text string) {
+		writeFile(t, n.config, strings.Replace(readFile(t, n.config), "stores: {", text, 1))
 		n.restart(t)
 	}
+	configured(c.nodes[0], strings.Replace(shared, "default_store: disk", "default_store: shared", 1))
 	c.meet()
 	osp := harness.NewOSP(t, bin, c.nodes[0].URL)
+	oneHasNot(c, osp)
+	configured(c.nodes[1], shared)
+	c.meet()
 	if exit, p := osp.Run("admin", "migrate", "--from", "disk", "--to", "shared", "--follow"); exit != 0 || strings.Count(p.Stdout(), "\tdone\n") != 2 {
 		t.Fatalf("exit %d:\n%s%s", exit, p.Stdout(), p.Stderr())
 	}
