@@ -217,9 +217,12 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.log.Info("draining: finishing requests in flight", "timeout", d.cfg.DrainTimeout)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.DrainTimeout)
 		defer cancel()
-		handed := d.handOver()
+		handed := func() {}
+		if d.peers.othersGoOn() {
+			handed = d.handOver()
+		}
 		err = errors.Join(at(StageDrain, d.api.Drain(drain)), <-served)
-		<-handed
+		handed()
 	case <-d.in.lost():
 		err = at(StageDatabase, errPlaceLost)
 		d.giveUp(context.WithoutCancel(ctx))
@@ -229,8 +232,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 }
 
 // handOver gives the jobs that run here back, while requests have their time to
-// end: another node goes on with them at once, or the next start.
-func (d *Daemon) handOver() (done <-chan struct{}) {
+// end: another node goes on with them at once. Where there is none they run on until
+// the end, since requests may wait for what a job finds out.
+func (d *Daemon) handOver() (wait func()) {
 	over := make(chan struct{})
 	stopDigest, stopJobs := d.stopDigest, d.stopJobs
 	d.stopDigest, d.stopJobs = nil, nil
@@ -239,7 +243,7 @@ func (d *Daemon) handOver() (done <-chan struct{}) {
 		stopDigest()
 		stopJobs()
 	}()
-	return over
+	return func() { <-over }
 }
 
 // giveUp ends a daemon whose database another has taken over: new requests are

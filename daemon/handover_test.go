@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon/job"
@@ -12,82 +13,110 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// TestJobsAreHandedOverAtOnce: a daemon that is stopped has its jobs wait for others
-// from then on, however long the requests take that it has accepted, and these end
-// well.
-func TestJobsAreHandedOverAtOnce(t *testing.T) {
-	d, err := New(t.Context(), config(t), "test", quiet())
+// stopping is a daemon with a job that naps and a request that it has accepted, both
+// in the middle.
+type stopping struct {
+	*Daemon
+	job protocol.JobID
+	// told has why the job's context ended, ended what became of the daemon, and status
+	// what the request is answered.
+	told, ended chan error
+	status      chan int
+	rest        *io.PipeWriter
+	stop        context.CancelFunc
+}
+
+func newStopping(t *testing.T, cfg Config) *stopping {
+	t.Helper()
+	d, err := New(t.Context(), cfg, "test", quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
-	begun, told := make(chan struct{}), make(chan error, 1)
+	s := &stopping{Daemon: d, told: make(chan error, 1), ended: make(chan error, 1), status: make(chan int, 1)}
+	begun := make(chan struct{})
 	d.jobs, err = job.New(job.Config{Meta: d.in.DB, Holder: meta.JobHolder{Name: "here"}, Logger: quiet(), Handlers: []job.Handler{{Kind: "nap", Do: func(ctx context.Context, _ *job.Run) error {
 		close(begun)
 		<-ctx.Done()
-		told <- context.Cause(ctx)
+		s.told <- context.Cause(ctx)
 		return ctx.Err()
 	}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, _, err := d.in.DB.Enqueue(t.Context(), meta.NewJob{Kind: "nap", MaxAttempts: 1})
-	if err != nil {
+	if s.job, _, err = d.in.DB.Enqueue(t.Context(), meta.NewJob{Kind: "nap", MaxAttempts: 1}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx) }()
+	s.stop = stop
+	go func() { s.ended <- d.Run(ctx) }()
 	<-begun
-	size, fp := int64(2), protocol.Fingerprint{1}
-	resume := func() protocol.UID {
-		r, err := d.uploads.Begin(t.Context(), protocol.OwnerLocal, protocol.BeginUpload{Name: "a", Size: &size, Fingerprint: &fp, Resume: true}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r.UID
-	}
-	uid := resume()
+	uid := s.resume(t)
 	body, rest := io.Pipe()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, d.URL()+"/v1/uploads/"+uid.String()+"/parts/1", body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.ContentLength = 2
-	status := make(chan int, 1)
+	req.ContentLength, s.rest = 2, rest
 	go func() {
 		code, _ := do(t, req)
-		status <- code
+		s.status <- code
 	}()
 	if _, err := rest.Write([]byte("a")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return resume() != uid })
-	stop()
-	if cause := <-told; !errors.Is(cause, job.ErrDraining) {
-		t.Errorf("the job was told %v", cause)
+	eventually(t, func() bool { return s.resume(t) != uid })
+	return s
+}
+
+// resume finds the upload that nobody sends to, or begins one.
+func (s *stopping) resume(t *testing.T) protocol.UID {
+	t.Helper()
+	size, fp := int64(2), protocol.Fingerprint{1}
+	r, err := s.uploads.Begin(t.Context(), protocol.OwnerLocal, protocol.BeginUpload{Name: "a", Size: &size, Fingerprint: &fp, Resume: true}, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	eventually(t, func() bool {
-		j, err := d.in.DB.Job(t.Context(), meta.AnyOwner, id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return j.State == protocol.JobReady && j.Attempts == 0
-	})
+	return r.UID
+}
+
+// endsWell has the request come to its end, and the daemon.
+func (s *stopping) endsWell(t *testing.T) {
+	t.Helper()
 	select {
-	case err := <-ended:
+	case err := <-s.ended:
 		t.Errorf("it ended before the request did: %v", err)
 	default:
 	}
-	if _, err := rest.Write([]byte("b")); err != nil {
+	if _, err := s.rest.Write([]byte("b")); err != nil {
 		t.Error(err)
 	}
-	if err := rest.Close(); err != nil {
+	if err := s.rest.Close(); err != nil {
 		t.Error(err)
 	}
-	if code := <-status; code != http.StatusOK {
+	if code := <-s.status; code != http.StatusOK {
 		t.Errorf("the request that it had accepted is answered %d", code)
 	}
-	if err := <-ended; err != nil {
+	if err := <-s.ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestJobsGoOnWhereNobodyElseIs: a daemon that is alone does its jobs while requests
+// come to their end, which may wait for one.
+func TestJobsGoOnWhereNobodyElseIs(t *testing.T) {
+	s := newStopping(t, config(t))
+	s.stop()
+	eventually(t, func() bool {
+		status, body := get(t, s.URL()+"/v1/capabilities")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, "draining")
+	})
+	select {
+	case cause := <-s.told:
+		t.Fatalf("the job was told %v", cause)
+	default:
+	}
+	s.endsWell(t)
+	if cause := <-s.told; !errors.Is(cause, job.ErrDraining) {
+		t.Errorf("the job was told %v", cause)
 	}
 }

@@ -171,6 +171,12 @@ func (p *peering) report() cluster.Report {
 // standsAside reports whether what is new is for other nodes.
 func (p *peering) standsAside() bool { return p != nil && p.cluster.StandsAside() }
 
+// othersGoOn reports whether another node is there that does not stop, and so takes
+// what this one leaves.
+func (p *peering) othersGoOn() bool {
+	return p != nil && slices.ContainsFunc(p.cluster.States(), func(s cluster.State) bool { return s.Heard && !s.Down && !s.Report.Ending })
+}
+
 // unreachable lists the nodes that have a lease and do not answer this one: they have
 // just died, or one of the two is told a wrong address, key or certificate.
 func (p *peering) unreachable() (nodes []meta.NodeID) {
