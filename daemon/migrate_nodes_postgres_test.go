@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/osproxy/osproxy/daemon/holder"
@@ -68,6 +69,15 @@ func TestPostgresMigrationsOfEachNodesDisk(t *testing.T) {
 	}
 	for _, no := range [][2]string{{"disk@none", "big"}, {"none", "big"}, {"disk", "none"}, {theirs, "none"}, {theirs, holder.Instance("big", a.in.Node)}} {
 		ask(a, no[0], no[1], http.StatusBadRequest)
+	}
+	// Between disks of nodes nothing is moved, whoever is asked and in whatever words.
+	for _, no := range [][2]string{{"disk", theirs}, {theirs, "disk@" + string(a.in.Node)}, {theirs, "disk"}, {"disk@" + string(a.in.Node), theirs}} {
+		for _, d := range []*Daemon{a, b} {
+			status, answer := asked(t, http.MethodPost, d.URL()+"/v1/jobs", []byte(fmt.Sprintf(`{"kind": "migrate", "args": {"from": %q, "to": %q}}`, no[0], no[1])))
+			if status != http.StatusBadRequest || !strings.Contains(string(answer), "not moved to one another") {
+				t.Errorf("from %s to %s: %d %s", no[0], no[1], status, answer)
+			}
+		}
 	}
 	for _, m := range []struct {
 		at, by   *Daemon

@@ -4,11 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
-	"github.com/osproxy/osproxy/daemon/holder"
 	"github.com/osproxy/osproxy/daemon/job"
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/protocol"
@@ -29,8 +26,7 @@ func (w *Worker) Request(ctx context.Context, args json.RawMessage) (n meta.NewJ
 	}
 	for _, name := range [...]string{a.From, a.To} {
 		if w.cfg.Stores[name] == nil {
-			return n, &protocol.Error{Kind: protocol.KindBadRequest, Message: fmt.Sprintf("there is no store %.40q; nothing was done", name),
-				Hint: "Stores are " + strings.Join(slices.Sorted(maps.Keys(w.cfg.Stores)), ", ") + "."}
+			return n, w.noStore(name)
 		}
 	}
 	switch {
@@ -87,44 +83,4 @@ func aboutText(j meta.Job) string {
 func touches(j meta.Job, a Args) bool {
 	from, to := meta.MigrationStores(j.Subject)
 	return meta.MigrationsMeet(from, to, a.From, a.To)
-}
-
-// findInstances has the args name instances of this node (package holder), of which
-// the source decides: where another node has it the error sends there.
-func (w *Worker) findInstances(ctx context.Context, a *Args) (err error) {
-	if w.cfg.Instance == nil {
-		return nil
-	}
-	var elsewhere bool
-	if a.From, elsewhere, err = w.cfg.Instance(ctx, a.From); err != nil {
-		return err
-	}
-	if elsewhere {
-		return holder.At(a.From)
-	}
-	if own := w.cfg.Instances[a.To]; own != "" {
-		a.To = own // a disk of this node's, whoever is the store's home
-		return nil
-	}
-	a.To, _, err = w.cfg.Instance(ctx, a.To)
-	return err
-}
-
-// strands reports whether other nodes would have no store for new blobs any more:
-// they have a source that all share, and not the disk that it is moved to.
-func (w *Worker) strands(a Args) bool { return w.cfg.Disks[a.To] && !w.cfg.Disks[a.From] }
-
-// lacking says of each living node that does not have the target, or has another under
-// its name, which it is. A node's own disk is no other's.
-func (w *Worker) lacking(ctx context.Context, a Args) ([]string, error) {
-	if w.cfg.Lacking == nil || w.cfg.Disks[a.To] {
-		return nil, nil
-	}
-	return w.cfg.Lacking(ctx, a.To)
-}
-
-func stranded(a Args) error {
-	return &protocol.Error{Kind: protocol.KindBadRequest,
-		Message: fmt.Sprintf("all nodes of the cluster share store %s, and %s is a disk of this one: the others would have no place for new blobs; nothing was done", a.From, a.To),
-		Hint:    "Move it to another store that all nodes share; or stop the other nodes, and have this one do it alone, without cluster in its configuration."}
 }
