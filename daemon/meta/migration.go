@@ -22,6 +22,28 @@ func MigrationStores(subject string) (from, to string) {
 	return from, to
 }
 
+// bindMigrations has those that move a store, or fill it, wait for another node than
+// they do.
+func (t *tx) bindMigrations(store string, from, to NodeID) error {
+	const text = `SELECT id, subject FROM jobs WHERE state IN ('ready', 'running') AND node <> '' AND node = ? AND kind = ? ORDER BY id`
+	var bound []int64
+	err := t.each(text, []any{string(from), string(protocol.JobMigrate)}, func(scan scanFunc) error {
+		var id int64
+		var subject string
+		err := scan(&id, &subject)
+		if a, b := MigrationStores(subject); a == store || b == store {
+			bound = append(bound, id)
+		}
+		return err
+	})
+	for _, id := range bound {
+		if err == nil {
+			_, err = t.exec(`UPDATE jobs SET node = ? WHERE id = ?`, string(to), id)
+		}
+	}
+	return err
+}
+
 // BeginMigration has the source be that of the job whose lease ctx carries
 // (Fenced), and closes it for the target, as CloseStore does. While another
 // migration that has begun and is not over empties one of the two, or fills the

@@ -54,7 +54,8 @@ func (db *DB) ClaimStoreHome(ctx context.Context, store string, node NodeID) (ho
 
 // MoveStoreHome has a store be at home with another node, which has its folder
 // now, and with it the open uploads of the one before that have bytes there, or
-// nowhere yet: what lies on another disk of that node stays its. Where the home is
+// nowhere yet, and the migrations of it that wait for that node: what lies on another
+// disk of that node stays its. Where the home is
 // another one already nothing happens.
 func (db *DB) MoveStoreHome(ctx context.Context, store string, from, to NodeID) error {
 	return db.update(ctx, full, "move the home of a store", func(t *tx) error {
@@ -67,7 +68,10 @@ func (db *DB) MoveStoreHome(ctx context.Context, store string, from, to NodeID) 
 				AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.state = 'writing' AND b.owner_kind = 'upload' AND b.owner_id = u.uid)
 				AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.uid = u.uid))`,
 			string(to), string(from), 0, store, store, store, 0)
-		return err
+		if err != nil {
+			return err
+		}
+		return t.bindMigrations(store, from, to)
 	})
 }
 

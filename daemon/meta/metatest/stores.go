@@ -36,6 +36,14 @@ var storesTests = map[string]func(*env){
 		n = e.newUpload("on another disk")
 		n.Node, n.InPlace.Store = "a", "disk2"
 		beside := e.begin(n)
+		// And what waits for it: to move the store or to fill it, and things of its other
+		// disk and of others.
+		jobs := map[protocol.JobID]bool{}
+		for subject, goes := range map[string]bool{"disk>s3": true, "s3>disk": true, "disk2>s3": false, "s3>disk2": false} {
+			jobs[e.bound(protocol.JobMigrate, subject, "a")] = goes
+		}
+		jobs[e.bound(protocol.JobSweep, "disk>s3", "a")] = false
+		jobs[e.bound(protocol.JobMigrate, "disk>other", "c")] = false
 		e.ok(e.db.MoveStoreHome(e.ctx, "disk", "c", "b"))
 		e.ok(e.db.MoveStoreHome(e.ctx, "none", "a", "b"))
 		is := func(node meta.NodeID) {
@@ -50,6 +58,13 @@ var storesTests = map[string]func(*env){
 				got, err := e.db.Upload(e.ctx, alice, of.UID)
 				e.ok(err)
 				e.same("home of upload "+got.Name, got.Node, of.home)
+			}
+			for id, goes := range jobs {
+				j, err := e.db.Job(e.ctx, meta.AnyOwner, id)
+				e.ok(err)
+				if j.Node != "c" {
+					e.same("job "+string(j.Kind)+" "+j.Subject+" moved", j.Node == "b", goes && node == "b")
+				}
 			}
 		}
 		is("a")
@@ -352,4 +367,12 @@ func (e *env) stored(after meta.BlobID, limit int) []meta.Stored {
 	list, err := e.db.StoredBlobs(e.ctx, "disk", after, limit)
 	e.ok(err)
 	return list
+}
+
+// bound is a job that waits for a node.
+func (e *env) bound(kind protocol.JobKind, subject string, node meta.NodeID) protocol.JobID {
+	e.Helper()
+	id, _, err := e.db.Enqueue(e.ctx, meta.NewJob{Kind: kind, Subject: subject, Node: string(node)})
+	e.ok(err)
+	return id
 }
