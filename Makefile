@@ -8,6 +8,9 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 DATE    ?= $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
 FUZZTIME ?= 30s
 
+# Packages that are no others with a build tag are not run with it once more:
+# scripts/tagged.sh finds the others, and test-race has them all but e2e/process.
+
 # What the race detector does not watch: SQLite, which is C in Go's clothes, and
 # the libc below it, where most of its time went. It does watch SQLite's driver.
 unwatched := modernc.org/sqlite/lib modernc.org/libc/... modernc.org/memory
@@ -49,12 +52,12 @@ test-servers: ## all tests of whole processes and on real S3 servers, with crash
 	$(GO) vet -tags servers ./e2e/... ./store/...
 	$(GO) vet -tags crashpoints ./daemon/... ./cmd/...
 	$(GO) vet -tags unlockedcommit ./daemon/meta
-	$(GO) test -tags servers -count=1 -timeout 40m ./e2e/... ./store/...
+	packages=$$(sh scripts/tagged.sh servers ./e2e/... ./store/...) && $(GO) test -tags servers -count=1 -timeout 40m $$packages
 
 test-postgres: ## the tests of the daemon with its metadata on Postgres (needs Postgres and PgBouncer, starts its own servers)
 	@sh scripts/need-postgres.sh
 	$(GO) vet -tags postgres ./...
-	$(GO) test -tags postgres -count=1 -timeout 45m ./daemon/...
+	packages=$$(sh scripts/tagged.sh postgres ./daemon/...) && $(GO) test -tags postgres -count=1 -timeout 45m $$packages
 	$(GO) test -tags postgres -count=1 -run '^TestPostgres' ./e2e/process
 
 test-model: ## two owners in 2,000 random sequences of 50 steps, with fsck after each; the other models in 200 each; operations held between statements

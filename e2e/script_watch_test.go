@@ -66,6 +66,9 @@ func held(r watch.Run, published func() (*schematest.Schemas, error)) error {
 		all = append(all, errors.New(r.Error))
 	}
 	verb, rest := verbOf(r.Args)
+	if r.Cut && !printsBytes(verb, rest) {
+		all = append(all, errors.New("it printed very much"))
+	}
 	if bytes.ContainsAny(r.Stderr, drawing) {
 		all = append(all, fmt.Errorf("stderr is no terminal and is drawn on: %q", r.Stderr))
 	}

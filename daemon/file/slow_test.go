@@ -1,3 +1,7 @@
+//go:build !postgres
+
+// What readers cost is the same wherever metadata is.
+
 package file
 
 import (

@@ -23,11 +23,16 @@ import (
 // Variable names, in the environment, the file in which runs are written down.
 const Variable = "E2E_RUNS"
 
+// most is how much of an output is kept: it is content if there is more.
+const most = 1 << 20
+
 // Run is what can be seen of one run of osp.
 type Run struct {
 	Args           []string
 	Exit           int
 	Stdout, Stderr []byte
+	// Cut says that more was printed than most bytes, and only so many are here.
+	Cut bool
 	// Made are the files that are new in the working directory.
 	Made []string
 	// JSON is OSP_JSON.
@@ -43,7 +48,8 @@ func Main(args, environ []string) int {
 	before, err := inFolder(environ)
 	code := osp.Main(args, os.Stdin, io.MultiWriter(os.Stdout, &stdout), io.MultiWriter(os.Stderr, &stderr), environ)
 	after, err2 := inFolder(environ)
-	r := Run{Args: args, Exit: code, Stdout: stdout.bytes(), Stderr: stderr.bytes(), JSON: valueOf(environ, "OSP_JSON")}
+	r := Run{Args: args, Exit: code, Stdout: stdout.bytes(), Stderr: stderr.bytes(),
+		Cut: stdout.more || stderr.more, JSON: valueOf(environ, "OSP_JSON")}
 	r.Made = slices.DeleteFunc(after, func(name string) bool { return slices.Contains(before, name) })
 	if err = errors.Join(err, err2); err != nil {
 		r.Error = err.Error()
@@ -92,17 +98,22 @@ func Runs(path string) ([]Run, error) {
 	}
 }
 
-// copied keeps what is written to it. A verb may still write when Main has
+// copied keeps the beginning of what is written to it. A verb may still write when Main has
 // returned, after a second signal.
 type copied struct {
 	mu  sync.Mutex
 	all bytes.Buffer
+	// more was written than is kept.
+	more bool
 }
 
 func (c *copied) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.all.Write(p)
+	keep := min(len(p), most-c.all.Len())
+	c.all.Write(p[:keep])
+	c.more = c.more || keep < len(p)
+	return len(p), nil
 }
 
 func (c *copied) bytes() []byte {
