@@ -5,6 +5,9 @@ package cluster
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +29,25 @@ func oneHasNot(c *cluster, osp *harness.OSP) {
 	if exit != 9 || !strings.Contains(p.Stderr(), "node "+c.nodes[1].id(c.t)+" has none of that name") {
 		c.t.Errorf("to a store that a node has not: exit %d:\n%s%s", exit, p.Stdout(), p.Stderr())
 	}
+}
+
+// leavesForGood takes a node out whose disk was moved, as docs/operations.md says,
+// and removes all that it had.
+func (c *cluster) leavesForGood(osp *harness.OSP, n *node) {
+	c.t.Helper()
+	id := n.id(c.t)
+	osp.Server = c.nodes[0].URL
+	harness.Eventually(c.t, "nothing needs the node", func() bool {
+		_, p := osp.Run("admin", "nodes", "drain", id)
+		return strings.Contains(p.Stdout(), "it can be stopped")
+	})
+	if exit := n.Stop(); exit != 0 {
+		c.t.Errorf("it left with %d:\n%s", exit, n.Stderr())
+	}
+	if err := os.RemoveAll(filepath.Dir(n.config)); err != nil {
+		c.t.Error(err)
+	}
+	c.nodes = slices.DeleteFunc(c.nodes, func(other *node) bool { return other == n })
 }
 
 // TestDisksAreMovedToASharedStore: one command, at any node, has each node move what
@@ -65,5 +87,9 @@ func TestDisksAreMovedToASharedStore(t *testing.T) {
 		}
 	}
 	c.nodes[1].Start()
+	c.leavesForGood(osp, c.nodes[1])
+	for i, f := range files {
+		c.nodes[0].API().MustHold(f.UID, data[i][:30_000])
+	}
 	c.finish()
 }
