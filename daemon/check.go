@@ -26,15 +26,16 @@ func Check(ctx context.Context, cfg Config, readData bool, log *slog.Logger) (_ 
 }
 
 // notChecked are the stores on the disks of other nodes, of those that have a place
-// still, or in which something lies.
+// still and were not drained, or in which something lies.
 func (in *Installation) notChecked(ctx context.Context) (map[string]fsck.Other, error) {
 	nodes, err := in.DB.Nodes(ctx)
 	if err != nil {
 		return nil, err
 	}
 	addresses := map[meta.NodeID]string{}
+	out := map[meta.NodeID]bool{}
 	for _, n := range nodes {
-		addresses[n.ID] = n.Address
+		addresses[n.ID], out[n.ID] = n.Address, n.Draining
 	}
 	all := map[string]fsck.Other{}
 	known, err := in.elsewhere(ctx)
@@ -42,7 +43,7 @@ func (in *Installation) notChecked(ctx context.Context) (map[string]fsck.Other, 
 		return nil, err
 	}
 	for name, node := range known {
-		if at, stands := addresses[node]; stands {
+		if at, stands := addresses[node]; stands && !out[node] {
 			all[name] = fsck.Other{Node: node, Address: at}
 		}
 	}
