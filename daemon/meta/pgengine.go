@@ -109,6 +109,10 @@ func (e *pgEngine) read(ctx context.Context, s span, fn func(query) error) error
 	return e.try(ctx, func(within context.Context, _ *lane) error {
 		if s == wholeTables {
 			within = ctx
+		} else if end, bounded := ctx.Deadline(); bounded {
+			var cancel context.CancelFunc
+			within, cancel = context.WithDeadline(within, end)
+			defer cancel()
 		}
 		return e.look(within, s, fn)
 	})
@@ -117,7 +121,7 @@ func (e *pgEngine) read(ctx context.Context, s span, fn func(query) error) error
 // try runs an operation, and again where it was in vain and nothing was
 // changed, since others were in the way or the connection was lost. run gets a
 // context that does not end with the caller's: what has begun is brought to an
-// end, within pgPatience.
+// end, within pgPatience. A read has no longer than the caller gives it.
 func (e *pgEngine) try(ctx context.Context, run func(ctx context.Context, l *lane) error) error {
 	for tried := 1; ; tried++ {
 		err := e.once(ctx, run)

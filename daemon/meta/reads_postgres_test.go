@@ -3,6 +3,8 @@
 package meta
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -59,5 +61,46 @@ func TestReadingsOfWhatOthersChange(t *testing.T) {
 	}
 	if _, _, err := b.Content(t.Context(), "o", 2); protocol.KindOf(err) != protocol.KindNotFound {
 		t.Errorf("a deleted file: %v", err)
+	}
+}
+
+// TestReadsEndWithTheTimeOfWhoAsks: who gives the list of nodes a second does not wait
+// for a silent database as long as a write does. That a caller went away ends none: the
+// connection would go with it.
+func TestReadsEndWithTheTimeOfWhoAsks(t *testing.T) {
+	db := node(t)
+	tx, err := db.engine.(*pgEngine).pool.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(t.Context(), `LOCK TABLE nodes IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := db.Nodes(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it ended with %v", err)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	read := make(chan error, 1)
+	go func() {
+		_, err := db.Nodes(ctx)
+		read <- err
+	}()
+	for waits := 0; waits == 0; {
+		err := db.look(t.Context(), "look for waits", func(q query) error {
+			_, err := q.one(`SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND relation = 'nodes'::regclass`, nil, &waits)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave()
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-read; err != nil {
+		t.Errorf("the read of one that went away: %v", err)
 	}
 }
