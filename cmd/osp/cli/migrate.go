@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -36,9 +35,9 @@ func newMigrate(s *session) *cobra.Command {
 			"it is, cancel stops it, and retry has it go on. The way back is the same verb with the stores\n" +
 			"exchanged; the same one again while it runs is about the job there is. Needs the scope admin where there are tokens.\n\n" +
 			"In a cluster --from disk is about the disk of each node, with a job for each that its node\n" +
-			"does, and --from disk@NODE about that of one. A disk whose node is down is named at the end.\n\n" +
+			"does, and --from disk@NODE about that of one. A disk whose node is down is named, and left.\n\n" +
 			"Exit, with --follow: 0 all is moved, 3 it is done and damaged files were left behind, 1 it is dead,\n" +
-			"9 it was cancelled.",
+			"9 it was cancelled. Of several disks: what all ended with, and 3 where that differs.",
 		Example:     "  osp admin migrate --from disk --to minio --rate 50M --follow\n  osp admin migrate --from minio --to disk",
 		Args:        atMost(0),
 		Annotations: map[string]string{printsObjects: "yes"},
@@ -72,48 +71,38 @@ func (s *session) migrate(ctx context.Context, m migration) error {
 		return stopped(ctx, err)
 	}
 	var jobs []protocol.Job
-	var failed []error
+	var codes []int
 	for _, from := range sources {
 		m.From = from
 		j, err := s.begin(ctx, c, m)
 		switch {
-		case ctx.Err() != nil:
+		case err != nil && (len(sources) == 1 || ctx.Err() != nil):
 			return stopped(ctx, err)
-		case err != nil && len(sources) > 1:
-			failed = append(failed, ofStore(from, err))
-			continue
 		case err != nil:
-			return stopped(ctx, err)
-		}
-		if jobs = append(jobs, j); !m.follow {
+			codes = append(codes, s.failedOne(ctx, "store "+from, err))
+		case m.follow:
+			jobs = append(jobs, j)
+		default:
 			s.printJob(j, s.jobLine)
+			codes = append(codes, exitDone)
 		}
 	}
-	if m.follow {
-		ended, err := s.followAll(ctx, c, jobs)
+	for _, j := range jobs {
+		code, err := s.followOne(ctx, c, j, len(sources) == 1)
 		if err != nil {
 			return stopped(ctx, err)
 		}
-		failed = append(failed, ended...)
+		codes = append(codes, code)
 	}
-	return together(failed)
+	s.code = fold(codes)
+	return nil
 }
 
-// ofStore is why nothing was begun for one of several.
-func ofStore(name string, err error) error {
-	return &protocol.Error{Kind: protocol.KindOf(err), Message: "store " + clean(name) + ": " + err.Error()}
-}
-
-// together is one error of what failed, and its exit code that of the first.
-func together(failed []error) error {
-	if len(failed) < 2 {
-		return errors.Join(failed...)
-	}
-	var texts []string
-	for _, err := range failed {
-		texts = append(texts, err.Error())
-	}
-	return &protocol.Error{Kind: protocol.KindOf(failed[0]), Message: strings.Join(texts, "; ")}
+// failedOne tells of one of several that failed, and gives its exit code.
+func (s *session) failedOne(ctx context.Context, subject string, err error) int {
+	err = s.advise(stopped(ctx, err))
+	s.con.note(explain("admin migrate", subject, err))
+	return exitOf(err)
 }
 
 // sources are the stores that are meant by a name: in a cluster the disk of each node
@@ -149,22 +138,25 @@ func (s *session) begin(ctx context.Context, c *client.Client, m migration) (pro
 	return j, err
 }
 
-// followAll waits for the ends of migrations, one after the other, and gives those
-// that are not what was asked for. The error is why it is not known.
-func (s *session) followAll(ctx context.Context, c *client.Client, jobs []protocol.Job) (failed []error, err error) {
-	for _, j := range jobs {
-		if !s.opts.quiet {
-			s.con.note(fmt.Sprintf("osp: job %[1]s migrates; should osp be stopped, it goes on: osp admin jobs follow %[1]s waits for its end, osp admin jobs cancel %[1]s ends it", j.ID))
-		}
-		ended, err := s.follow(ctx, c, j.ID)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.followed(ended); err != nil {
-			failed = append(failed, err)
-		}
+// followOne waits for the end of a migration, and gives the exit code of that. The
+// error is why it is not known; or, of the only one, that it is not what was asked for.
+func (s *session) followOne(ctx context.Context, c *client.Client, j protocol.Job, only bool) (code int, err error) {
+	if !s.opts.quiet {
+		s.con.note(fmt.Sprintf("osp: job %[1]s migrates; should osp be stopped, it goes on: osp admin jobs follow %[1]s waits for its end, osp admin jobs cancel %[1]s ends it", j.ID))
 	}
-	return failed, nil
+	ended, err := s.follow(ctx, c, j.ID)
+	if err != nil {
+		return exitOf(err), err
+	}
+	s.code = exitDone
+	switch err := s.followed(ended); {
+	case err == nil:
+		return s.code, nil
+	case only:
+		return exitOf(err), err
+	default:
+		return s.failedOne(ctx, "", err), nil
+	}
 }
 
 // migrates is the job that does the same already, where there is one; else the
