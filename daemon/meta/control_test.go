@@ -1,3 +1,7 @@
+//go:build !postgres
+
+// What a model notices is the same wherever metadata is.
+
 package meta_test
 
 import (

@@ -226,9 +226,10 @@ func (c *cluster) avoids(full *node) {
 }
 
 // TestRollingRestartOnDisks is TestRollingRestart where a node's files are away
-// while it is.
+// while it is, and clients read them.
 func TestRollingRestartOnDisks(t *testing.T) {
 	c := start(t, onDisks(3))
 	c.rollingRestart()
+	c.rollingReads()
 	c.finish()
 }
