@@ -17,14 +17,17 @@ type waits struct {
 	// ask is until the peer asks for the body.
 	ask time.Duration
 	// read and change are until the header of the answer: to a request that changes
-	// nothing, and to any other, where it may take long to do.
+	// nothing, and to any other, where it may take long to do. Who asks again for a
+	// change gets its answer where it was done, and goes on where it was not: a commit
+	// keeps what it has read back. So it ends before osp does by itself (2 minutes),
+	// which is told then that the node did not answer.
 	read, change time.Duration
 	// piece is of each piece of a body, in both directions.
 	piece time.Duration
 }
 
 func defaultWaits() waits {
-	return waits{ask: 15 * time.Second, read: time.Minute, change: 10 * time.Minute, piece: time.Minute}
+	return waits{ask: 15 * time.Second, read: time.Minute, change: 100 * time.Second, piece: time.Minute}
 }
 
 // first is how long may pass until something comes of the peer.

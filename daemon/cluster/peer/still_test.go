@@ -62,6 +62,17 @@ func TestAPeerThatStandsStill(t *testing.T) {
 	}
 }
 
+// TestNobodyIsWaitedForLongerThanOspWaits: an answer that was lost on the way between
+// two nodes, which both live, is asked for again by a client who is told so.
+func TestNobodyIsWaitedForLongerThanOspWaits(t *testing.T) {
+	const osp = 2 * time.Minute // client.NewTransport's ResponseHeaderTimeout
+	for name, wait := range map[string]time.Duration{"ask": defaultWaits().ask, "read": defaultWaits().read, "change": defaultWaits().change} {
+		if wait <= 0 || wait > osp-10*time.Second {
+			t.Errorf("%s: %s", name, wait)
+		}
+	}
+}
+
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
