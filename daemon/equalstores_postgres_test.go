@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"path/filepath"
@@ -144,5 +145,45 @@ func TestPostgresMigrationToAStoreThatANodeLacks(t *testing.T) {
 	}
 	if status, answer := ask(); status != http.StatusServiceUnavailable || !strings.Contains(answer, "store files is not reachable") {
 		t.Errorf("nobody lacks it: %d %s", status, answer)
+	}
+}
+
+// TestPostgresForgetAStoreOfAnother: a store that another node had when it started last
+// is forgotten only where somebody says that it is gone from that node.
+func TestPostgresForgetAStoreOfAnother(t *testing.T) {
+	first := joining(t, config(t))
+	_, stop := running(t, first)
+	b, stopOther := running(t, with(t, nodeOn(t, first), map[string]open.Config{"files": bucketAway(t, "files")}))
+	if err := errors.Join(b.in.DB.RememberStore(t.Context(), "files"), stop(), stopOther()); err != nil {
+		t.Fatal(err)
+	}
+	id := string(b.in.Node)
+	for _, c := range []struct {
+		goneFrom []string
+		words    []string
+	}{
+		{nil, []string{"store files", "node " + id, "--gone-from " + id, "nothing was done"}},
+		{[]string{id, "none"}, []string{"node none is not known to have store files"}},
+	} {
+		_, err := Collect(t.Context(), completed(t, first), Collecting{ForgetStore: "files", GoneFrom: c.goneFrom}, quiet())
+		for _, word := range c.words {
+			if stageOf(err) != StageConfig || !strings.Contains(err.Error(), word) {
+				t.Errorf("gone from %v: %q is not in %v", c.goneFrom, word, err)
+			}
+		}
+	}
+	// A node that was drained and stopped was taken out.
+	metatest.Behind(t, first.databasePath(), `UPDATE nodes SET draining = 1 WHERE name = ?`, id)
+	if _, err := Collect(t.Context(), completed(t, first), Collecting{ForgetStore: "files"}, quiet()); err != nil {
+		t.Errorf("of a node that was drained: %v", err)
+	}
+	metatest.Behind(t, first.databasePath(), `UPDATE nodes SET draining = 0 WHERE name = ?`, id)
+	metatest.Behind(t, first.databasePath(), `INSERT INTO settings (name, value) VALUES ('store/files', '1')`)
+	forget := Collecting{ForgetStore: "files", GoneFrom: []string{id}}
+	if _, err := Collect(t.Context(), completed(t, first), forget, quiet()); err != nil {
+		t.Error(err)
+	}
+	if _, err := Collect(t.Context(), completed(t, first), forget, quiet()); stageOf(err) != StageConfig || !strings.Contains(err.Error(), "knows no store") {
+		t.Errorf("once more: %v", err)
 	}
 }

@@ -14,15 +14,20 @@ import (
 const (
 	// forgetPage is how many rows one transaction forgets.
 	forgetPage = 1000
-	// namedUploads is how many of the uploads that are in the way an error names.
-	namedUploads = 5
+	// namedInTheWay is how many of the uploads, or files, that are in the way an error
+	// names.
+	namedInTheWay = 5
 )
 
 // forget gives up the objects of a store that is gone for good, and counts them.
 // What is past its time is ended before, since it is in the way else, and nothing
 // opens the installation without the store but this; ended tells of that.
-func (in *Installation) forget(ctx context.Context, sweeper *sweep.Sweeper, name string, abandonAfter time.Duration) (objects int64, ended sweep.Report, err error) {
+func (in *Installation) forget(ctx context.Context, sweeper *sweep.Sweeper, o Collecting, abandonAfter time.Duration) (objects int64, ended sweep.Report, err error) {
+	name := o.ForgetStore
 	if err := in.forgettable(ctx, name); err != nil {
+		return 0, ended, err
+	}
+	if err := in.stillAt(ctx, name, o.GoneFrom); err != nil {
 		return 0, ended, err
 	}
 	if ended, err = sweeper.Expire(ctx); err != nil {
@@ -34,6 +39,12 @@ func (in *Installation) forget(ctx context.Context, sweeper *sweep.Sweeper, name
 	if err := whole(ctx, in.DB.DoomOffered, in.DB.DoomOrphans); err != nil {
 		return 0, ended, err
 	}
+	if o.EndUploads {
+		n, err := in.endUploads(ctx, name)
+		if ended.Abandoned += n; err != nil {
+			return 0, ended, err
+		}
+	}
 	if err := in.inTheWay(ctx, name, abandonAfter); err != nil {
 		return 0, ended, err
 	}
@@ -42,7 +53,31 @@ func (in *Installation) forget(ctx context.Context, sweeper *sweep.Sweeper, name
 		return 0, ended, err
 	}
 	objects, err = in.forgetRows(ctx, name)
+	for _, node := range o.GoneFrom {
+		if err == nil {
+			err = at(StageDatabase, in.DB.ForgetSaidStore(ctx, meta.NodeID(node), nameOf(name)))
+		}
+	}
 	return objects, ended, err
+}
+
+// endUploads ends the uploads that are open in a store, none where files keep it from
+// being forgotten.
+func (in *Installation) endUploads(ctx context.Context, name string) (ended int, err error) {
+	use, err := in.DB.StoreUse(ctx, name)
+	if err != nil || use == meta.StoreUsed {
+		return 0, at(StageDatabase, err)
+	}
+	node, err := in.othersDisk(ctx, name)
+	if err != nil {
+		return 0, at(StageDatabase, err)
+	}
+	err = whole(ctx, func(ctx context.Context, limit int) (int, error) {
+		n, err := in.DB.EndUploadsIn(ctx, name, node, limit)
+		ended += n
+		return n, err
+	}, in.DB.DoomOffered, in.DB.DoomOrphans)
+	return ended, err
 }
 
 // whole calls each, one after the other, until there is nothing more for it to do.
@@ -83,26 +118,25 @@ func (in *Installation) inTheWay(ctx context.Context, name string, abandonAfter 
 		return at(StageDatabase, err)
 	}
 	if use == meta.StoreUsed {
-		return at(StageStore, fmt.Errorf("store %s: files of this installation lie in it; nothing of it was given up; "+
-			"configure it again, under this name; where their bytes are lost, delete those files or let them expire, and run this again", name))
+		return in.filesInTheWay(ctx, name)
 	}
 	if use != meta.StoreOpen {
 		return nil
 	}
-	uids, err := in.DB.OpenUploadsIn(ctx, name, namedUploads+1)
+	uids, err := in.DB.OpenUploadsIn(ctx, name, namedInTheWay+1)
 	if err != nil {
 		return at(StageDatabase, err)
 	}
 	var which []string
-	for _, uid := range uids[:min(len(uids), namedUploads)] {
+	for _, uid := range uids[:min(len(uids), namedInTheWay)] {
 		which = append(which, uid.String())
 	}
-	if len(uids) > namedUploads {
+	if len(uids) > namedInTheWay {
 		which = append(which, "and others")
 	}
 	return at(StageStore, fmt.Errorf("store %s: uploads are open that have bytes in it, or write there: %s; nothing of it was given up; "+
 		"abort them, for which ospd has to run with the store configured, or run this again once they are abandoned, %s (abandon_after) after their last part; "+
-		"a shorter abandon_after ends them earlier, and all others that are idle for as long", name, strings.Join(which, ", "), abandonAfter))
+		"where their bytes are lost, --end-uploads ends them now", name, strings.Join(which, ", "), abandonAfter))
 }
 
 // forgetRows gives up the rows of a store, a page at a time.

@@ -162,7 +162,7 @@ func TestForgetStoreOfOpenUploads(t *testing.T) {
 			if c.file {
 				said(t, err, "store one", "files of this installation lie in it", "nothing of it was given up")
 			} else {
-				said(t, err, "store one", lost.String(), "nothing of it was given up", "abort", "168h0m0s (abandon_after)")
+				said(t, err, "store one", lost.String(), "nothing of it was given up", "abort", "168h0m0s (abandon_after)", "--end-uploads")
 			}
 			if err != nil && strings.Contains(err.Error(), kept.String()) {
 				t.Errorf("it names an upload of another store: %v", err)
@@ -179,6 +179,40 @@ func TestForgetStoreOfOpenUploads(t *testing.T) {
 				t.Errorf("the upload in the store that is there: %+v, %v", u, err)
 			}
 		})
+	}
+}
+
+// TestForgetStoreEndsUploads: those that are open there where it is asked for, and none
+// as long as files are in the way, of which it tells.
+func TestForgetStoreEndsUploads(t *testing.T) {
+	for _, withFile := range []bool{false, true} {
+		cfg, lost, kept := lostStore(t, withFile)
+		var files []string
+		list := Collecting{ForgetStore: "one", Files: func(owner protocol.Owner, uid protocol.UID) error {
+			files = append(files, uid.String()+" of "+string(owner))
+			return nil
+		}}
+		unknown := Collecting{ForgetStore: "none", Files: list.Files}
+		if _, err := Collect(t.Context(), cfg, unknown, quiet()); stageOf(err) != StageStore {
+			t.Errorf("another store: %v", err)
+		}
+		if _, err := Collect(t.Context(), cfg, list, quiet()); err != nil || len(files) != map[bool]int{true: 1}[withFile] {
+			t.Fatalf("its files are %v, %v", files, err)
+		}
+		r, err := Collect(t.Context(), cfg, Collecting{ForgetStore: "one", EndUploads: true}, quiet())
+		if withFile {
+			said(t, err, "store one", "1 in all: "+files[0]+";", "--files", "nothing of it was given up")
+		} else if err != nil || r.Abandoned != 1 || r.GivenUp != 1 {
+			t.Errorf("%+v, %v", r, err)
+		}
+		db := metatest.OpenDB(t, meta.Config{Path: cfg.databasePath(), Logger: quiet()})
+		for uid, ends := range map[protocol.UID]bool{lost: !withFile, kept: false} {
+			u, err := db.Upload(t.Context(), protocol.OwnerLocal, uid)
+			if gone := protocol.KindOf(err) == protocol.KindNotFound; gone != ends || err != nil && !gone || !gone && u.State != protocol.UploadOpen {
+				t.Errorf("with a file %v, upload %s: %+v, %v, and it ends: %v", withFile, uid, u, err, ends)
+			}
+		}
+		fine(t, db.Close())
 	}
 }
 

@@ -210,7 +210,10 @@ func TestPostgresForgetANode(t *testing.T) {
 	if err != nil || !checked.Clean() || len(checked.Pending) != 0 || !slices.Equal(checked.Unchecked, theirs) {
 		t.Errorf("%+v, %v", checked, err)
 	}
-	forget := Collecting{ForgetStore: gone}
+	if _, err := Collect(t.Context(), completed(t, first), Collecting{ForgetStore: gone}, quiet()); stageOf(err) != StageConfig || !strings.Contains(err.Error(), "--gone-from "+string(d.in.Node)) {
+		t.Errorf("a disk that the node may have: %v", err)
+	}
+	forget := Collecting{ForgetStore: gone, GoneFrom: []string{string(d.in.Node)}}
 	if _, err := Collect(t.Context(), completed(t, first), forget, quiet()); stageOf(err) != StageStore || !strings.Contains(err.Error(), "files of this installation lie in it") {
 		t.Errorf("with a file in it: %v", err)
 	}

@@ -42,6 +42,14 @@ type Collecting struct {
 	// ForgetStore is a store that is gone for good and not in the configuration,
 	// of which nothing is to be deleted any more; "" for none.
 	ForgetStore string
+	// GoneFrom are the nodes that do not have ForgetStore any more either, although
+	// they did when they started last.
+	GoneFrom []string
+	// EndUploads has the uploads end that are open in ForgetStore.
+	EndUploads bool
+	// Files is given the files that have bytes in ForgetStore; then nothing else is
+	// done. nil for none.
+	Files func(protocol.Owner, protocol.UID) error
 }
 
 // ErrClock is that of a Collect that did nothing, since the clock may be wrong.
@@ -64,6 +72,9 @@ func Collect(ctx context.Context, cfg Config, o Collecting, log *slog.Logger) (r
 	}
 	ctx, ended := in.within(ctx)
 	defer func() { err = ended(err) }()
+	if o.Files != nil {
+		return r, in.filesOf(ctx, o)
+	}
 	sc := cfg.sweeping(in, log)
 	sc.Alone, sc.ClockIsRight = true, o.ClockIsRight
 	sweeper := sweep.New(sc)
@@ -75,7 +86,7 @@ func Collect(ctx context.Context, cfg Config, o Collecting, log *slog.Logger) (r
 	}
 	var late sweep.Report
 	if o.ForgetStore != "" {
-		if r.GivenUp, late, err = in.forget(ctx, sweeper, o.ForgetStore, cfg.AbandonAfter); err != nil {
+		if r.GivenUp, late, err = in.forget(ctx, sweeper, o, cfg.AbandonAfter); err != nil {
 			r.Report = late
 			return r, err
 		}

@@ -70,6 +70,8 @@ const (
 	// ReasonExpired: the time that was given for the File was over before it
 	// was committed.
 	ReasonExpired = "expired"
+	// ReasonStoreLost: the store in which its bytes lay is gone for good.
+	ReasonStoreLost = "store_lost"
 	// ReasonMD5Differs: the bytes of the File are sound, and have another MD5 than
 	// who put it said.
 	ReasonMD5Differs = "md5_differs"

@@ -104,3 +104,22 @@ func (db *DB) EndJobsInStore(ctx context.Context, store string, limit int) (n in
 	})
 	return n, err
 }
+
+// EndUploadsIn abandons up to limit of the open uploads that have bytes in a store
+// which is gone for good, or write there, and where that is the disk of a node those
+// that are at home there and have no bytes yet. n is how many.
+func (db *DB) EndUploadsIn(ctx context.Context, store string, node NodeID, limit int) (n int, err error) {
+	err = db.update(ctx, full, "end uploads of a store", func(t *tx) error {
+		const open = ` AND EXISTS (SELECT 1 FROM files WHERE uid = u.uid AND state = 'open')`
+		uids, err := ids[protocol.UID](t.query, `SELECT u.uid FROM uploads u `+openIn+open+` LIMIT ?`, 0, store, store, store, limit)
+		if err == nil && len(uids) == 0 && node != "" {
+			uids, err = ids[protocol.UID](t.query, `SELECT u.uid FROM uploads u `+nowhere+open+` AND u.node = ? LIMIT ?`, 0, string(node), limit)
+		}
+		if err != nil {
+			return err
+		}
+		n, err = t.endAll(uids, protocol.ReasonStoreLost, func(f fileRow, _ openUpload) bool { return f.state == fileOpen })
+		return err
+	})
+	return n, err
+}

@@ -27,8 +27,8 @@ type SaidStore struct {
 	NodeStore
 	Node NodeID
 	// Lives says that the node's lease lasts, and is the one under which it said so;
-	// Ending that it stops.
-	Lives, Ending bool
+	// Drained that somebody said it is to take nothing new.
+	Lives, Drained bool
 }
 
 // StoreDiffers is the error of a node whose store is not that which a living one has
@@ -108,10 +108,10 @@ func (db *DB) SaidStores(ctx context.Context) (list []SaidStore, err error) {
 
 func (q query) saidStores(where string, args ...any) (list []SaidStore, err error) {
 	now := q.leaseNow(&args)
-	err = q.each(`SELECT s.node, s.store, s.type, s.bucket, s.place, n.lease_until > `+now+` AND n.fence = s.fence, n.ending = 1
+	err = q.each(`SELECT s.node, s.store, s.type, s.bucket, s.place, n.lease_until > `+now+` AND n.fence = s.fence, n.draining = 1
 		FROM nodes n JOIN node_stores s ON s.node = n.name WHERE `+where+` ORDER BY s.node, s.store`, args, func(scan scanFunc) error {
 		var s SaidStore
-		err := scan(&s.Node, &s.Name, &s.Type, &s.Bucket, &s.Place, &s.Lives, &s.Ending)
+		err := scan(&s.Node, &s.Name, &s.Type, &s.Bucket, &s.Place, &s.Lives, &s.Drained)
 		list = append(list, s)
 		return err
 	})

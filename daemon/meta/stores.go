@@ -64,9 +64,7 @@ func (db *DB) MoveStoreHome(ctx context.Context, store string, from, to NodeID) 
 			return err
 		}
 		_, err = t.exec(`UPDATE uploads SET node = ? WHERE node = ? AND uid IN (SELECT u.uid FROM uploads u `+openIn+`
-			UNION ALL SELECT u.uid FROM uploads u WHERE u.open = 1 AND u.touched_at >= ? AND u.blob_id IS NULL
-				AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.state = 'writing' AND b.owner_kind = 'upload' AND b.owner_id = u.uid)
-				AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.uid = u.uid))`,
+			UNION ALL SELECT u.uid FROM uploads u `+nowhere+`)`,
 			string(to), string(from), 0, store, store, store, 0)
 		if err != nil {
 			return err
@@ -197,6 +195,11 @@ const openIn = `WHERE u.open = 1 AND u.touched_at >= ? AND (
 	EXISTS (SELECT 1 FROM blobs b WHERE b.id = u.blob_id AND b.store = ?) OR
 	EXISTS (SELECT 1 FROM blobs b WHERE b.state = 'writing' AND b.owner_kind = 'upload' AND b.owner_id = u.uid AND b.store = ?) OR
 	EXISTS (SELECT 1 FROM parts p JOIN blobs b ON b.id = p.blob_id WHERE p.uid = u.uid AND b.store = ?)) `
+
+// nowhere is which uploads are open and have no bytes yet. The parameter is 0.
+const nowhere = `WHERE u.open = 1 AND u.touched_at >= ? AND u.blob_id IS NULL
+	AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.state = 'writing' AND b.owner_kind = 'upload' AND b.owner_id = u.uid)
+	AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.uid = u.uid)`
 
 // OpenUploadsIn gives up to limit of the open uploads that have parts in the
 // store, or write there, longest idle first.

@@ -29,6 +29,9 @@ func TestWrongUsage(t *testing.T) {
 		"an argument":             {"serve", "now"},
 		"fsck with an argument":   {"fsck", "now"},
 		"a listener for everyone": {"--data", t.TempDir(), "--listen", "0.0.0.0:0"},
+		"of no store":             {"gc", "--data", t.TempDir(), "--end-uploads"},
+		"gone from no store":      {"gc", "--data", t.TempDir(), "--gone-from", "0123"},
+		"a list as JSON":          {"gc", "--data", t.TempDir(), "--forget-store", "one", "--files", "--json"},
 		"a file that is not":      {"--config", filepath.Join(t.TempDir(), "none.yaml")},
 		"a time that is none":     {"--data", t.TempDir(), "--drain-timeout", "soon"},
 	} {

@@ -10,12 +10,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/osproxy/osproxy/daemon"
+	"github.com/osproxy/osproxy/protocol"
 )
 
 type gcOptions struct {
 	config  *configFlags
 	collect daemon.Collecting
 	json    bool
+	// files says that the files of the store to be forgotten are listed.
+	files bool
 }
 
 func newGC(e *env) *cobra.Command {
@@ -37,8 +40,11 @@ func newGC(e *env) *cobra.Command {
 			"gone for good before that, no daemon starts without it until --forget-store gives\n" +
 			"those objects up: where they exist still, they stay. What is past its time is ended\n" +
 			"first. A store that is in the configuration, or in which files or open uploads have\n" +
-			"their bytes, is not forgotten. The disk of a node of a cluster that is gone is\n" +
-			"NAME@NODE, as osp admin stores shows it.\n\n" +
+			"their bytes, is not forgotten: --files lists those files, and does nothing else;\n" +
+			"--end-uploads ends those uploads. The disk of a node of a cluster that is gone is\n" +
+			"NAME@NODE, as osp admin stores shows it. What another node had in its configuration\n" +
+			"when it started last is forgotten with --gone-from, which names that node, or where\n" +
+			"that node was drained before it stopped.\n\n" +
 			"Exit: 0 done, 1 the clock may be wrong, 2 the store to be forgotten is configured or\n" +
 			"unknown, 4 it is needed, or some objects could not be deleted (the next round tries\n" +
 			"again), 8 a daemon is running.",
@@ -49,11 +55,34 @@ func newGC(e *env) *cobra.Command {
 	cmd.Flags().String("grace", def.Grace.String(), "how long the bytes of what was deleted stay; 0 for no time")
 	cmd.Flags().BoolVar(&o.collect.ClockIsRight, "clock-is-right", false, "believe the clock, however long ago the last sweep was")
 	cmd.Flags().StringVar(&o.collect.ForgetStore, "forget-store", "", "give up what was to be deleted in this `STORE`, which is gone for good")
+	cmd.Flags().StringArrayVar(&o.collect.GoneFrom, "gone-from", nil, "the store to be forgotten is not at this `NODE` any more; may be repeated")
+	cmd.Flags().BoolVar(&o.collect.EndUploads, "end-uploads", false, "end the uploads that are open in the store to be forgotten")
+	cmd.Flags().BoolVar(&o.files, "files", false, "list the files in the store to be forgotten, one a line with its owner, and do nothing else")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the report as JSON")
 	return cmd
 }
 
+// forgetting has collect be what the flags about the store to be forgotten say.
+func (o *gcOptions) forgetting(e *env) error {
+	if o.collect.ForgetStore == "" && (len(o.collect.GoneFrom) > 0 || o.collect.EndUploads || o.files) {
+		return usageError{errors.New("--gone-from, --end-uploads and --files are about a store to be forgotten: name it with --forget-store; nothing was done")}
+	}
+	if o.files && o.json {
+		return usageError{errors.New("--files prints a list, and no report as --json does: give one of them; nothing was done")}
+	}
+	if o.files {
+		o.collect.Files = func(owner protocol.Owner, uid protocol.UID) error {
+			_, err := fmt.Fprintf(e.stdout, "%s\t%s\n", uid, owner)
+			return err
+		}
+	}
+	return nil
+}
+
 func runGC(ctx context.Context, e *env, o *gcOptions) error {
+	if err := o.forgetting(e); err != nil {
+		return err
+	}
 	cfg, err := o.config.load(e)
 	if err != nil {
 		return err
@@ -67,7 +96,7 @@ func runGC(ctx context.Context, e *env, o *gcOptions) error {
 	if errors.Is(err, daemon.ErrClock) {
 		return fmt.Errorf("%w\ncheck `date`; when it is right, run this again with --clock-is-right", err)
 	}
-	if err != nil {
+	if err != nil || o.files {
 		return err
 	}
 	if o.json {

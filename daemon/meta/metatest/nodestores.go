@@ -106,6 +106,39 @@ var nodeStoresTests = map[string]func(*env){
 		e.ok(err)
 		e.same("noted", all, map[string]meta.NotedBucket{"files": {Node: "a", Bucket: "bucket f/p q"}})
 	},
+	"uploads of a store that is gone are ended": func(e *env) {
+		var all []meta.Upload
+		for i, store := range []string{"disk", "disk", "other", "", ""} {
+			up := e.newUpload(fmt.Sprint(i))
+			if up.Node = "lost"; store == "" {
+				up.InPlace = nil
+			} else {
+				up.InPlace.Store = store
+			}
+			if i == 4 {
+				up.Node = "lives"
+			}
+			all = append(all, e.begin(up))
+		}
+		e.putShot("a", 1, 5)
+		for _, want := range []int{2, 1, 0} {
+			n, err := e.db.EndUploadsIn(e.ctx, "disk", "lost", 2)
+			e.ok(err)
+			e.same("ended", n, want)
+		}
+		for i, u := range all {
+			left, err := e.db.Upload(e.ctx, alice, u.UID)
+			if i == 2 || i == 4 {
+				e.ok(err)
+				e.same("it goes on", left.State, protocol.UploadOpen)
+				continue
+			}
+			e.same(fmt.Sprint("it goes on: ", i), err == nil && left.State == protocol.UploadOpen, false)
+		}
+		e.uploadsAre("disk", 1)
+		e.useIs("disk", meta.StoreUsed)
+		e.ok(e.db.CheckDatabase(e.ctx))
+	},
 	"the files of a store are listed": func(e *env) {
 		one, gone := e.putShot("a", 1, 5), e.putShot("b", 2, 5)
 		two := e.putShot("c", 1, 5)
