@@ -48,6 +48,7 @@ func newSource(t *testing.T) *source {
 		// Ids that were given and are not there any more.
 		`UPDATE sqlite_sequence SET seq = seq + 1000`,
 		`INSERT INTO nodes (name, worker, address, boot_id, lease_until, started_at) VALUES ('gone', 0, '', '', 0, 0)`,
+		`INSERT INTO node_stores (node, store, type, bucket, place, fence) VALUES ('gone', 'disk', 'local', '', '/d', 0)`,
 	)
 	return s
 }
@@ -122,7 +123,7 @@ func (s *source) isMoved(want bool) {
 // tables are those of the source that a copy has.
 func (s *source) tables(db *sql.DB) (names []string) {
 	s.Helper()
-	rows, err := db.QueryContext(s.Context(), `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'goose%' AND name <> 'nodes'`)
+	rows, err := db.QueryContext(s.Context(), `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'goose%' AND name NOT IN ('nodes', 'node_stores')`)
 	if err != nil {
 		s.Fatal(err)
 	}
