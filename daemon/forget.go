@@ -24,7 +24,7 @@ const (
 // opens the installation without the store but this; ended tells of that.
 func (in *Installation) forget(ctx context.Context, sweeper *sweep.Sweeper, o Collecting, abandonAfter time.Duration) (objects int64, ended sweep.Report, err error) {
 	name := o.ForgetStore
-	if err := in.forgettable(ctx, name); err != nil {
+	if err := isKnown(ctx, in.DB, name); err != nil {
 		return 0, ended, err
 	}
 	if err := in.stillAt(ctx, name, o.GoneFrom); err != nil {
@@ -93,14 +93,14 @@ func whole(ctx context.Context, each ...func(context.Context, int) (int, error))
 	return nil
 }
 
-// forgettable is an error for a store that nothing tells of: a mistake. One that
-// was always away has rows and is not known.
-func (in *Installation) forgettable(ctx context.Context, name string) error {
-	known, err := in.DB.KnownStores(ctx)
+// isKnown is an error for a store that nothing tells of: a mistake. One that was
+// always away has rows and is not known.
+func isKnown(ctx context.Context, db *meta.DB, name string) error {
+	known, err := db.KnownStores(ctx)
 	if err != nil {
 		return at(StageDatabase, err)
 	}
-	use, err := in.DB.StoreUse(ctx, name)
+	use, err := db.StoreUse(ctx, name)
 	if err != nil {
 		return at(StageDatabase, err)
 	}

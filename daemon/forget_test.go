@@ -188,20 +188,19 @@ func TestForgetStoreEndsUploads(t *testing.T) {
 	for _, withFile := range []bool{false, true} {
 		cfg, lost, kept := lostStore(t, withFile)
 		var files []string
-		list := Collecting{ForgetStore: "one", Files: func(owner protocol.Owner, uid protocol.UID) error {
-			files = append(files, uid.String()+" of "+string(owner))
+		list := func(_ protocol.Owner, uid protocol.UID) error {
+			files = append(files, uid.String())
 			return nil
-		}}
-		unknown := Collecting{ForgetStore: "none", Files: list.Files}
-		if _, err := Collect(t.Context(), cfg, unknown, quiet()); stageOf(err) != StageStore {
+		}
+		if err := StoreFiles(t.Context(), cfg, "none", list, quiet()); stageOf(err) != StageConfig {
 			t.Errorf("another store: %v", err)
 		}
-		if _, err := Collect(t.Context(), cfg, list, quiet()); err != nil || len(files) != map[bool]int{true: 1}[withFile] {
+		if err := StoreFiles(t.Context(), cfg, "one", list, quiet()); err != nil || len(files) != map[bool]int{true: 1}[withFile] {
 			t.Fatalf("its files are %v, %v", files, err)
 		}
 		r, err := Collect(t.Context(), cfg, Collecting{ForgetStore: "one", EndUploads: true}, quiet())
 		if withFile {
-			said(t, err, "store one", "1 in all: "+files[0]+";", "--files", "nothing of it was given up")
+			said(t, err, "store one", "1 in all: "+files[0]+" of local;", "--files", "nothing of it was given up")
 		} else if err != nil || r.Abandoned != 1 || r.GivenUp != 1 {
 			t.Errorf("%+v, %v", r, err)
 		}

@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -11,12 +13,24 @@ import (
 	"github.com/osproxy/osproxy/protocol"
 )
 
-// filesOf tells of the files in a store that is to be forgotten.
-func (in *Installation) filesOf(ctx context.Context, o Collecting) error {
-	if err := in.forgettable(ctx, o.ForgetStore); err != nil {
+// StoreFiles gives to each the files of an installation that have bytes in a store, in
+// the order of their uids, whether its daemons run or not: it opens the database beside
+// them, and takes no lock.
+func StoreFiles(ctx context.Context, cfg Config, name string, each func(protocol.Owner, protocol.UID) error, log *slog.Logger) (err error) {
+	if err := cfg.isUsed(ctx); err != nil {
 		return err
 	}
-	return at(StageDatabase, in.DB.FilesInStore(ctx, o.ForgetStore, o.Files))
+	database := cfg.metadata(log)
+	database.KeepSchema = true
+	db, err := meta.Open(ctx, database)
+	if err != nil {
+		return at(StageDatabase, err)
+	}
+	defer func() { err = errors.Join(err, at(StageDatabase, db.Close())) }()
+	if err := isKnown(ctx, db, name); err != nil {
+		return err
+	}
+	return at(StageDatabase, db.FilesInStore(ctx, name, each))
 }
 
 // filesInTheWay says which files keep a store from being forgotten.

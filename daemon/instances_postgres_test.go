@@ -221,6 +221,13 @@ func TestPostgresForgetANode(t *testing.T) {
 		t.Errorf("its own: %v", err)
 	}
 	d, stop = running(t, first)
+	var lost []protocol.UID
+	if err := StoreFiles(t.Context(), completed(t, first), gone, func(_ protocol.Owner, uid protocol.UID) error {
+		lost = append(lost, uid)
+		return nil
+	}, quiet()); err != nil || !slices.Equal(lost, []protocol.UID{f.UID}) {
+		t.Errorf("beside a daemon that runs, the files are %v, %v", lost, err)
+	}
 	if err := errors.Join(d.in.DB.DeleteFile(t.Context(), protocol.OwnerLocal, f.UID), stop()); err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,7 @@ func missing(name string, use meta.StoreUse, known bool, abandonAfter time.Durat
 	case use == meta.StoreOpen:
 		return fmt.Errorf("store %s: it is not in the configuration, and uploads that are open have bytes in it, or write there; nothing was changed; "+
 			"configure it again, under this name, also where it was only renamed; where the store is gone for good, ospd gc --forget-store %s "+
-			"gives up what lies in it, once those uploads are abandoned, %s (abandon_after) after their last part", name, name, abandonAfter)
+			"gives up what lies in it, once those uploads are abandoned, %s (abandon_after) after their last part, or with --end-uploads now", name, name, abandonAfter)
 	case use == meta.StoreSwept && known:
 		return fmt.Errorf("store %s: it is not in the configuration, and objects that are no longer needed lie in it and are still to be deleted; nothing was changed; "+
 			"configure it again until they are, a grace period and a round of the sweep after the migration at most; "+

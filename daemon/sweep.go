@@ -47,9 +47,6 @@ type Collecting struct {
 	GoneFrom []string
 	// EndUploads has the uploads end that are open in ForgetStore.
 	EndUploads bool
-	// Files is given the files that have bytes in ForgetStore; then nothing else is
-	// done. nil for none.
-	Files func(protocol.Owner, protocol.UID) error
 }
 
 // ErrClock is that of a Collect that did nothing, since the clock may be wrong.
@@ -72,9 +69,6 @@ func Collect(ctx context.Context, cfg Config, o Collecting, log *slog.Logger) (r
 	}
 	ctx, ended := in.within(ctx)
 	defer func() { err = ended(err) }()
-	if o.Files != nil {
-		return r, in.filesOf(ctx, o)
-	}
 	sc := cfg.sweeping(in, log)
 	sc.Alone, sc.ClockIsRight = true, o.ClockIsRight
 	sweeper := sweep.New(sc)

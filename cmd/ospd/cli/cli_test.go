@@ -115,3 +115,15 @@ func TestVersion(t *testing.T) {
 		t.Errorf("exit %d, %q", code, stdout)
 	}
 }
+
+// TestFilesOfAStore: they are listed of a store that is known, and nothing else is done.
+func TestFilesOfAStore(t *testing.T) {
+	data := t.TempDir()
+	if code, _, stderr := ospd(t, "token", "create", "--data", data, "--owner", "o", "--scopes", "admin"); code != exitDone {
+		t.Fatal(stderr)
+	}
+	code, stdout, stderr := ospd(t, "gc", "--data", data, "--forget-store", "gone", "--files")
+	if code != exitConfig || stdout != "" || !strings.Contains(stderr, `this installation knows no store "gone"`) {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}

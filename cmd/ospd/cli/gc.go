@@ -40,11 +40,11 @@ func newGC(e *env) *cobra.Command {
 			"gone for good before that, no daemon starts without it until --forget-store gives\n" +
 			"those objects up: where they exist still, they stay. What is past its time is ended\n" +
 			"first. A store that is in the configuration, or in which files or open uploads have\n" +
-			"their bytes, is not forgotten: --files lists those files, and does nothing else;\n" +
-			"--end-uploads ends those uploads. The disk of a node of a cluster that is gone is\n" +
-			"NAME@NODE, as osp admin stores shows it. What another node had in its configuration\n" +
-			"when it started last is forgotten with --gone-from, which names that node, or where\n" +
-			"that node was drained before it stopped.\n\n" +
+			"their bytes, is not forgotten: --files lists those files, also while daemons run,\n" +
+			"and does nothing else; --end-uploads ends those uploads. The disk of a node of a\n" +
+			"cluster that is gone is NAME@NODE, as osp admin stores shows it. What another node\n" +
+			"had in its configuration when it started last is forgotten with --gone-from, which\n" +
+			"names that node, or where that node was drained before it stopped.\n\n" +
 			"Exit: 0 done, 1 the clock may be wrong, 2 the store to be forgotten is configured or\n" +
 			"unknown, 4 it is needed, or some objects could not be deleted (the next round tries\n" +
 			"again), 8 a daemon is running.",
@@ -62,25 +62,19 @@ func newGC(e *env) *cobra.Command {
 	return cmd
 }
 
-// forgetting has collect be what the flags about the store to be forgotten say.
-func (o *gcOptions) forgetting(e *env) error {
+// checkForgetting refuses flags about a store to be forgotten that mean nothing.
+func (o *gcOptions) checkForgetting() error {
 	if o.collect.ForgetStore == "" && (len(o.collect.GoneFrom) > 0 || o.collect.EndUploads || o.files) {
 		return usageError{errors.New("--gone-from, --end-uploads and --files are about a store to be forgotten: name it with --forget-store; nothing was done")}
 	}
 	if o.files && o.json {
 		return usageError{errors.New("--files prints a list, and no report as --json does: give one of them; nothing was done")}
 	}
-	if o.files {
-		o.collect.Files = func(owner protocol.Owner, uid protocol.UID) error {
-			_, err := fmt.Fprintf(e.stdout, "%s\t%s\n", uid, owner)
-			return err
-		}
-	}
 	return nil
 }
 
 func runGC(ctx context.Context, e *env, o *gcOptions) error {
-	if err := o.forgetting(e); err != nil {
+	if err := o.checkForgetting(); err != nil {
 		return err
 	}
 	cfg, err := o.config.load(e)
@@ -89,6 +83,12 @@ func runGC(ctx context.Context, e *env, o *gcOptions) error {
 	}
 	ctx, stop := untilSignal(ctx, e.stderr)
 	defer stop()
+	if o.files {
+		return daemon.StoreFiles(ctx, cfg, o.collect.ForgetStore, func(owner protocol.Owner, uid protocol.UID) error {
+			_, err := fmt.Fprintf(e.stdout, "%s\t%s\n", uid, owner)
+			return err
+		}, newLogger(e.stderr, false))
+	}
 	report, err := daemon.Collect(ctx, cfg, o.collect, newLogger(e.stderr, false))
 	if errors.Is(err, daemon.ErrRunning) {
 		return runningError{fmt.Errorf("%w; a running daemon sweeps by itself every %s", err, cfg.SweepInterval)}
@@ -96,7 +96,7 @@ func runGC(ctx context.Context, e *env, o *gcOptions) error {
 	if errors.Is(err, daemon.ErrClock) {
 		return fmt.Errorf("%w\ncheck `date`; when it is right, run this again with --clock-is-right", err)
 	}
-	if err != nil || o.files {
+	if err != nil {
 		return err
 	}
 	if o.json {
