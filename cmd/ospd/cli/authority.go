@@ -80,7 +80,7 @@ func makeAuthority(path string, now time.Time) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	whole, err := writeBeside(path, append(certPEM(der), text...), 0o600)
+	whole, err := writeBeside(path, append(certPEM(der), text...), 0o600, nil)
 	if err != nil {
 		return err
 	}
@@ -112,8 +112,8 @@ func (a *authority) beside(path string, now time.Time) ([]byte, error) {
 }
 
 // issue makes a key and writes it with its certificate and the authority's into
-// the folder. It returns until when the certificate is good.
-func (a *authority) issue(node, folder string, now, until time.Time) (time.Time, error) {
+// the folder, for the owner. It returns until when the certificate is good.
+func (a *authority) issue(node, folder string, to *owner, now, until time.Time) (time.Time, error) {
 	if until.After(a.cert.NotAfter) {
 		until = a.cert.NotAfter
 	}
@@ -147,7 +147,7 @@ func (a *authority) issue(node, folder string, now, until time.Time) (time.Time,
 		mode fs.FileMode
 	}{{"ca.crt", believed, 0o644}, {"peer.key", text, 0o600}, {"peer.crt", certPEM(der), 0o644}} {
 		path := filepath.Join(folder, file.name)
-		whole, err := writeBeside(path, file.text, file.mode)
+		whole, err := writeBeside(path, file.text, file.mode, to)
 		if err == nil {
 			err = os.Rename(whole, path)
 		}
@@ -168,13 +168,13 @@ func keyPEM(key *ecdsa.PrivateKey) ([]byte, error) {
 }
 
 // writeBeside writes a file that is to be moved to path, synced.
-func writeBeside(path string, text []byte, mode fs.FileMode) (whole string, err error) {
+func writeBeside(path string, text []byte, mode fs.FileMode, to *owner) (whole string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return "", err
 	}
 	_, err = f.Write(text)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Chmod(mode), to.give(f), f.Sync(), f.Close()); err != nil {
 		return "", errors.Join(err, os.Remove(f.Name()))
 	}
 	return f.Name(), nil

@@ -34,6 +34,20 @@ func (f *configFlags) load(e *env) (daemon.Config, error) {
 	return cfg, nil
 }
 
+// own is load for a verb that works in a data folder which a daemon has: where root
+// runs it, it acts as the user whose that is from then on, whatever it makes there.
+func (f *configFlags) own(e *env) (daemon.Config, error) {
+	cfg, err := f.load(e)
+	if err != nil {
+		return cfg, err
+	}
+	o, err := ownerOf(cfg)
+	if err == nil {
+		_, err = o.become()
+	}
+	return cfg, err
+}
+
 // read reads it as it is written, whatever is wrong with it.
 func (f *configFlags) read(e *env) (daemon.Config, error) {
 	cfg, err := daemon.ReadConfig(f.file, e.environ, f.given())

@@ -36,7 +36,7 @@ func newFsck(e *env) *cobra.Command {
 }
 
 func runFsck(ctx context.Context, e *env, o *fsckOptions) error {
-	cfg, err := o.config.load(e)
+	cfg, err := o.config.own(e)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func runGC(ctx context.Context, e *env, o *gcOptions) error {
 	if err := o.checkForgetting(); err != nil {
 		return err
 	}
-	cfg, err := o.config.load(e)
+	cfg, err := o.config.own(e)
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func runImportOsproxy(ctx context.Context, e *env, o *importOsproxyOptions) erro
 	if o.md5 != md5Check && o.md5 != md5Ignore {
 		return usageError{fmt.Errorf("import-osproxy: --md5 is %s or %s, and not %q", md5Check, md5Ignore, o.md5)}
 	}
-	cfg, err := o.config.load(e)
+	cfg, err := o.config.own(e)
 	if err != nil {
 		return err
 	}

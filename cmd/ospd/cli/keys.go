@@ -42,7 +42,7 @@ func newKeysRotate(e *env) *cobra.Command {
 	config := addConfigFlags(cmd)
 	cmd.Flags().BoolVar(&now, "now", false, "end all links that were signed before")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := config.load(e)
+		cfg, err := config.own(e)
 		if err != nil {
 			return err
 		}

@@ -75,7 +75,7 @@ type copiedTable struct {
 }
 
 func runMetadataCopy(ctx context.Context, e *env, o *metadataCopyOptions) error {
-	cfg, err := o.config.load(e)
+	cfg, err := o.config.own(e)
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func newMetadataBack(e *env) *cobra.Command {
 }
 
 func runMetadataBack(ctx context.Context, e *env, o *metadataBackOptions) error {
-	cfg, err := o.config.load(e)
+	cfg, err := o.config.own(e)
 	if err != nil {
 		return err
 	}

@@ -64,9 +64,25 @@ func runPeerCert(e *env, o *peerCertOptions) error {
 	if err := o.check(); err != nil {
 		return usageError{err}
 	}
+	now := time.Now()
+	ca, err := openAuthority(o.ca, now)
+	if err != nil {
+		return fmt.Errorf("the certificate authority: %w", err)
+	}
+	if ca.made {
+		fmt.Fprintf(e.stderr, "ospd: a new authority was made in %s: nodes believe what it signs once its certificate is in their ca.crt too\n", o.ca)
+	}
 	node, out := o.node, o.out
+	var to *owner
 	if node == "" {
 		cfg, err := o.config.read(e)
+		if err != nil {
+			return err
+		}
+		back := func() error { return nil }
+		if to, err = ownerOf(cfg); err == nil {
+			back, err = to.become()
+		}
 		if err != nil {
 			return err
 		}
@@ -77,17 +93,11 @@ func runPeerCert(e *env, o *peerCertOptions) error {
 		node = string(id)
 		if out == "" {
 			out = filepath.Join(cfg.Data, "peer")
+		} else if err := back(); err != nil { // what is written there is the owner's, wherever that is
+			return err
 		}
 	}
-	now := time.Now()
-	ca, err := openAuthority(o.ca, now)
-	if err != nil {
-		return fmt.Errorf("the certificate authority: %w", err)
-	}
-	if ca.made {
-		fmt.Fprintf(e.stderr, "ospd: a new authority was made in %s: nodes believe what it signs once its certificate is in their ca.crt too\n", o.ca)
-	}
-	until, err := ca.issue(node, out, now, now.AddDate(0, 0, o.days))
+	until, err := ca.issue(node, out, to, now, now.AddDate(0, 0, o.days))
 	if err != nil {
 		return fmt.Errorf("make the certificate of node %s: %w", node, err)
 	}

@@ -57,7 +57,7 @@ func newStoreTest(e *env) *cobra.Command {
 }
 
 func runStoreTest(ctx context.Context, e *env, o *storeTestOptions, name string) error {
-	cfg, err := o.config.load(e)
+	cfg, err := o.config.own(e)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func newToken(e *env) *cobra.Command {
 
 // withTokens opens the installation's tokens for use.
 func withTokens(ctx context.Context, e *env, config *configFlags, create bool, use func(context.Context, *daemon.Tokens) error) error {
-	cfg, err := config.load(e)
+	cfg, err := config.own(e)
 	if err != nil {
 		return err
 	}

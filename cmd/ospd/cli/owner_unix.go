@@ -1,0 +1,81 @@
+//go:build unix
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"strconv"
+	"syscall"
+
+	"github.com/osproxy/osproxy/daemon"
+)
+
+// owner is a user other than root, nil where there is no need to be one.
+type owner struct{ uid, gid int }
+
+// ownerOf is whose the data folder is that root is about to work in. What root makes
+// there the daemon's user could not read.
+func ownerOf(cfg daemon.Config) (*owner, error) {
+	if os.Geteuid() != 0 || cfg.Data == "" {
+		return nil, nil
+	}
+	info, path, err := daemon.Belongs(cfg)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find out whose %s is: %w", path, err)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
+		return &owner{int(st.Uid), int(st.Gid)}, nil
+	}
+	return nil, nil
+}
+
+// become has the process act as o, until back is called.
+func (o *owner) become() (back func() error, err error) {
+	if o == nil {
+		return func() error { return nil }, nil
+	}
+	was, err := syscall.Getgroups()
+	if err == nil {
+		err = errors.Join(syscall.Setgroups(o.groups()), syscall.Setregid(-1, o.gid), syscall.Setreuid(-1, o.uid))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("act as user %d, whose the data folder is: %w; run this as that user", o.uid, err)
+	}
+	return func() error {
+		return errors.Join(syscall.Setreuid(-1, 0), syscall.Setregid(-1, 0), syscall.Setgroups(was))
+	}, nil
+}
+
+// groups are those that the user has, as far as is known here.
+func (o *owner) groups() []int {
+	all := []int{o.gid}
+	u, err := user.LookupId(strconv.Itoa(o.uid))
+	if err != nil {
+		return all
+	}
+	ids, err := u.GroupIds()
+	if err != nil {
+		return all
+	}
+	for _, id := range ids {
+		if gid, err := strconv.Atoi(id); err == nil && gid != o.gid {
+			all = append(all, gid)
+		}
+	}
+	return all
+}
+
+// give makes o have a file that root made.
+func (o *owner) give(f *os.File) error {
+	if o == nil {
+		return nil
+	}
+	return f.Chown(o.uid, o.gid)
+}
