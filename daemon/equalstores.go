@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -16,7 +17,7 @@ import (
 // database have under its name, or what objects of this installation lie in, before
 // anything is written to it. Where keep is set it writes down what this node has. It
 // comes before nameStores: the names are the configured ones.
-func (in *Installation) equalStores(ctx context.Context, cfg *Config, keep bool) error {
+func (in *Installation) equalStores(ctx context.Context, cfg *Config, keep bool, log *slog.Logger) error {
 	if !cfg.DB.shared() {
 		return nil
 	}
@@ -35,7 +36,26 @@ func (in *Installation) equalStores(ctx context.Context, cfg *Config, keep bool)
 	if d, ok := errors.AsType[*meta.StoreDiffers](err); ok {
 		return in.storeDiffers(d)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return in.tellAddresses(ctx, cfg, log)
+}
+
+// tellAddresses warns of stores that another node which lives reaches at another
+// address. A copy of a bucket bears the mark of the one it was made of, and nothing but
+// the operator tells them apart.
+func (in *Installation) tellAddresses(ctx context.Context, cfg *Config, log *slog.Logger) error {
+	said, err := in.DB.SaidStores(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range said {
+		if own := cfg.nodeStore(s.Name); s.Lives && s.Place != own.Place && own.Bucket != "" {
+			log.WarnContext(ctx, "another node reaches a store at another address; both have to lead to one bucket, and not to a copy of it", "store", s.Name, "here", own.Place, "node", s.Node, "there", s.Place)
+		}
+	}
+	return nil
 }
 
 // nodeStores are the stores of the configuration, as the database is told of them.

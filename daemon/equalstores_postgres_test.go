@@ -3,7 +3,9 @@
 package daemon
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"maps"
 	"net/http"
 	"path/filepath"
@@ -74,7 +76,14 @@ func TestPostgresEqualStores(t *testing.T) {
 	if err := a.in.DB.RememberStore(t.Context(), "files"); err != nil {
 		t.Fatal(err)
 	}
-	starts(t, other(map[string]open.Config{"files": moved}))
+	var log bytes.Buffer
+	d, err := New(t.Context(), other(map[string]open.Config{"files": moved}), "test", slog.New(slog.NewTextHandler(&log, nil)))
+	if err == nil {
+		err = d.Close()
+	}
+	if err != nil || strings.Count(log.String(), "at another address") != 1 || !strings.Contains(log.String(), moved.Place()) || strings.Contains(log.String(), "hush-hush") {
+		t.Errorf("at another address: %v\n%s", err, &log)
+	}
 	// Once nobody says otherwise, another bucket is as good while nothing lies in it.
 	if err := stop(); err != nil {
 		t.Fatal(err)

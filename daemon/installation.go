@@ -120,7 +120,7 @@ func OpenInstallation(ctx context.Context, cfg *Config, create bool, log *slog.L
 	if in.ServerID, err = in.DB.ServerID(ctx); err != nil {
 		return nil, at(StageDatabase, err)
 	}
-	if err := in.equalStores(ctx, cfg, create); err != nil {
+	if err := in.equalStores(ctx, cfg, create, log); err != nil {
 		return nil, at(StageStore, err)
 	}
 	if err := in.nameStores(ctx, cfg, create); err != nil {
