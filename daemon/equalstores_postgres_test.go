@@ -5,12 +5,14 @@ package daemon
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
@@ -194,5 +196,28 @@ func TestPostgresForgetAStoreOfAnother(t *testing.T) {
 	}
 	if _, err := Collect(t.Context(), completed(t, first), forget, quiet()); stageOf(err) != StageConfig || !strings.Contains(err.Error(), "knows no store") {
 		t.Errorf("once more: %v", err)
+	}
+}
+
+// TestPostgresSweepOfAStoreThatANodeLacks: what is to be deleted in a store that only
+// other nodes have yet is left to these, and no failure while they live.
+func TestPostgresSweepOfAStoreThatANodeLacks(t *testing.T) {
+	first := joining(t, config(t))
+	first.Grace, first.SweepInterval = 0, time.Hour
+	b, _ := running(t, first)
+	_, stop := running(t, with(t, nodeOn(t, first), map[string]open.Config{"files": bucketAway(t, "files")}))
+	for i, state := range []string{"'doomed', 1, 1, NULL", "'gone', 1, 1, 1"} {
+		key := fmt.Sprintf("%08d/%032d", i, i)
+		metatest.Behind(t, first.databasePath(), `INSERT INTO blobs (store, key, size, state, created_at, doomed_at, gone_at) VALUES ('files', '`+key+`', 1, `+state+`)`)
+	}
+	metatest.Behind(t, first.databasePath(), `INSERT INTO settings (name, value) VALUES ('store/files', '1')`)
+	if r, err := b.sweep.Sweep(t.Context()); err != nil || r.Failed != 0 || r.Forgotten != 0 {
+		t.Errorf("while another node has it: %+v, %v", r, err)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := b.sweep.Sweep(t.Context()); err != nil || r.Failed != 1 || r.Forgotten != 1 {
+		t.Errorf("once nobody has: %+v, %v", r, err)
 	}
 }

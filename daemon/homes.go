@@ -95,3 +95,17 @@ func (p *peering) down(to *holder.Elsewhere) bool {
 	nodes := p.having(to)
 	return len(nodes) > 0 && !slices.ContainsFunc(nodes, func(n meta.NodeID) bool { return !p.cluster.Down(n) })
 }
+
+// leftToOthers reports whether what is to be deleted in a store that this node does not
+// have is for another one: that on whose disk it is (one of which only the name tells is
+// where its folder is), or one that has a store which this node does not have yet.
+func (in *Installation) leftToOthers(ctx context.Context, name string) (bool, error) {
+	node, err := in.othersDisk(ctx, name)
+	if err != nil || node != "" || in.isOthers(name) {
+		return err == nil, err
+	}
+	said, err := in.DB.SaidStores(ctx)
+	return slices.ContainsFunc(said, func(s meta.SaidStore) bool {
+		return s.Name == name && s.Bucket != "" && s.Lives && s.Node != in.Node
+	}), err
+}

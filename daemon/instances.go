@@ -192,13 +192,6 @@ func (in *Installation) othersDisk(ctx context.Context, name string) (meta.NodeI
 	return node, nil
 }
 
-// onOthersDisk reports whether a store is on the disk of another node. One of which
-// only the name tells is where its folder is.
-func (in *Installation) onOthersDisk(ctx context.Context, name string) (bool, error) {
-	node, err := in.othersDisk(ctx, name)
-	return err == nil && (node != "" || in.isOthers(name)), err
-}
-
 // instanceCalled gives the instance that somebody means by a name, and whether
 // another node has it: NAME@NODE at the store's home is NAME. What nobody knows it
 // gives as it is.

@@ -20,7 +20,7 @@ import (
 
 // sweeping is how an installation is swept.
 func (c *Config) sweeping(in *Installation, log *slog.Logger) sweep.Config {
-	return sweep.Config{Meta: in.DB, Stores: in.Stores, Disks: c.disks(), Elsewhere: in.onOthersDisk, Grace: c.Grace, AbandonAfter: c.AbandonAfter, KeepEvents: c.Events.Retention,
+	return sweep.Config{Meta: in.DB, Stores: in.Stores, Disks: c.disks(), Elsewhere: in.leftToOthers, Grace: c.Grace, AbandonAfter: c.AbandonAfter, KeepEvents: c.Events.Retention,
 		GiveUpAfter: c.Webhooks.GiveUpAfter, Hold: in.clockOff, Logger: log}
 }
 

@@ -53,8 +53,8 @@ type Config struct {
 	// Disks are those of Stores that are on this node's own disk and are swept by
 	// SweepDisks alone, while other nodes may be beside it; none where nil.
 	Disks map[string]bool
-	// Elsewhere reports whether a store that is not among Stores is on another
-	// node's disk. Where it is nil none is.
+	// Elsewhere reports whether a store that is not among Stores is for other nodes
+	// to sweep. Where it is nil none is.
 	Elsewhere func(ctx context.Context, store string) (bool, error)
 	// Grace is how long the object of a doomed blob stays; 0 is none.
 	Grace time.Duration
