@@ -58,7 +58,11 @@ func (e *Engine) worry(err error, left int) {
 	if now-last < int64(worryEvery) || !e.worried.CompareAndSwap(last, now) {
 		return
 	}
-	e.cfg.Warn(fmt.Sprintf("%v; it is tried again, up to %d times", err, left))
+	again := "it is tried once more"
+	if left > 1 {
+		again = fmt.Sprintf("it is tried again, up to %d times more", left)
+	}
+	e.cfg.Warn(fmt.Sprintf("%v; %s", err, again))
 }
 
 // slot runs op within the budget of connections.

@@ -39,6 +39,24 @@ func TestRetryClassification(t *testing.T) {
 	}
 }
 
+// TestWhatIsSaidOfRetries: how often a request is repeated from then on.
+func TestWhatIsSaidOfRetries(t *testing.T) {
+	for retries, want := range map[int][]string{
+		2: {"it is tried once more"},
+		4: {"it is tried again, up to 3 times more"}, // and no more for 10 s
+		1: nil,
+	} {
+		r := newRig(t)
+		r.cfg.Retries = retries
+		var said []string
+		r.cfg.Warn = func(text string) { said = append(said, text) }
+		_ = r.retry(t.Context(), new(tries), func(context.Context) error { return protocol.Errorf(protocol.KindUnavailable, "x") })
+		if len(said) != len(want) || len(said) > 0 && !strings.HasSuffix(said[0], "; "+want[0]) {
+			t.Errorf("with %d retries is said %q, want %q", retries, said, want)
+		}
+	}
+}
+
 func TestRetryWaits(t *testing.T) {
 	r := newRig(t)
 	fail := protocol.Errorf(protocol.KindUnavailable, "x")
