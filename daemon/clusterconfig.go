@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -145,12 +146,17 @@ func (c ClusterConfig) checkKey() error {
 // check reads the files once, so that a start says what is missing.
 func (t PeerCertConfig) check() error {
 	var errs []error
+	unmade := false
 	for _, f := range []struct{ key, path string }{{"cert", t.Cert}, {"key", t.Key}, {"ca", t.CA}} {
 		if f.path == "" {
 			errs = append(errs, fmt.Errorf("cluster.tls.%s: is missing; it is the path of a file in PEM", f.key))
 		} else if _, err := os.ReadFile(f.path); err != nil {
 			errs = append(errs, fmt.Errorf("cluster.tls.%s: %w", f.key, err))
+			unmade = unmade || errors.Is(err, fs.ErrNotExist)
 		}
+	}
+	if unmade {
+		errs = append(errs, errors.New("cluster.tls: ospd peer-cert --ca FOLDER makes peer.crt, peer.key and ca.crt of a node, in the folder peer of its data unless --out names another"))
 	}
 	return errors.Join(errs...)
 }

@@ -64,6 +64,7 @@ func TestRefusedClusters(t *testing.T) {
 		"a key for others":         {clusterDB + "cluster: {peer_listen: '127.0.0.1:9101', advertise: 'one.example.com:9101', " + key + "}", "one.example.com:9101 can be reached"},
 		"a file too few":           {clusterDB + "cluster: {peer_listen: '127.0.0.1:9101', tls: {cert: /nowhere/cert}}", "cluster.tls.ca: is missing"},
 		"a file that is not there": {clusterDB + "cluster: {peer_listen: '127.0.0.1:9101', tls: {cert: /nowhere/cert, key: /nowhere/key, ca: /nowhere/ca}}", "cluster.tls.cert: open"},
+		"files yet to be made":     {clusterDB + "cluster: {peer_listen: '127.0.0.1:9101', tls: {cert: /nowhere/cert, key: /nowhere/key, ca: /nowhere/ca}}", "ospd peer-cert --ca FOLDER makes"},
 		"a key nobody knows":       {clusterDB + "cluster: {peers: 3}", "cluster.peers"},
 	} {
 		t.Run(name, func(t *testing.T) {
