@@ -111,7 +111,8 @@ func refused(held *meta.NodeHeld, n meta.NewNode) error {
 	who, next := "node "+string(held.Node), "one daemon works on a database at a time, but for the nodes of a cluster: stop that one first, or start this one then if that one is gone"
 	switch {
 	case held.Node == n.ID:
-		who += ", of which this data folder is a copy,"
+		who += ", of which this data folder is a copy, or which uses it from another machine,"
+		next = "two with one id are one node, of which one runs at a time: stop that one, where it was to move here, and start this one then; a node beside it begins with a data folder of its own that is empty, and is never a copy of one"
 	case held.Alone && !n.Alone:
 		who += ", which has no cluster section and so is alone,"
 	case !held.Alone && n.Alone:

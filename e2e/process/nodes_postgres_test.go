@@ -134,7 +134,7 @@ func TestPostgresCopiedNode(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(data, "node"), []byte(idOf(t, d)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if exit, said := harness.Refused(t, bin, data, "--config", nodeConfig(t, address)); exit != 3 || !strings.Contains(said, "of which this data folder is a copy") {
+	if exit, said := harness.Refused(t, bin, data, "--config", nodeConfig(t, address)); exit != 3 || !strings.Contains(said, "of which this data folder is a copy") || !strings.Contains(said, "a data folder of its own that is empty") {
 		t.Errorf("a copy of a node: %d: %s", exit, said)
 	}
 	d.API().MustUpload("a", []byte("a"))
