@@ -156,10 +156,10 @@ func (in *Installation) markOf(ctx context.Context, name string, sc open.Config)
 // notItsFolder is the error of a node that is configured with the folder of
 // another.
 func (in *Installation) notItsFolder(name string, of meta.NodeID, cfg *Config) error {
-	return fmt.Errorf("%w: the folder %s is marked as that of node %s, and this is node %s; nothing was written; each node of a cluster needs a folder of its own, "+
+	return store.NotOurs("the folder %s is marked as that of node %s, and this is node %s; nothing was written; each node of a cluster needs a folder of its own, "+
 		"also where several reach one disk: give this one another path for store %s; where the data folder of node %s is lost and this is its disk, "+
 		"have this be that node, with all of its disks: write %s into %s and start again, once nothing else runs as that node",
-		store.ErrForeign, cfg.Stores[name].Path, of, in.Node, name, of, of, filepath.Join(cfg.Data, nodeFile))
+		cfg.Stores[name].Path, of, in.Node, name, of, of, filepath.Join(cfg.Data, nodeFile))
 }
 
 // isOthers reports whether a store that the database speaks of is the instance of

@@ -125,11 +125,22 @@ func (s *Store) judge(mark, installation string) error {
 	case mark == installation, named && other == s.name:
 		return nil
 	case named:
-		return fmt.Errorf("store %q is marked as store %q of this installation: %w; nothing was written; if both are configured they are one place under two names: "+
+		return NotOurs("store %q is marked as store %q of this installation; nothing was written; if both are configured they are one place under two names: "+
 			"take one of them out; if it was renamed, give it its name back, or delete its mark where nothing lies in it",
-			s.name, other, ErrForeign)
+			s.name, other)
 	}
 	return fmt.Errorf("store %q is marked %q and this installation is %q: %w; "+
 		"nothing was written; give this installation a folder, bucket or prefix of its own, or start it with the database that belongs to the store",
 		s.name, mark, installation, ErrForeign)
 }
+
+// notOurs is ErrForeign of a place that is this installation's, and not the store's.
+type notOurs string
+
+// NotOurs is ErrForeign in words of its own: of a place that is this installation's,
+// though not that of the store which is configured with it.
+func NotOurs(format string, args ...any) error { return notOurs(fmt.Sprintf(format, args...)) }
+
+func (e notOurs) Error() string { return string(e) }
+
+func (notOurs) Is(target error) bool { return target == ErrForeign }

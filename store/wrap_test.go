@@ -160,7 +160,7 @@ func TestClaim(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := two.Claim(t.Context(), "me", before != "")
-			if !errors.Is(err, store.ErrForeign) || !strings.Contains(err.Error(), `store "two" is marked as store "one"`) {
+			if !errors.Is(err, store.ErrForeign) || !strings.Contains(err.Error(), `store "two" is marked as store "one"`) || strings.Contains(err.Error(), "another installation") {
 				t.Errorf("marked %q before: %v", before, err)
 			}
 			if err := one.Claim(t.Context(), "me", true); err != nil {

@@ -71,7 +71,7 @@ func advice(err error) string {
 		{store.ErrRegion, "the bucket is in another region; check its region and its endpoint"},
 		{store.ErrClock, "the clocks of this machine and of the storage differ too much; set this machine's"},
 		{store.ErrUnsupported, "the storage does not do what is needed; the log says what"},
-		{store.ErrForeign, "it bears the mark of another installation; check its path, or its bucket and prefix"},
+		{store.ErrForeign, "it bears the mark of another installation, store or node; check its path, or its bucket and prefix"},
 		{store.ErrUnmarked, "it has lost its mark; check that the disk is mounted, or its bucket and prefix are the right ones"},
 		{context.DeadlineExceeded, "it does not answer; check that the storage runs, its endpoint, and the network"},
 	} {
