@@ -64,7 +64,7 @@ test-model: ## two owners in 2,000 random sequences of 50 steps, with fsck after
 	$(GO) test ./daemon -count=1 -timeout 20m -run '^TestWhatLivesReads$$' -rapid.checks=2000 -rapid.steps=50
 	$(GO) test ./daemon/meta ./daemon/upload ./daemon/file -count=1 -timeout 20m -rapid.checks=200 \
 		-run '^(TestSQLite|TestModel|TestChunkModel|TestAnyCutAndAnyRange)$$/^(model|job_model|[01]|mem|local|streamed)$$'
-	$(GO) test -tags servers ./daemon/meta -count=1 -timeout 20m -run '^TestSQLiteInterleaved$$'
+	$(GO) test -tags servers ./daemon/meta -count=1 -timeout 20m -run '^(TestSQLiteInterleaved|TestModelFindsAMissingCheck|TestJobModelFindsAMissingCheck)$$'
 
 test-image: ## the image and the compose files, without a container's engine (needs Linux, root and nginx)
 	cd e2e/image && $(GO) vet ./... && $(GO) test -count=1 ./...

@@ -1,6 +1,7 @@
-//go:build !postgres
+//go:build servers && !postgres
 
-// What a model notices is the same wherever metadata is.
+// What a model notices is the same wherever metadata is, and whoever runs it:
+// `make test-model` does.
 
 package meta_test
 
