@@ -294,7 +294,7 @@ func TestPostgresEachNodeWorksOnItsDisk(t *testing.T) {
 	}
 	name := b.in.instances["disk"]
 	doomed := func() (n int) {
-		list, err := db.Doomed(t.Context(), time.Now().Add(time.Hour), nil, 10)
+		list, err := db.Doomed(t.Context(), "", time.Now().Add(time.Hour), nil, 10)
 		if err != nil {
 			t.Fatal(err)
 		}

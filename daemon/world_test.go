@@ -241,9 +241,9 @@ func (h hooked) DoomOrphans(ctx context.Context, limit int) (int, error) {
 	return h.DB.DoomOrphans(ctx, limit)
 }
 
-func (h hooked) Doomed(ctx context.Context, before time.Time, after *meta.Blob, limit int) ([]meta.Blob, error) {
+func (h hooked) Doomed(ctx context.Context, in string, before time.Time, after *meta.Blob, limit int) ([]meta.Blob, error) {
 	h.hook("Doomed")
-	return h.DB.Doomed(ctx, before, after, limit)
+	return h.DB.Doomed(ctx, in, before, after, limit)
 }
 
 func (h hooked) MarkGone(ctx context.Context, blobs []meta.BlobID) error {
@@ -251,9 +251,9 @@ func (h hooked) MarkGone(ctx context.Context, blobs []meta.BlobID) error {
 	return h.DB.MarkGone(ctx, blobs)
 }
 
-func (h hooked) Tombstones(ctx context.Context, before time.Time, after *meta.Blob, limit int) ([]meta.Blob, error) {
+func (h hooked) Tombstones(ctx context.Context, in string, before time.Time, after *meta.Blob, limit int) ([]meta.Blob, error) {
 	h.hook("Tombstones")
-	return h.DB.Tombstones(ctx, before, after, limit)
+	return h.DB.Tombstones(ctx, in, before, after, limit)
 }
 
 func (h hooked) Prune(ctx context.Context, before time.Time, limit int) (int, error) {

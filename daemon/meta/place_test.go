@@ -47,7 +47,7 @@ func TestBytesHealTheDamagedTwin(t *testing.T) {
 		if n, err := db.DoomOffered(t.Context(), 10); n != 2 || err != nil {
 			t.Errorf("%d blobs were offered, %v", n, err)
 		}
-		old, err := db.Doomed(t.Context(), time.Now().Add(time.Hour), nil, 10)
+		old, err := db.Doomed(t.Context(), "", time.Now().Add(time.Hour), nil, 10)
 		if err != nil || len(old) != 2 {
 			t.Errorf("%d blobs are doomed, %v", len(old), err)
 		}

@@ -122,8 +122,9 @@ func scanBlob(scan scanFunc) (b Blob, err error) {
 }
 
 // blobsUntil lists a page of the blobs of a state that have been in it since
-// the time in the column or longer; after is the last of the page before.
-func (db *DB) blobsUntil(ctx context.Context, name string, state BlobState, column string, before time.Time, after *Blob, limit int) (list []Blob, err error) {
+// the time in the column or longer, in all stores where in is ""; after is the last of
+// the page before.
+func (db *DB) blobsUntil(ctx context.Context, name string, state BlobState, column, in string, before time.Time, after *Blob, limit int) (list []Blob, err error) {
 	var since int64 = math.MinInt64
 	var id BlobID
 	if after != nil {
@@ -132,10 +133,14 @@ func (db *DB) blobsUntil(ctx context.Context, name string, state BlobState, colu
 			since = ms(*after.GoneAt)
 		}
 	}
-	text := blobColumns + `WHERE state = '` + string(state) + `' AND ` + column + ` <= ? AND (` + column + `, id) > (?, ?) ORDER BY ` + column + `, id LIMIT ?`
+	where, args := `WHERE state = '`+string(state)+`' AND `, []any{}
+	if in != "" {
+		where, args = where+`store = ? AND `, append(args, in)
+	}
+	text := blobColumns + where + column + ` <= ? AND (` + column + `, id) > (?, ?) ORDER BY ` + column + `, id LIMIT ?`
 	err = db.look(ctx, name, func(q query) error {
 		list = nil
-		return q.each(text, []any{ms(before), since, id, limit}, func(scan scanFunc) error {
+		return q.each(text, append(args, ms(before), since, id, limit), func(scan scanFunc) error {
 			b, err := scanBlob(scan)
 			list = append(list, b)
 			return err
@@ -144,12 +149,12 @@ func (db *DB) blobsUntil(ctx context.Context, name string, state BlobState, colu
 	return list, err
 }
 
-// Doomed lists up to limit blobs that were doomed at the time or before,
-// oldest first; after is the last of the page before, nil for the first, so
+// Doomed lists up to limit blobs of a store, or with in "" of all, that were doomed at
+// the time or before, oldest first; after is the last of the page before, nil for the first, so
 // that blobs that cannot be deleted now do not keep others from it. Doomed is
 // terminal, so that their objects may be deleted; then MarkGone.
-func (db *DB) Doomed(ctx context.Context, before time.Time, after *Blob, limit int) ([]Blob, error) {
-	return db.blobsUntil(ctx, "list doomed blobs", BlobDoomed, "doomed_at", before, after, limit)
+func (db *DB) Doomed(ctx context.Context, in string, before time.Time, after *Blob, limit int) ([]Blob, error) {
+	return db.blobsUntil(ctx, "list doomed blobs", BlobDoomed, "doomed_at", in, before, after, limit)
 }
 
 // MarkGone notes that the objects of doomed blobs were deleted: the rows stay
@@ -165,12 +170,12 @@ func (db *DB) MarkGone(ctx context.Context, blobs []BlobID) error {
 	})
 }
 
-// Tombstones lists up to limit blobs that are gone since the time or longer,
-// oldest first; after is the last of the page before, nil for the first. A
+// Tombstones lists up to limit blobs of a store, or with in "" of all, that are gone
+// since the time or longer, oldest first; after is the last of the page before, nil for the first. A
 // writer that was cut off may have made an object again: delete it once more,
 // then RemoveTombstones.
-func (db *DB) Tombstones(ctx context.Context, before time.Time, after *Blob, limit int) ([]Blob, error) {
-	return db.blobsUntil(ctx, "list tombstones", BlobGone, "gone_at", before, after, limit)
+func (db *DB) Tombstones(ctx context.Context, in string, before time.Time, after *Blob, limit int) ([]Blob, error) {
+	return db.blobsUntil(ctx, "list tombstones", BlobGone, "gone_at", in, before, after, limit)
 }
 
 // RemoveTombstones forgets blobs that are gone; others stay.

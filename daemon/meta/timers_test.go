@@ -36,9 +36,9 @@ func TestRestartTimers(t *testing.T) {
 	}
 	counts := func() (doomed, gone int) {
 		t.Helper()
-		d, err := db.Doomed(ctx, now, nil, 10)
+		d, err := db.Doomed(ctx, "", now, nil, 10)
 		check(err)
-		g, err := db.Tombstones(ctx, now, nil, 10)
+		g, err := db.Tombstones(ctx, "", now, nil, 10)
 		check(err)
 		return len(d), len(g)
 	}
@@ -47,7 +47,7 @@ func TestRestartTimers(t *testing.T) {
 		now = now.Add(ahead)
 		open := begin()
 		check(db.AbortUpload(ctx, "ann", begin()))
-		blobs, err := db.Doomed(ctx, now, nil, 10)
+		blobs, err := db.Doomed(ctx, "", now, nil, 10)
 		check(err)
 		check(db.MarkGone(ctx, []meta.BlobID{blobs[0].ID}))
 		check(db.AbortUpload(ctx, "ann", begin()))

@@ -85,7 +85,7 @@ func (r *round) object(ctx context.Context, b meta.Blob) fate {
 	if ctx.Err() != nil {
 		return stays
 	}
-	if leaves, err := r.leaves(ctx, b); leaves || err != nil {
+	if leaves, err := r.leaves(ctx, b.Store); leaves || err != nil {
 		if err != nil {
 			r.count(ctx, b.Store, outcome{b, err})
 			return stays

@@ -24,6 +24,8 @@ type doomed struct {
 
 	blobs []meta.Blob
 	gone  []meta.BlobID
+	// listed are the stores of what was listed.
+	listed []string
 	// knows is what StoreKnown says, unless it fails with unknowing.
 	knows     bool
 	unknowing error
@@ -31,21 +33,30 @@ type doomed struct {
 
 func (d *doomed) StoreKnown(context.Context, string) (bool, error) { return d.knows, d.unknowing }
 
-func (d *doomed) page(state meta.BlobState, after *meta.Blob, limit int) (page []meta.Blob) {
+func (d *doomed) NamedStores(context.Context) (names []string, err error) {
 	for _, b := range d.blobs {
-		if b.State == state && (after == nil || b.ID > after.ID) && len(page) < limit {
+		names = append(names, b.Store)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+func (d *doomed) page(state meta.BlobState, in string, after *meta.Blob, limit int) (page []meta.Blob) {
+	for _, b := range d.blobs {
+		if b.State == state && (in == "" || in == b.Store) && (after == nil || b.ID > after.ID) && len(page) < limit {
 			page = append(page, b)
+			d.listed = append(d.listed, b.Store)
 		}
 	}
 	return page
 }
 
-func (d *doomed) Doomed(_ context.Context, _ time.Time, after *meta.Blob, limit int) ([]meta.Blob, error) {
-	return d.page(meta.BlobDoomed, after, limit), nil
+func (d *doomed) Doomed(_ context.Context, in string, _ time.Time, after *meta.Blob, limit int) ([]meta.Blob, error) {
+	return d.page(meta.BlobDoomed, in, after, limit), nil
 }
 
-func (d *doomed) Tombstones(_ context.Context, _ time.Time, after *meta.Blob, limit int) ([]meta.Blob, error) {
-	return d.page(meta.BlobGone, after, limit), nil
+func (d *doomed) Tombstones(_ context.Context, in string, _ time.Time, after *meta.Blob, limit int) ([]meta.Blob, error) {
+	return d.page(meta.BlobGone, in, after, limit), nil
 }
 
 func (d *doomed) MarkGone(_ context.Context, ids []meta.BlobID) error {
@@ -314,7 +325,7 @@ func TestBatchesEndWithTheRound(t *testing.T) {
 		return storetest.Fault{}
 	})
 	r := newRound(b.sweep)
-	page, err := b.Doomed(ctx, time.Time{}, nil, batch)
+	page, err := b.Doomed(ctx, "", time.Time{}, nil, batch)
 	if err != nil {
 		t.Fatal(err)
 	}

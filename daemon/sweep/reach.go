@@ -2,8 +2,8 @@ package sweep
 
 import (
 	"context"
-
-	"github.com/osproxy/osproxy/daemon/meta"
+	"maps"
+	"slices"
 )
 
 // Each node of a cluster has disks of its own, which no other reaches: what lies
@@ -31,23 +31,39 @@ func (s *Sweeper) SweepDisks(ctx context.Context) (Report, error) {
 	return r.report, err
 }
 
-// leaves reports whether a blob is for another sweep, of this node's or another's.
-func (r *round) leaves(ctx context.Context, b meta.Blob) (bool, error) {
-	if r.cfg.Stores[b.Store] != nil {
-		return r.scope != all && (r.scope == disks) != r.cfg.Disks[b.Store], nil
+// sweeps are the stores whose blobs the round is about, "" for all. What is another
+// sweep's is not listed: on the disk of a node that is gone there may be much of it.
+func (r *round) sweeps(ctx context.Context) ([]string, error) {
+	switch r.scope {
+	case all:
+		return []string{""}, nil
+	case disks:
+		return slices.Sorted(maps.Keys(r.cfg.Disks)), nil
+	}
+	names, err := r.cfg.Meta.NamedStores(ctx)
+	return slices.DeleteFunc(names, func(name string) bool {
+		leaves, err := r.leaves(ctx, name)
+		return leaves && err == nil // where that is not known, each of its blobs counts as one that failed
+	}), err
+}
+
+// leaves reports whether a store is for another sweep, of this node's or another's.
+func (r *round) leaves(ctx context.Context, name string) (bool, error) {
+	if r.cfg.Stores[name] != nil {
+		return r.scope != all && (r.scope == disks) != r.cfg.Disks[name], nil
 	}
 	if r.scope == disks || r.cfg.Elsewhere == nil {
 		return r.scope == disks, nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	is, asked := r.elsewhere[b.Store]
+	is, asked := r.elsewhere[name]
 	if asked {
 		return is, nil
 	}
-	is, err := r.cfg.Elsewhere(ctx, b.Store)
+	is, err := r.cfg.Elsewhere(ctx, name)
 	if err == nil {
-		r.elsewhere[b.Store] = is
+		r.elsewhere[name] = is
 	}
 	return is, err
 }

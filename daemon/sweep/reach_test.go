@@ -13,17 +13,19 @@ import (
 )
 
 // TestEachSweepsItsOwn: what lies on a node's disk is deleted, and its row goes, by
-// that node's sweep alone, and what lies on another's is left as it is.
+// that node's sweep alone, and what lies on another's is left as it is: it is not even
+// listed, as there may be much of it for as long as that node is gone.
 func TestEachSweepsItsOwn(t *testing.T) {
 	names := []string{"shared", "disk", "disk@other", "nowhere"}
 	for name, tt := range map[string]struct {
 		do     func(*Sweeper, context.Context) (Report, error)
 		gone   []string
 		failed int
+		listed []string
 	}{
-		"of all nodes": {(*Sweeper).Sweep, []string{"shared"}, 1},
-		"of the disks": {(*Sweeper).SweepDisks, []string{"disk"}, 0},
-		"alone":        {(*Sweeper).Round, []string{"shared", "disk"}, 1},
+		"of all nodes": {(*Sweeper).Sweep, []string{"shared"}, 1, []string{"nowhere", "shared"}},
+		"of the disks": {(*Sweeper).SweepDisks, []string{"disk"}, 0, []string{"disk"}},
+		"alone":        {(*Sweeper).Round, []string{"shared", "disk"}, 1, []string{"disk", "disk@other", "nowhere", "shared"}},
 	} {
 		for _, state := range []meta.BlobState{meta.BlobDoomed, meta.BlobGone} {
 			d := &doomed{knows: true}
@@ -47,6 +49,12 @@ func TestEachSweepsItsOwn(t *testing.T) {
 			want, failed := tt.gone, tt.failed
 			if state == meta.BlobGone && failed > 0 {
 				want, failed = append(slices.Clone(want), "nowhere"), 0 // it was deleted once
+			}
+			slices.Sort(d.listed)
+			slices.Sort(gone)
+			slices.Sort(want)
+			if listed := slices.Compact(d.listed); !slices.Equal(listed, tt.listed) {
+				t.Errorf("%s: of %q is listed", name, listed)
 			}
 			if err != nil || !slices.Equal(gone, want) || r.Failed != failed {
 				t.Errorf("%s: of what is %s %q went, not %q; %+v, %v", name, state, gone, want, r, err)

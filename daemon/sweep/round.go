@@ -152,13 +152,24 @@ func (r *round) bury(ctx context.Context, now time.Time) error {
 	})
 }
 
-// pages calls do with each page that list gives.
-func (r *round) pages(ctx context.Context, before time.Time,
-	list func(context.Context, time.Time, *meta.Blob, int) ([]meta.Blob, error), do func([]meta.Blob) error,
-) error {
+// pages calls do with each page that list gives of the stores that are for this round.
+func (r *round) pages(ctx context.Context, before time.Time, list lister, do func([]meta.Blob) error) error {
+	stores, err := r.sweeps(ctx)
+	for _, in := range stores {
+		if err == nil {
+			err = r.pagesOf(ctx, in, before, list, do)
+		}
+	}
+	return err
+}
+
+// lister is Records' Doomed or Tombstones.
+type lister = func(ctx context.Context, in string, before time.Time, after *meta.Blob, limit int) ([]meta.Blob, error)
+
+func (r *round) pagesOf(ctx context.Context, in string, before time.Time, list lister, do func([]meta.Blob) error) error {
 	var last *meta.Blob
 	for ctx.Err() == nil {
-		page, err := list(ctx, before, last, batch)
+		page, err := list(ctx, in, before, last, batch)
 		if err != nil || len(page) == 0 {
 			return err
 		}

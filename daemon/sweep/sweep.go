@@ -30,9 +30,10 @@ type Records interface {
 	DoomOffered(ctx context.Context, limit int) (int, error)
 	DoomOrphans(ctx context.Context, limit int) (int, error)
 	DoomRequests(ctx context.Context, limit int) (int, error)
-	Doomed(ctx context.Context, before time.Time, after *meta.Blob, limit int) ([]meta.Blob, error)
+	NamedStores(ctx context.Context) ([]string, error)
+	Doomed(ctx context.Context, in string, before time.Time, after *meta.Blob, limit int) ([]meta.Blob, error)
 	MarkGone(ctx context.Context, blobs []meta.BlobID) error
-	Tombstones(ctx context.Context, before time.Time, after *meta.Blob, limit int) ([]meta.Blob, error)
+	Tombstones(ctx context.Context, in string, before time.Time, after *meta.Blob, limit int) ([]meta.Blob, error)
 	RemoveTombstones(ctx context.Context, blobs []meta.BlobID) error
 	Prune(ctx context.Context, before time.Time, limit int) (int, error)
 	PruneEvents(ctx context.Context, now time.Time, keep time.Duration, limit int) (int, error)

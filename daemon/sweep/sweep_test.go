@@ -113,13 +113,14 @@ func (i *idle) ExpireFiles(context.Context, time.Time, int) (int, error) {
 }
 func (i *idle) AbandonUploads(context.Context, time.Time, int) (int, error) { return 0, i.fail }
 func (i *idle) DoomOffered(context.Context, int) (int, error)               { return 0, i.fail }
+func (i *idle) NamedStores(context.Context) ([]string, error)               { return nil, i.fail }
 func (i *idle) DoomOrphans(context.Context, int) (int, error)               { return 0, i.fail }
 func (i *idle) DoomRequests(context.Context, int) (int, error)              { return 0, i.fail }
-func (i *idle) Doomed(context.Context, time.Time, *meta.Blob, int) ([]meta.Blob, error) {
+func (i *idle) Doomed(context.Context, string, time.Time, *meta.Blob, int) ([]meta.Blob, error) {
 	return nil, i.fail
 }
 
-func (i *idle) Tombstones(context.Context, time.Time, *meta.Blob, int) ([]meta.Blob, error) {
+func (i *idle) Tombstones(context.Context, string, time.Time, *meta.Blob, int) ([]meta.Blob, error) {
 	return nil, i.fail
 }
 func (i *idle) Prune(context.Context, time.Time, int) (int, error)                 { return 0, i.fail }

@@ -64,7 +64,7 @@ func TestChunkThatCannotBeRemoved(t *testing.T) {
 	if got := b.sendChunk(l, 1, upload.Body{Reader: bytes.NewReader(p), Length: 1000, MD5: &[md5.Size]byte{}}); got != protocol.KindChecksumMismatch {
 		t.Errorf("another MD5: %q", got)
 	}
-	list, err := b.db.Doomed(t.Context(), b.clock.Now(), nil, 10)
+	list, err := b.db.Doomed(t.Context(), "", b.clock.Now(), nil, 10)
 	must(t, err)
 	if n, _ := b.stored(); n != 1 || len(list) != 1 {
 		t.Errorf("%d objects are there, %d are doomed", n, len(list))

@@ -30,7 +30,7 @@ func sweptBy(t *testing.T, takes func(b *bench)) *bench {
 // is over.
 func (b *bench) deleteDoomed() {
 	b.t.Helper()
-	list, err := b.db.Doomed(b.t.Context(), b.clock.Now(), nil, 10)
+	list, err := b.db.Doomed(b.t.Context(), "", b.clock.Now(), nil, 10)
 	must(b.t, err)
 	if len(list) != 1 {
 		b.t.Errorf("doomed are %v", list)

@@ -127,6 +127,17 @@ func (r *records) questions() []question {
 	}
 }
 
+// idleStores asks of each store what is to be deleted there, and what was.
+func (r *records) idleStores(ctx context.Context, past time.Time, limit int) error {
+	names, err := r.NamedStores(ctx)
+	for _, in := range names {
+		_, doomed := r.Doomed(ctx, in, past, nil, limit)
+		_, gone := r.Tombstones(ctx, in, past, nil, limit)
+		err = errors.Join(err, doomed, gone)
+	}
+	return err
+}
+
 // idleSweep asks what a round of the sweep asks.
 func (r *records) idleSweep(ctx context.Context) error {
 	now, limit := time.Now(), 256
@@ -136,8 +147,7 @@ func (r *records) idleSweep(ctx context.Context) error {
 		func() error { _, err := r.AbandonUploads(ctx, past, limit); return err },
 		func() error { _, err := r.DoomOffered(ctx, limit); return err },
 		func() error { _, err := r.DoomOrphans(ctx, limit); return err },
-		func() error { _, err := r.Doomed(ctx, past, nil, limit); return err },
-		func() error { _, err := r.Tombstones(ctx, past, nil, limit); return err },
+		func() error { return r.idleStores(ctx, past, limit) },
 		func() error { _, err := r.Prune(ctx, past, limit); return err },
 	} {
 		if err := ask(); err != nil {

@@ -118,7 +118,7 @@ func (e *env) furnishUploads() {
 	e.ok(e.db.LoseBlob(e.ctx, lost.UID, lost.Blob))
 	gone := e.putAs(alice, "gone", 10)
 	e.ok(e.db.DeleteFile(e.ctx, alice, gone))
-	list, err := e.db.Doomed(e.ctx, e.clock.Now().Add(time.Second), nil, 1)
+	list, err := e.db.Doomed(e.ctx, "", e.clock.Now().Add(time.Second), nil, 1)
 	e.ok(err)
 	e.ok(e.db.MarkGone(e.ctx, idsOf(list)))
 	expiring := e.newUpload("expired")

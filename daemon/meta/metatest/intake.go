@@ -201,7 +201,7 @@ var importTests = map[string]func(*env){
 		e.recordImport(j, 0, o)
 		_, c := e.contentOf(o.UID)
 		e.ok(e.db.DeleteFile(e.ctx, alice, o.UID))
-		doomed, err := e.db.Doomed(e.ctx, e.clock.Now(), nil, 10)
+		doomed, err := e.db.Doomed(e.ctx, "", e.clock.Now(), nil, 10)
 		e.ok(err)
 		e.same("the sweep is told", []any{len(doomed), doomed[0].Origin}, []any{1, meta.OriginForeign})
 		again := e.object("a", 9)
@@ -222,7 +222,7 @@ var importTests = map[string]func(*env){
 		done := e.recordImport(j, 1, changed)
 		e.same("another state, for another owner", []any{done[0].UID, done[0].Outcome}, []any{0, protocol.ImportFailed})
 		e.ok(e.db.DeleteFile(e.ctx, alice, o.UID))
-		doomed, err := e.db.Doomed(e.ctx, e.clock.Now(), nil, 10)
+		doomed, err := e.db.Doomed(e.ctx, "", e.clock.Now(), nil, 10)
 		e.ok(err)
 		e.same("the sweep is told", []any{len(doomed), doomed[0].Tag}, []any{1, o.Tag})
 	},

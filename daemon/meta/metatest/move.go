@@ -55,7 +55,7 @@ var jobBlobTests = map[string]func(*env){
 		e.same("nobody's", e.blob(first).Job, 0)
 		e.same("doomed", e.orphans(), 2)
 		e.blobState(second, meta.BlobDoomed)
-		doomed, err := e.db.Doomed(e.ctx, e.clock.Now(), nil, 10)
+		doomed, err := e.db.Doomed(e.ctx, "", e.clock.Now(), nil, 10)
 		e.ok(err)
 		e.same("which it was to be made by", []any{idsOf(doomed), doomed[1].ComposeID}, []any{[]meta.BlobID{first, second}, "an id"})
 		e.ok(e.db.CheckDatabase(e.ctx))

@@ -93,7 +93,7 @@ func (s *stage) clear() {
 	}
 	s.clearJobs()
 	s.sweepBy(100)
-	list, err := s.db.Tombstones(s.ctx, s.clock.Now(), nil, 100)
+	list, err := s.db.Tombstones(s.ctx, "", s.clock.Now(), nil, 100)
 	s.ok(err)
 	s.ok(s.db.RemoveTombstones(s.ctx, idsOf(list)))
 	_, err = s.db.Prune(s.ctx, s.clock.Now(), 100)

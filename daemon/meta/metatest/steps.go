@@ -281,7 +281,7 @@ func (m *model) sweep(r *rapid.T) {
 }
 
 func (m *model) prune(*rapid.T) {
-	list, err := m.db.Tombstones(m.ctx, m.clock.Now(), nil, 1000)
+	list, err := m.db.Tombstones(m.ctx, "", m.clock.Now(), nil, 1000)
 	m.ok(err)
 	m.ok(m.db.RemoveTombstones(m.ctx, idsOf(list)))
 	_, err = m.db.Prune(m.ctx, m.clock.Now(), 1000)

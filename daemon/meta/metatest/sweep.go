@@ -1,6 +1,7 @@
 package metatest
 
 import (
+	"context"
 	"time"
 
 	"github.com/osproxy/osproxy/daemon/meta"
@@ -28,7 +29,7 @@ func (e *env) sweepBy(limit int) {
 		}
 	}
 	for {
-		list, err := e.db.Doomed(e.ctx, e.clock.Now(), nil, limit)
+		list, err := e.db.Doomed(e.ctx, "", e.clock.Now(), nil, limit)
 		e.ok(err)
 		if len(list) == 0 {
 			return
@@ -149,26 +150,28 @@ var sweepTests = map[string]func(*env){
 		}
 		live, _ := e.put("y", 9, 5)
 		start := e.clock.Now()
-		list, err := e.db.Doomed(e.ctx, start.Add(-2*time.Minute), nil, 10)
+		list, err := e.db.Doomed(e.ctx, "", start.Add(-2*time.Minute), nil, 10)
 		e.ok(err)
 		e.same("doomed until then, oldest first", idsOf(list), blobs[:2])
 		e.same("blob", []any{list[0].Store, list[0].Size, list[0].State, *list[0].DoomedAt}, []any{"disk", 5, meta.BlobDoomed, start.Add(-3 * time.Minute)})
-		list, err = e.db.Doomed(e.ctx, start, nil, 1)
+		list, err = e.db.Doomed(e.ctx, "", start, nil, 1)
 		e.ok(err)
 		e.same("limit", idsOf(list), blobs[:1])
+		e.inStores("doomed", e.db.Doomed, blobs)
 
 		e.ok(e.db.MarkGone(e.ctx, []meta.BlobID{blobs[1], blobs[0], live.Blob, 7777}))
 		e.blobState(blobs[0], meta.BlobGone)
 		e.blobState(live.Blob, meta.BlobLive)
 		e.same("gone at", *e.blob(blobs[0]).GoneAt, start)
-		list, err = e.db.Doomed(e.ctx, start, nil, 10)
+		list, err = e.db.Doomed(e.ctx, "", start, nil, 10)
 		e.ok(err)
 		e.same("still doomed", idsOf(list), blobs[2:])
 
-		list, err = e.db.Tombstones(e.ctx, start.Add(-time.Millisecond), nil, 10)
+		e.inStores("gone", e.db.Tombstones, blobs[:2])
+		list, err = e.db.Tombstones(e.ctx, "", start.Add(-time.Millisecond), nil, 10)
 		e.ok(err)
 		e.same("no tombstone is so old", len(list), 0)
-		list, err = e.db.Tombstones(e.ctx, start, nil, 1)
+		list, err = e.db.Tombstones(e.ctx, "", start, nil, 1)
 		e.ok(err)
 		e.same("tombstones", []any{idsOf(list), list[0].State, *list[0].GoneAt}, []any{blobs[:1], meta.BlobGone, start})
 		e.ok(e.db.MarkGone(e.ctx, blobs[:1]))
@@ -216,7 +219,7 @@ var sweepTests = map[string]func(*env){
 		}
 		e.sweepAll()
 		for {
-			list, err := e.db.Tombstones(e.ctx, e.clock.Now(), nil, 300)
+			list, err := e.db.Tombstones(e.ctx, "", e.clock.Now(), nil, 300)
 			e.ok(err)
 			if len(list) == 0 {
 				break
@@ -319,4 +322,22 @@ var expiryTests = map[string]func(*env){
 		}
 		e.ok(e.db.CheckDatabase(e.ctx))
 	},
+}
+
+// inStores lists, page by page, what is doomed or gone of one store, and of another.
+func (e *env) inStores(what string, list func(context.Context, string, time.Time, *meta.Blob, int) ([]meta.Blob, error), want []meta.BlobID) {
+	e.Helper()
+	var got []meta.BlobID
+	for after := (*meta.Blob)(nil); ; {
+		page, err := list(e.ctx, "disk", e.clock.Now(), after, 1)
+		e.ok(err)
+		if len(page) == 0 {
+			break
+		}
+		got, after = append(got, page[0].ID), &page[0]
+	}
+	e.same(what+" in the store", got, want)
+	page, err := list(e.ctx, "another", e.clock.Now(), nil, 10)
+	e.ok(err)
+	e.same(what+" in another", len(page), 0)
 }
