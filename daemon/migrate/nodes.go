@@ -65,7 +65,10 @@ func (w *Worker) noStore(name string) error {
 	if _, node := holder.Split(name); node != "" {
 		e = protocol.Errorf(protocol.KindBadRequest, "no node has a store %.80q; nothing was done", name)
 	}
-	e.Hint = "Stores of this node are " + strings.Join(slices.Sorted(maps.Keys(w.cfg.Stores)), ", ") + "; osp admin stores lists those of all."
+	names := strings.Join(slices.Sorted(maps.Keys(w.cfg.Stores)), ", ")
+	if e.Hint = "Stores are " + names + "."; w.cfg.Instance != nil {
+		e.Hint = "Stores of this node are " + names + "; osp admin stores lists those of all."
+	}
 	return e
 }
 
