@@ -45,9 +45,10 @@ func TestTheWaysANodeDies(t *testing.T) {
 			t.Parallel()
 			w := start(t)
 			came, end := make(chan struct{}), make(chan struct{})
+			first := sync.OnceFunc(func() { close(came) })
 			n := w.join(one, func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/wait" {
-					close(came)
+					first()
 					<-end
 				}
 				hello(w, r)
@@ -56,12 +57,10 @@ func TestTheWaysANodeDies(t *testing.T) {
 			w.join(two, hello)
 			net := w.between(n)
 			w.until("both are there", func() bool { return w.isUp(one) && w.isUp(two) })
-			waits := make(chan error, 1)
-			go func() {
+			waits := w.underWay(came, func() error {
 				_, err := w.send(one, peer.Request{Method: "DELETE", Path: "/wait"})
-				waits <- err
-			}()
-			<-came
+				return err
+			})
 			back := die(net)
 			if e := ownerDown(t, <-waits); !strings.Contains(e.Message, "not known") {
 				t.Errorf("what may have been done is told as %q", e.Message)

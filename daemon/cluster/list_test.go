@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,17 +50,16 @@ func TestANodeThatIsNotThere(t *testing.T) {
 func TestALeaseThatIsOver(t *testing.T) {
 	w := start(t)
 	came := make(chan struct{})
+	first := sync.OnceFunc(func() { close(came) })
 	n := w.join(one, func(_ http.ResponseWriter, r *http.Request) {
-		close(came)
+		first()
 		<-r.Context().Done()
 	})
 	w.until("it is there", func() bool { return w.isUp(one) })
-	waits := make(chan error, 1)
-	go func() {
+	waits := w.underWay(came, func() error {
 		_, err := w.ask(one)
-		waits <- err
-	}()
-	<-came
+		return err
+	})
 	w.rows.set(meta.Node{ID: one, Address: n.Listener.Addr().String()})
 	ownerDown(t, <-waits)
 	_, err := w.ask(one)

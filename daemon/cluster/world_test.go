@@ -198,6 +198,24 @@ func (w *world) send(id meta.NodeID, r peer.Request) (string, error) {
 	return string(text), errors.Join(err, answer.Body.Close())
 }
 
+// underWay asks until a request has come, once more where the node was taken for
+// down before it did, as on a slow machine it may be. It gives how that one ends.
+func (w *world) underWay(came <-chan struct{}, ask func() error) <-chan error {
+	w.t.Helper()
+	for end := time.After(limit); ; {
+		waits := make(chan error, 1)
+		go func() { waits <- ask() }()
+		select {
+		case <-came:
+			return waits
+		case err := <-waits:
+			ownerDown(w.t, err)
+		case <-end:
+			w.t.Fatalf("no request came within %s\n%s", limit, w.log)
+		}
+	}
+}
+
 // until waits for what has to become true.
 func (w *world) until(what string, ok func() bool) {
 	w.t.Helper()
