@@ -38,7 +38,8 @@ func (r *round) sweeps(ctx context.Context) ([]string, error) {
 	case all:
 		return []string{""}, nil
 	case disks:
-		return slices.Sorted(maps.Keys(r.cfg.Disks)), nil
+		own := slices.Sorted(maps.Keys(r.cfg.Disks))
+		return slices.DeleteFunc(own, func(name string) bool { return !r.cfg.Disks[name] }), nil
 	}
 	names, err := r.cfg.Meta.NamedStores(ctx)
 	return slices.DeleteFunc(names, func(name string) bool {

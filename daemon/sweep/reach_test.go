@@ -39,7 +39,7 @@ func TestEachSweepsItsOwn(t *testing.T) {
 					stores[s] = store.New(s, objects[s], store.Options{})
 				}
 			}
-			s := New(Config{Meta: d, Stores: stores, Disks: map[string]bool{"disk": true}, Logger: quiet(),
+			s := New(Config{Meta: d, Stores: stores, Disks: map[string]bool{"disk": true, "shared": false}, Logger: quiet(),
 				Elsewhere: func(_ context.Context, name string) (bool, error) { return name == "disk@other", nil }})
 			r, err := tt.do(s, t.Context())
 			var gone []string
