@@ -60,8 +60,12 @@ func (in *Installation) stillAt(ctx context.Context, name string, gone []string)
 	if err != nil {
 		return at(StageDatabase, err)
 	}
+	of, err := in.othersDisk(ctx, name)
+	if err != nil {
+		return at(StageDatabase, err)
+	}
 	for _, node := range gone {
-		if !slices.ContainsFunc(said, func(s meta.SaidStore) bool { return s.Node == meta.NodeID(node) }) {
+		if meta.NodeID(node) != of && !slices.ContainsFunc(said, func(s meta.SaidStore) bool { return s.Node == meta.NodeID(node) }) {
 			return at(StageConfig, fmt.Errorf("node %s is not known to have store %s; nothing was done; osp admin nodes lists the nodes", node, name))
 		}
 	}
