@@ -110,7 +110,7 @@ func (in *Installation) openStore(ctx context.Context, name string, sc open.Conf
 	in.Stores[name] = st
 	was, before := known[name]
 	c := claim{st: st, kind: sc.Type, before: before, noted: before && was == sc.Type}
-	if in.place != nil {
+	if in.place != nil && patient { // what serves; a check may be of a copy
 		c.bucket = meta.NotedBucket{Node: in.Node, Bucket: sc.BucketOf()}
 	}
 	err = c.reach(ctx, in.ServerID)
