@@ -7,8 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/osproxy/osproxy/daemon/meta"
 	"github.com/osproxy/osproxy/daemon/meta/metatest"
 	"github.com/osproxy/osproxy/protocol"
+	"github.com/osproxy/osproxy/store"
+	"github.com/osproxy/osproxy/store/mem"
 	"github.com/osproxy/osproxy/store/open"
 )
 
@@ -140,6 +143,27 @@ func TestUnusedStoreBecomesAnother(t *testing.T) {
 	d, _ = running(t, cfg)
 	if known, err := d.in.DB.KnownStores(t.Context()); err != nil || known["disk"] != "local" {
 		t.Error(known, err)
+	}
+}
+
+// TestAStoreThatAllReachHasNoHome: where a disk of one node had its name before, that
+// node is not asked for what lies in it now.
+func TestAStoreThatAllReachHasNoHome(t *testing.T) {
+	d, _ := running(t, config(t))
+	st := store.New("files", mem.New(), store.Options{})
+	for _, tt := range []struct {
+		c    claim
+		home meta.NodeID
+	}{{claim{st: st, kind: "local"}, "a"}, {claim{st: st, kind: "s3", before: true, noted: true}, "a"}, {claim{st: st, kind: "s3", before: true}, ""}} {
+		if _, err := d.in.DB.ClaimStoreHome(t.Context(), "files", "a"); err != nil {
+			t.Fatal(err)
+		}
+		if err := tt.c.note(t.Context(), d.in.DB); err != nil {
+			t.Error(err)
+		}
+		if homes, err := d.in.DB.StoreHomes(t.Context()); err != nil || homes["files"] != tt.home {
+			t.Errorf("%s: at home with %q, %v", tt.c.kind, homes["files"], err)
+		}
 	}
 }
 

@@ -94,6 +94,15 @@ func (q query) named(prefix string, f func(name, value string)) error {
 	})
 }
 
+// ForgetStoreHome has a store be at home with no node, as one is that all reach,
+// whatever had its name before.
+func (db *DB) ForgetStoreHome(ctx context.Context, store string) error {
+	return db.update(ctx, full, "forget the home of a store", func(t *tx) error {
+		_, err := t.exec(`DELETE FROM settings WHERE name = ?`, settingStoreHome(store))
+		return err
+	})
+}
+
 // NoteStoreType notes of which type a store is.
 func (db *DB) NoteStoreType(ctx context.Context, store, is string) error {
 	return db.update(ctx, full, "note the type of a store", func(t *tx) error { return t.set(settingStoreType(store), is) })

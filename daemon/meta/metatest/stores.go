@@ -20,6 +20,17 @@ var storesTests = map[string]func(*env){
 		e.ok(err)
 		e.same("known", known, map[string]string{"disk": "local", "old": ""})
 	},
+	"the home of a store is forgotten": func(e *env) {
+		for _, store := range []string{"disk", "disk2"} {
+			_, err := e.db.ClaimStoreHome(e.ctx, store, "a")
+			e.ok(err)
+		}
+		e.ok(e.db.ForgetStoreHome(e.ctx, "disk"))
+		e.ok(e.db.ForgetStoreHome(e.ctx, "none"))
+		homes, err := e.db.StoreHomes(e.ctx)
+		e.ok(err)
+		e.same("homes", homes, map[string]meta.NodeID{"disk2": "a"})
+	},
 	"the home of a store is claimed once, and moves with its folder": func(e *env) {
 		for _, node := range []meta.NodeID{"a", "b"} {
 			home, err := e.db.ClaimStoreHome(e.ctx, "disk", node)
