@@ -3,6 +3,7 @@ package peer
 import (
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -16,7 +17,8 @@ const remindFrom = 30 * day
 // chain does.
 type ending struct {
 	validity
-	// authority is true where that is not the node's own.
+	// authority is true where one of who vouches for the node ends no later than the
+	// node's own: one that is made anew would end with it.
 	authority bool
 }
 
@@ -24,7 +26,7 @@ type ending struct {
 func endingOf(chains [][]*x509.Certificate) (e ending) {
 	for _, chain := range chains {
 		if v := validityOf(chain); v.until.After(e.until) {
-			e = ending{v, v.until.Before(chain[0].NotAfter)}
+			e = ending{v, slices.ContainsFunc(chain[1:], func(c *x509.Certificate) bool { return !c.NotAfter.After(chain[0].NotAfter) })}
 		}
 	}
 	return e

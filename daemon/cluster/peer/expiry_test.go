@@ -88,6 +88,13 @@ func TestACertificateThatEndsSoon(t *testing.T) {
 	}
 	told(now.Add(59*time.Minute), "the authority that vouches")
 
+	// So it is where both end together, as one that ospd peer-cert makes late does.
+	a.renew("here", here, func(c *x509.Certificate) { c.NotBefore, c.NotAfter = time.Now().Add(-2*day), a.cert.NotAfter })
+	certs.lookNow()
+	if note := certs.Note(now.Add(59 * time.Minute)); !strings.Contains(note, "the authority that vouches") {
+		t.Errorf("where both end together the note is %q", note)
+	}
+
 	said.Reset()
 	certs.Remind(now)
 	if note := certs.Note(now); note != "" || said.Len() > 0 {
