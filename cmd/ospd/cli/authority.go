@@ -112,7 +112,7 @@ func (a *authority) beside(path string, now time.Time) ([]byte, error) {
 }
 
 // issue makes a key and writes it with its certificate and the authority's into
-// the folder, for the owner. It returns until when the certificate is good.
+// the folder, which is made where there is none, for the owner. It returns until when the certificate is good.
 func (a *authority) issue(node, folder string, to *owner, now, until time.Time) (time.Time, error) {
 	if until.After(a.cert.NotAfter) {
 		until = a.cert.NotAfter
@@ -134,7 +134,7 @@ func (a *authority) issue(node, folder string, to *owner, now, until time.Time) 
 	if err != nil {
 		return until, err
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := to.folder(folder); err != nil {
 		return until, err
 	}
 	believed, err := a.beside(filepath.Join(folder, "ca.crt"), now)

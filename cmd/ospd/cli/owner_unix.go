@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -78,4 +79,23 @@ func (o *owner) give(f *os.File) error {
 		return nil
 	}
 	return f.Chown(o.uid, o.gid)
+}
+
+// folder makes one that o has to itself, where there is none. Those above it that are
+// missing are made too, and let others pass: o has to come to it.
+func (o *owner) folder(path string) error {
+	path = filepath.Clean(path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o700); errors.Is(err, fs.ErrExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(o.give(f), f.Close())
 }
