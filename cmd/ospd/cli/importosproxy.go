@@ -51,6 +51,8 @@ func newImportOsproxy(e *env) *cobra.Command {
 			"out later, and from then on the File is not read. With --md5 ignore its MD5 is not taken\n" +
 			"over, and that of the File is found by its digest job. It is for an osproxy whose MD5s were\n" +
 			"never right; Files of an import before that are not read for their MD5 are read again.\n\n" +
+			"Where root runs it, it acts as the user whose the data folder is: he has to be able to read\n" +
+			"osproxy's objects and the files that the address names, and to put a mark into the store.\n\n" +
 			"The owner's quota has to allow all of it: an import that meets it ends, says how much is\n" +
 			"wanted, and goes on when it is run again with a configuration that allows it.\n\n" +
 			"With --dry-run nothing is changed, and the daemon may run; it ends as the import would,\n" +

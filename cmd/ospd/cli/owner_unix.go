@@ -19,22 +19,27 @@ import (
 type owner struct{ uid, gid int }
 
 // ownerOf is whose the data folder is that root is about to work in. What root makes
-// there the daemon's user could not read.
+// there the daemon's user could not read. Who made the lock need not be him: where a
+// file that the daemon reads is root's, root is.
 func ownerOf(cfg daemon.Config) (*owner, error) {
 	if os.Geteuid() != 0 || cfg.Data == "" {
 		return nil, nil
 	}
-	info, path, err := daemon.Belongs(cfg)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	files, err := daemon.Belongs(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("find out whose %s is: %w", path, err)
+		return nil, fmt.Errorf("find out whose the data folder is: %w", err)
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
-		return &owner{int(st.Uid), int(st.Gid)}, nil
+	var first *owner
+	for _, info := range files {
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if !ok || st.Uid == 0 {
+			return nil, nil
+		}
+		if first == nil {
+			first = &owner{int(st.Uid), int(st.Gid)}
+		}
 	}
-	return nil, nil
+	return first, nil
 }
 
 // become has the process act as o, until back is called.
@@ -47,11 +52,20 @@ func (o *owner) become() (back func() error, err error) {
 		err = errors.Join(syscall.Setgroups(o.groups()), syscall.Setregid(-1, o.gid), syscall.Setreuid(-1, o.uid))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("act as user %d, whose the data folder is: %w; run this as that user", o.uid, err)
+		return nil, fmt.Errorf("act as %s, whose the data folder is: %w; run this as that user", o, err)
 	}
 	return func() error {
 		return errors.Join(syscall.Setreuid(-1, 0), syscall.Setregid(-1, 0), syscall.Setgroups(was))
 	}, nil
+}
+
+// String names the user, and says the number alone of one who has no name here.
+func (o *owner) String() string {
+	u, err := user.LookupId(strconv.Itoa(o.uid))
+	if err != nil {
+		return fmt.Sprintf("user %d", o.uid)
+	}
+	return fmt.Sprintf("user %s (%d)", u.Username, o.uid)
 }
 
 // groups are those that the user has, as far as is known here.
