@@ -200,20 +200,23 @@ func TestU21FileInChunksIsFoundByItsMD5AtOnce(t *testing.T) {
 // Nor was one that came out of order, whose MD5 is not known when it is asked for:
 // it is waited for.
 func TestU21FileInChunksOutOfOrderIsFoundAtOnce(t *testing.T) {
-	owner := shared.as(t, alice)
 	for n := range 5 {
-		content := harness.Content(321+uint64(n), 100_000)
-		chunks := inChunks(content, 60_000)
-		l := owner.uploadV0("u21.bin")
-		for _, n := range []int{2, 1} {
-			owner.want(owner.chunkV0(l, fmt.Sprint(n), chunks[n-1], chunks[n-1]), http.StatusOK)
-		}
-		owner.want(owner.mergeV0(l, 2, len(content), md5Of(content)), http.StatusOK)
-		got := owner.resumeV0(content)[0]
-		if got.UID == "" || got.UID == l.UID {
-			t.Fatalf("given %+v", got)
-		}
-		owner.holds(contentOf(uidOf(t, got.UID)), content)
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel() // each waits for its digest
+			owner := shared.as(t, alice)
+			content := harness.Content(321+uint64(n), 100_000)
+			chunks := inChunks(content, 60_000)
+			l := owner.uploadV0("u21.bin")
+			for _, n := range []int{2, 1} {
+				owner.want(owner.chunkV0(l, fmt.Sprint(n), chunks[n-1], chunks[n-1]), http.StatusOK)
+			}
+			owner.want(owner.mergeV0(l, 2, len(content), md5Of(content)), http.StatusOK)
+			got := owner.resumeV0(content)[0]
+			if got.UID == "" || got.UID == l.UID {
+				t.Fatalf("given %+v", got)
+			}
+			owner.holds(contentOf(uidOf(t, got.UID)), content)
+		})
 	}
 }
 

@@ -183,11 +183,14 @@ func TestA10NameOfV0IsNotTheQuerys(t *testing.T) {
 // It served what it sniffed, pages among it, inline on its own origin.
 func TestA11NothingOfV0RunsOnTheOrigin(t *testing.T) {
 	owner, stranger := shared.as(t, alice), shared.stranger(t)
+	held := map[string]protocol.UID{}
 	for name, content := range map[string]string{
 		"page.html": "<html><script>alert(1)</script></html>", "image.svg": `<svg xmlns="http://www.w3.org/2000/svg"/>`, "data.xml": `<?xml version="1.0"?><a/>`, "code.js": "alert(1)",
 		"image.png": "<html><script>alert(1)</script></html>",
 	} {
-		uid := owner.heldV0(name, []byte(content))
+		held[name] = owner.heldV0(name, []byte(content))
+	}
+	for name, uid := range held {
 		// Until a job has looked into it, it is shown as nothing at all.
 		harness.Eventually(t, "its type is known", func() bool {
 			return into[protocol.File](owner, owner.get("/v1/files/"+uid.String()), http.StatusOK).MediaType != nil
