@@ -23,7 +23,12 @@ import (
 // sent, what still comes is thrown away for a moment, then it is closed.
 const (
 	lingerTime  = time.Second
-	lingerBytes = 8 << 20
+	lingerBytes = 32 << 20 // more than a client sends of most bodies before it looks
+	// Another node stops sending by itself once it has seen the answer, for which it
+	// may have no time at once. What it would be told of a reset is that nobody knows
+	// what was done.
+	peerLingerTime  = 5 * time.Second
+	peerLingerBytes = 1 << 30
 )
 
 // tcpConn is a TCP connection that can linger, and whose other end is looked
@@ -33,6 +38,8 @@ type tcpConn struct {
 	linger atomic.Bool
 	// full says that there are too many others: it is there for pings alone.
 	full bool
+	// side says that it came in by the way for other nodes.
+	side bool
 	// from is the node at the other end, over which vigil is kept; nil before one has
 	// shown itself. The goroutine that serves the connection sets both.
 	from  string
@@ -85,9 +92,13 @@ func (c *tcpConn) unwatch() {
 
 // Close closes the connection, after a moment where linger asks for it.
 func (c *tcpConn) Close() error {
-	if c.linger.Swap(false) && c.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+	within, most := lingerTime, int64(lingerBytes)
+	if c.side {
+		within, most = peerLingerTime, peerLingerBytes
+	}
+	if c.linger.Swap(false) && c.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(within)) == nil {
 		// Whatever ends this, the connection is closed next.
-		_, _ = io.Copy(io.Discard, io.LimitReader(c.TCPConn, lingerBytes))
+		_, _ = io.Copy(io.Discard, io.LimitReader(c.TCPConn, most))
 	}
 	return c.TCPConn.Close()
 }
@@ -135,7 +146,7 @@ func (l listener) Accept() (net.Conn, error) {
 			continue
 		}
 		if t, ok := c.(*net.TCPConn); ok {
-			c = &tcpConn{TCPConn: t, full: open >= most}
+			c = &tcpConn{TCPConn: t, full: open >= most, side: l.d.peers}
 		}
 		if l.d.tls != nil {
 			c = &sealedConn{tls.Server(c, l.d.tls), l.d.srv.refusedTLS}
