@@ -42,12 +42,12 @@ func (c claim) reach(ctx context.Context, installation string) error {
 
 // note has the database know the store.
 func (c claim) note(ctx context.Context, db *meta.DB) error {
-	if !c.noted && c.kind != "local" {
-		if err := db.ForgetStoreHome(ctx, c.st.Name()); err != nil {
-			return err
-		}
-	}
 	if !c.noted {
+		if c.kind != "local" { // whose disk had the name before matters no more
+			if err := db.ForgetStoreHome(ctx, c.st.Name()); err != nil {
+				return err
+			}
+		}
 		if err := errors.Join(db.RememberStore(ctx, c.st.Name()), db.NoteStoreType(ctx, c.st.Name(), c.kind)); err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ func (c *sealedConn) Handshake() error {
 	if err != nil && !wentAway(err) {
 		c.refused(c.RemoteAddr(), err)
 	}
-	return err //nolint:wrapcheck // this is tls.Conn's
+	return err //nolint:wrapcheck // it stands for tls.Conn's own, whose errors fasthttp expects
 }
 
 // wentAway reports whether a handshake failed without a word of either side: who only

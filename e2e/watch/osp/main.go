@@ -1,4 +1,4 @@
-// Command osp is osp as the scripts of e2e run it.
+// Command osp is osp as the scripts of e2e run it: it leaves with what osp would.
 package main
 
 import (
